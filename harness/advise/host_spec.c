@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "advise/host_spec.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/util.h"
+
+/* kB of "128G"; a size needs its unit, as 128 alone could mean anything. */
+static bool parse_size(const char *s, double *ret)
+{
+	static const char units[] = "KMGT";
+	size_t n = strlen(s);
+	const char *unit = n ? strchr(units, s[n - 1]) : NULL;
+	_cleanup_free_ char *number = xstrdup(s);
+
+	if (n && unit)
+		number[n - 1] = '\0';
+	if (!parse_double(number, 0, 1e12, ret) || (!unit && *ret != 0))
+		return false;
+	*ret *= unit ? pow(1024, (double)(unit - units)) : 0;
+	return true;
+}
+
+static bool take_part(const char *part, struct host_spec *spec)
+{
+	if (str_starts(part, "cores="))
+		return parse_double(part + 6, 1, 1e6, &spec->cores);
+	if (str_starts(part, "ram="))
+		return parse_size(part + 4, &spec->ram_kb) && spec->ram_kb > 0;
+	if (str_starts(part, "swap="))
+		return parse_size(part + 5, &spec->swap_kb);
+	return false;
+}
+
+error *host_spec_parse(const char *text, struct host_spec *ret)
+{
+	_cleanup_free_ char *copy = xstrdup(text);
+	struct host_spec spec = { (double)NAN, (double)NAN, (double)NAN };
+	char *rest = copy, *part;
+
+	while ((part = strsep(&rest, ",")))
+		if (!take_part(part, &spec))
+			return err_new(EXIT_BAD_INPUT,
+				       "host '%s': '%s' is not understood: write it like "
+				       "cores=48,ram=128G,swap=0",
+				       text, part);
+	*ret = spec;
+	return NULL;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "backend/backend.h"
+
+#include <string.h>
+
+#include "base/util.h"
+
+const char *const launch_names[LAUNCH_AUTO + 1] = {
+	[LAUNCH_EXEC] = "exec", [LAUNCH_FORK] = "fork", [LAUNCH_CLONE] = "clone", [LAUNCH_AUTO] = "auto"
+};
+
+const struct backend_ops *const backends[] = { &backend_qemu, &backend_null, NULL };
+
+const struct backend_ops *backend_find(const char *name)
+{
+	for (size_t i = 0; backends[i]; i++)
+		if (str_eq(backends[i]->name, name))
+			return backends[i];
+	return NULL;
+}
+
+error *backend_check_table(void)
+{
+	for (size_t i = 0; backends[i]; i++) {
+		const struct backend_ops *o = backends[i];
+
+		if (!o->name || !o->summary || !o->needs || !o->open || !o->start || !o->room || !o->poll ||
+		    !o->stop_all || !o->close || !o->cost || !o->describe ||
+		    (!o->ask && (o->flags & BACKEND_WAKE)) ||
+		    (!o->synthetic && (o->flags & BACKEND_SYNTHETIC)))
+			return err_new(EXIT_CANNOT,
+				       "backend number %zu (%s) is incomplete in the table of backends", i,
+				       o->name ? o->name : "no name");
+		if (backend_find(o->name) != o)
+			return err_new(EXIT_CANNOT, "two backends are called '%s'", o->name);
+	}
+	return NULL;
+}

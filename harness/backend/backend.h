@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_BACKEND_BACKEND_H
+#define MVM_BACKEND_BACKEND_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/fault.h"
+#include "guest/image.h"
+#include "plan/preset.h"
+
+enum vm_state {
+	VM_NONE,
+	VM_STARTING,
+	VM_READY, /* its ready line was seen and its process was alive */
+	VM_GONE,  /* died, failed or was stopped */
+};
+
+/* One VM of the population. Kept small: 100,000 of them are 2.4 MB. */
+struct vm {
+	uint64_t spawn_ns; /* clock_ns() when its start began */
+	pid_t pid;	   /* 0 where the backend has no process per VM */
+	uint32_t up_us;	   /* after spawn: its process image was in place */
+	uint32_t ready_us; /* after spawn: its ready line was read */
+	uint8_t state;	   /* enum vm_state */
+};
+
+/* How a VM's being alive was proven when it was counted. */
+enum proof { PROOF_READY_LINE, PROOF_CLONE };
+
+enum launch_mode { LAUNCH_EXEC, LAUNCH_FORK, LAUNCH_CLONE, LAUNCH_AUTO };
+extern const char *const launch_names[LAUNCH_AUTO + 1];
+
+/* What the options ask for; all pointers are borrowed and outlive the backend. */
+struct backend_config {
+	const struct preset *preset;
+	const struct guest_image *image;
+	const char *accel;	 /* auto, tcg, kvm */
+	const char *qemu;	 /* binary given by the user, or NULL */
+	const char *runtime_dir; /* private folder: sockets, firmware, image */
+	const char *tune;	 /* user's changes to the preset's techniques, or NULL */
+	enum launch_mode launch;
+	bool launch_given; /* by the user: then a refusal is an error, not a fallback */
+	unsigned jobs;	   /* VMs between spawn and ready at a time */
+	uint64_t ready_timeout_ns;
+	int cgroup_procs_fd;		/* cgroup.procs of the population, or -1 */
+	const struct null_config *null; /* costs of the null backend's VMs */
+	unsigned seed;
+};
+
+/* The null backend's VMs: no process, a cost by arithmetic, for tests of the harness itself. */
+struct null_config {
+	double mem_kb, cpu_pct; /* per VM: memory, and CPU as a share of the host */
+	double start_ms;	/* from spawn to ready */
+	double noise;		/* relative sd of each reading */
+};
+
+enum backend_event_kind { BACKEND_READY, BACKEND_FAILED, BACKEND_DIED };
+struct backend_event {
+	enum backend_event_kind kind;
+	uint32_t vm;
+	char *reason; /* owned by the receiver; NULL for BACKEND_READY */
+	int sys;      /* errno behind a failure, 0 when none */
+};
+
+/* Declared cost of one VM. */
+struct backend_cost {
+	double tasks, fds, mem_kb;
+	double harness_fds; /* descriptors the harness itself holds for each VM */
+};
+
+enum {
+	BACKEND_PROCESSES = 1 << 0, /* VMs are processes: PSS can be sampled */
+	BACKEND_WAKE = 1 << 1,	    /* VMs can be asked over serial */
+	BACKEND_QEMU = 1 << 2,	    /* honours --qemu, --accel, --preset, --launch, --tune */
+	BACKEND_SYNTHETIC = 1 << 3, /* numbers come from arithmetic, not from the host */
+};
+
+struct backend;
+
+struct backend_ops {
+	const char *name;
+	const char *summary;
+	const char *needs; /* for `list backends` */
+	unsigned flags;
+	/* Prepares a population of at most max VMs; vms is the caller's table of max zeroed entries.
+	   Failing with EXIT_CANNOT says why it cannot run here. */
+	error *(*open)(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret);
+	/* Begins to start VMs first..first+count-1, at most room() of them. Their outcome comes from poll().
+	   An error here is one of the host's (fork refused): none after *ret_begun was begun. */
+	error *(*start)(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun);
+	/* How many more VMs may be between spawn and ready now. */
+	uint32_t (*room)(const struct backend *b);
+	/* Waits up to timeout_ms for something to happen; returns the number of events filled in. */
+	size_t (*poll)(struct backend *b, int timeout_ms, struct backend_event *events, size_t max);
+	/* Sends one request line to a VM, reads one line of answer (without '\n'). */
+	error *(*ask)(struct backend *b, uint32_t vm, const char *request, int timeout_ms, char *reply,
+		      size_t size, double *ret_ms);
+	/* Kills the whole population and waits until it is gone; progress may be NULL. */
+	error *(*stop_all)(struct backend *b, void (*progress)(void *user, uint32_t left), void *user);
+	void (*close)(struct backend *b); /* also stops what still runs */
+	struct backend_cost (*cost)(const struct backend *b);
+	/* For run.json: binary, version, sha256, argv, environment, launch mode and its proof... */
+	json_t *(*describe)(const struct backend *b);
+	/* BACKEND_SYNTHETIC only: the resources that the living VMs use now. */
+	void (*synthetic)(struct backend *b, double *ret_cpu_pct, double *ret_mem_kb);
+};
+
+struct backend {
+	const struct backend_ops *ops;
+};
+
+extern const struct backend_ops backend_qemu;
+extern const struct backend_ops backend_null;
+
+/* The one table of backends, ended by NULL. */
+extern const struct backend_ops *const backends[];
+
+/* NULL when there is none of that name. */
+const struct backend_ops *backend_find(const char *name);
+/* Refuses a table with an incomplete or ambiguous entry; called at start-up. */
+error *backend_check_table(void) ERR_MUST_CHECK;
+
+#endif

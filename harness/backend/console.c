@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "backend/console.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+
+static struct sockaddr_un address(int dir_fd, uint32_t vm)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%u", dir_fd, vm);
+	return a;
+}
+
+error *console_listen(int dir_fd, uint32_t vm, int *ret_fd)
+{
+	struct sockaddr_un a = address(dir_fd, vm);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(EXIT_CANNOT, errno, "console of VM %u: socket", vm);
+	unlink(a.sun_path);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 4) < 0)
+		return err_sys(EXIT_CANNOT, errno, "console of VM %u: cannot listen", vm);
+	*ret_fd = fd;
+	fd = -1;
+	return NULL;
+}
+
+error *console_connect(int dir_fd, uint32_t vm, int *ret_fd)
+{
+	struct sockaddr_un a = address(dir_fd, vm);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return err_sys(EXIT_CANNOT, errno, "console of VM %u: socket", vm);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return err_sys(EXIT_CANNOT, errno, "console of VM %u: cannot connect", vm);
+	*ret_fd = fd;
+	fd = -1;
+	return NULL;
+}
+
+static error *read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size) {
+		uint64_t now = clock_ns();
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int left = now < deadline ? (int)((deadline - now + 999999) / 1000000) : 0;
+
+		if (poll(&p, 1, left) == 0)
+			return err_new(EXIT_CANNOT, "VM %u gave no answer in time (%zu bytes came)", vm, len);
+		ssize_t n = read(fd, reply + len, 1);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0)
+			return err_sys(EXIT_CANNOT, errno, "console of VM %u", vm);
+		if (n == 0)
+			return err_new(EXIT_CANNOT, "VM %u closed its console before it answered", vm);
+		if (reply[len] == '\n') {
+			reply[len] = '\0';
+			return NULL;
+		}
+		len++;
+	}
+	return err_new(EXIT_CANNOT, "VM %u answers with more than %zu bytes and no end of line", vm, size);
+}
+
+error *console_ask(int dir_fd, uint32_t vm, const char *request, int timeout_ms, char *reply, size_t size,
+		   double *ret_ms)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t start = clock_ns();
+	char line[256];
+	error *e = console_connect(dir_fd, vm, &fd);
+
+	if (e)
+		return e;
+	int n = snprintf(line, sizeof(line), "%s\n", request);
+	if (n >= (int)sizeof(line))
+		return err_new(EXIT_BAD_INPUT, "request of %d bytes: at most %zu fit on a guest's line", n,
+			       sizeof(line) - 2);
+	if (send(fd, line, (size_t)n, MSG_NOSIGNAL) != n)
+		return err_sys(EXIT_CANNOT, errno, "console of VM %u: send", vm);
+	e = read_line(fd, vm, start + (uint64_t)timeout_ms * 1000000U, reply, size);
+	if (!e && ret_ms)
+		*ret_ms = (double)(clock_ns() - start) / 1e6;
+	return e;
+}

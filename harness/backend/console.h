@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_BACKEND_CONSOLE_H
+#define MVM_BACKEND_CONSOLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/*
+ * A VM's serial console is a listening unix socket named by the VM's number in one
+ * folder. The folder is held by a descriptor and named through /proc/self/fd, so
+ * that its length never meets the 108 bytes of a socket address.
+ */
+
+/* Creates the socket; the first client may connect before anyone accepts. The caller owns *ret_fd. */
+error *console_listen(int dir_fd, uint32_t vm, int *ret_fd) ERR_MUST_CHECK;
+/* Connects without blocking; the caller owns *ret_fd. */
+error *console_connect(int dir_fd, uint32_t vm, int *ret_fd) ERR_MUST_CHECK;
+/* Sends request and '\n', reads a line (without '\n') within timeout_ms; *ret_ms is the round trip. */
+error *console_ask(int dir_fd, uint32_t vm, const char *request, int timeout_ms, char *reply, size_t size,
+		   double *ret_ms) ERR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The qemu backend: real QEMU processes, started by us, one VM each. */
+#include "backend/qemu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/console.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/fs.h"
+
+/* A probe guest that needs longer than this would make a ramp under KVM slower than under TCG. */
+#define KVM_GOOD_TIME_NS 3000000000ULL
+
+static struct qemu *self(struct backend *b)
+{
+	return (struct qemu *)b;
+}
+
+static const struct qemu *self_const(const struct backend *b)
+{
+	return (const struct qemu *)b;
+}
+
+void qemu_queue_event(struct qemu *q, enum backend_event_kind kind, uint32_t vm, char *reason, int sys)
+{
+	q->queue = xrealloc(q->queue, q->queued + 1, sizeof(*q->queue));
+	q->queue[q->queued++] =
+		(struct backend_event){ .kind = kind, .vm = vm, .reason = reason, .sys = sys };
+}
+
+static size_t qemu_poll(struct backend *b, int timeout_ms, struct backend_event *events, size_t max)
+{
+	struct qemu *q = self(b);
+
+	if (!q->queued)
+		qemu_exec_wait(q, timeout_ms);
+	size_t n = MIN(q->queued, max);
+	if (n) {
+		memcpy(events, q->queue, n * sizeof(*events));
+		memmove(q->queue, q->queue + n, (q->queued - n) * sizeof(*events));
+		q->queued -= n;
+	}
+	return n;
+}
+
+static error *qemu_start(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun)
+{
+	return qemu_exec_start(self(b), first, count, ret_begun);
+}
+
+static uint32_t qemu_room(const struct backend *b)
+{
+	const struct qemu *q = self_const(b);
+
+	return q->slot_count - q->slots_busy;
+}
+
+static error *qemu_ask(struct backend *b, uint32_t vm, const char *request, int timeout_ms, char *reply,
+		       size_t size, double *ret_ms)
+{
+	return console_ask(self(b)->console_dir_fd, vm, request, timeout_ms, reply, size, ret_ms);
+}
+
+static void drop_events(struct qemu *q)
+{
+	for (size_t i = 0; i < q->queued; i++)
+		free(q->queue[i].reason);
+	q->queued = 0;
+}
+
+static error *qemu_stop_all(struct backend *b, void (*progress)(void *, uint32_t), void *user)
+{
+	struct qemu *q = self(b);
+	uint64_t last = 0;
+
+	for (uint32_t i = 0; i < q->max; i++)
+		if (q->vms[i].pid > 0 && (q->vms[i].state == VM_READY || q->vms[i].state == VM_STARTING))
+			kill(q->vms[i].pid, SIGKILL);
+	while (q->living) {
+		int status;
+		uint32_t id;
+		pid_t pid = waitpid(-1, &status, 0);
+
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid < 0)
+			break;
+		if (pidmap_take(&q->pids, pid, &id)) {
+			q->vms[id].state = VM_GONE;
+			q->living--;
+		}
+		if (progress && clock_ns() - last > 100000000U) {
+			last = clock_ns();
+			progress(user, q->living);
+		}
+	}
+	for (unsigned i = 0; i < q->slot_count; i++) {
+		if (q->slots[i].busy && q->slots[i].console_fd >= 0)
+			close(q->slots[i].console_fd);
+		q->slots[i].busy = false;
+		q->slots[i].console_fd = -1;
+	}
+	q->slots_busy = 0;
+	drop_events(q);
+	return NULL;
+}
+
+static void qemu_close(struct backend *b)
+{
+	struct qemu *q = self(b);
+	error *e = qemu_stop_all(b, NULL, NULL);
+
+	err_free(e);
+	for (unsigned i = 0; i < q->slot_count; i++)
+		if (q->slots[i].stderr_fd >= 0)
+			close(q->slots[i].stderr_fd);
+	if (q->console_dir_fd >= 0)
+		close(q->console_dir_fd);
+	if (q->console_dir)
+		fs_remove_tree(q->console_dir);
+	if (q->image_path)
+		unlink(q->image_path);
+	if (q->firmware_path)
+		unlink(q->firmware_path);
+	pidmap_clear(&q->pids);
+	qemu_plan_clear(&q->plan);
+	free(q->queue);
+	free(q->slots);
+	free(q->console_dir);
+	free(q->image_path);
+	free(q->firmware_path);
+	free(q->launch_note);
+	free(q);
+}
+
+static error *prepare_files(struct qemu *q)
+{
+	q->console_dir = xasprintf("%s/console", q->cfg.runtime_dir);
+	q->image_path = xasprintf("%s/guest.img", q->cfg.runtime_dir);
+	q->firmware_path = xasprintf("%s/firmware.bin", q->cfg.runtime_dir);
+	error *e = fs_mkdirs(q->console_dir);
+	if (e)
+		return e;
+	q->console_dir_fd = open(q->console_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (q->console_dir_fd < 0)
+		return err_sys(EXIT_CANNOT, errno, "cannot open %s", q->console_dir);
+	_cleanup_free_ char *template = NULL;
+	if ((e = firmware_find_template(&template)) || (e = image_write(q->cfg.image, q->image_path)) ||
+	    (e = firmware_write(q->cfg.image, template, q->firmware_path)))
+		return e;
+	q->slot_count = MIN(MAX(q->cfg.jobs, 1U), (unsigned)QEMU_MAX_SLOTS);
+	q->slots = xcalloc(q->slot_count, sizeof(*q->slots));
+	for (unsigned i = 0; i < q->slot_count; i++) {
+		_cleanup_free_ char *log = xasprintf("%s/stderr.%u", q->cfg.runtime_dir, i);
+
+		q->slots[i].console_fd = -1;
+		q->slots[i].stderr_fd = open(log, O_RDWR | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0600);
+		if (q->slots[i].stderr_fd < 0)
+			return err_sys(EXIT_CANNOT, errno, "cannot create %s", log);
+		unlink(log);
+	}
+	return NULL;
+}
+
+/* Boots one VM, talks to it if it answers at all, and stops it. */
+static error *probe_guest(struct qemu *q, uint64_t good_time_ns, double *ret_ms)
+{
+	uint64_t normal = q->cfg.ready_timeout_ns, start = clock_ns();
+	struct backend_event ev = { 0 };
+	uint32_t begun;
+
+	q->cfg.ready_timeout_ns = MIN(good_time_ns, normal);
+	error *e = qemu_exec_start(q, 0, 1, &begun);
+	while (!e) {
+		if (qemu_poll(&q->base, 100, &ev, 1) == 0)
+			continue;
+		if (ev.kind != BACKEND_READY)
+			e = err_new(EXIT_CANNOT, "%s", ev.reason);
+		free(ev.reason);
+		break;
+	}
+	*ret_ms = (double)(clock_ns() - start) / 1e6;
+	error *e2 = qemu_stop_all(&q->base, NULL, NULL);
+	err_free(e2);
+	q->vms[0] = (struct vm){ 0 };
+	q->cfg.ready_timeout_ns = normal;
+	return e;
+}
+
+static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
+{
+	double ms = 0;
+
+	if (a == ACCEL_KVM && access("/dev/kvm", R_OK | W_OK) < 0)
+		return err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm");
+	if (a == ACCEL_KVM && fault_hit(FAULT_NO_KVM))
+		return err_new(EXIT_CANNOT,
+			       "KVM cannot be used: the probe guest did not become ready (injected)");
+	error *e = qemu_plan_make(&q->cfg, a, q->image_path, q->firmware_path, &q->plan);
+	if (!e)
+		e = probe_guest(q, good_time_ns, &ms);
+	if (e) {
+		qemu_plan_clear(&q->plan);
+		return err_wrap(e, "%s", a == ACCEL_KVM ? "KVM cannot be used" : "probe guest");
+	}
+	q->plan.accel_note = xasprintf("probe guest ready in %.0f ms", ms);
+	return NULL;
+}
+
+static error *choose_accel(struct qemu *q)
+{
+	enum accel first = str_eq(q->cfg.preset->prefer, "tcg") ? ACCEL_TCG : ACCEL_KVM;
+	bool first_there = q->cfg.preset->accel[first].present;
+
+	for (enum accel a = 0; a < ACCEL_COUNT; a++)
+		if (str_eq(q->cfg.accel, accel_names[a]))
+			return try_accel(q, a, q->cfg.ready_timeout_ns);
+	error *e = try_accel(q, first, first == ACCEL_KVM ? KVM_GOOD_TIME_NS : q->cfg.ready_timeout_ns);
+	if (!e)
+		return NULL;
+	error *e2 = try_accel(q, first == ACCEL_KVM ? ACCEL_TCG : ACCEL_KVM, q->cfg.ready_timeout_ns);
+	if (e2) {
+		/* the last resort's failure is what the user must mend */
+		error *both = err_wrap(e2, "no accelerator works (%s)", first_there ? e->msg : "");
+		err_free(e);
+		return both;
+	}
+	char *note = xasprintf("%s; %s", e->msg, q->plan.accel_note);
+	free(q->plan.accel_note);
+	q->plan.accel_note = note;
+	err_free(e);
+	return NULL;
+}
+
+static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret)
+{
+	struct qemu *q = xcalloc(1, sizeof(*q));
+
+	q->base.ops = &backend_qemu;
+	q->cfg = *cfg;
+	q->vms = vms;
+	q->max = max;
+	q->console_dir_fd = -1;
+	error *e = NULL;
+	if (cfg->launch_given && cfg->launch != LAUNCH_EXEC && cfg->launch != LAUNCH_AUTO)
+		e = err_new(EXIT_CANNOT, "--launch %s: this build starts VMs by exec only",
+			    launch_names[cfg->launch]);
+	if (!e)
+		e = prepare_files(q);
+	if (!e)
+		e = choose_accel(q);
+	if (e) {
+		qemu_close(&q->base);
+		return e;
+	}
+	q->launch = LAUNCH_EXEC;
+	q->launch_note = xstrdup("each VM is a QEMU process of its own that booted its guest");
+	*ret = &q->base;
+	return NULL;
+}
+
+static struct backend_cost qemu_cost(const struct backend *b)
+{
+	const struct qemu *q = self_const(b);
+	const struct preset_accel *pa = &q->cfg.preset->accel[q->plan.accel];
+
+	return (struct backend_cost){ .tasks = (double)pa->tasks,
+				      .fds = (double)pa->fds,
+				      .mem_kb = (double)pa->mem_kb };
+}
+
+static json_t *strings(const struct strlist *l)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < l->count; i++)
+		json_array_append_new(a, json_string(l->items[i]));
+	return a;
+}
+
+static json_t *qemu_describe(const struct backend *b)
+{
+	const struct qemu *q = self_const(b);
+
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:{s:s,s:s}}", "name", "qemu", "binary",
+			 q->plan.binary, "version", q->plan.version, "sha256", q->plan.sha256, "accel",
+			 accel_names[q->plan.accel], "accel_note", q->plan.accel_note, "machine",
+			 q->plan.machine, "argv", strings(&q->plan.argv), "environment",
+			 strings(&q->plan.envp), "launch", "mode", launch_names[q->launch], "note",
+			 q->launch_note);
+}
+
+const struct backend_ops backend_qemu = {
+	.name = "qemu",
+	.summary = "QEMU processes started directly, under KVM or TCG",
+	.needs = "a qemu-system-x86_64 binary; /dev/kvm for KVM",
+	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_QEMU,
+	.open = qemu_open,
+	.start = qemu_start,
+	.room = qemu_room,
+	.poll = qemu_poll,
+	.ask = qemu_ask,
+	.stop_all = qemu_stop_all,
+	.close = qemu_close,
+	.cost = qemu_cost,
+	.describe = qemu_describe,
+};

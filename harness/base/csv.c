@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/csv.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+
+static size_t count_fields(const char *line)
+{
+	size_t n = 1;
+
+	for (; *line; line++)
+		n += *line == ',';
+	return n;
+}
+
+static double parse_cell(const char *field)
+{
+	char *end;
+	double v = strtod(field, &end);
+
+	return end == field || *end ? (double)NAN : v;
+}
+
+static void take_header(struct csv *t, char *line)
+{
+	t->columns = count_fields(line);
+	t->names = xcalloc(t->columns, sizeof(*t->names));
+	for (size_t i = 0; i < t->columns; i++)
+		t->names[i] = xstrdup(strsep(&line, ","));
+}
+
+static void take_row(struct csv *t, char *line)
+{
+	t->cells = xrealloc(t->cells, (t->rows + 1) * t->columns, sizeof(*t->cells));
+	for (size_t i = 0; i < t->columns; i++)
+		t->cells[t->rows * t->columns + i] = parse_cell(strsep(&line, ","));
+	t->rows++;
+}
+
+error *csv_parse(const char *text, const char *what, struct csv **ret)
+{
+	_cleanup_free_ char *copy = xstrdup(text);
+	_cleanup_(csv_freep) struct csv *t = xcalloc(1, sizeof(*t));
+	char *rest = copy;
+	size_t line_no = 0;
+
+	while (*rest) {
+		char *end = strchr(rest, '\n');
+		char *line = rest;
+		bool cut = !end;
+
+		rest = end ? end + 1 : rest + strlen(rest);
+		if (end)
+			*end = '\0';
+		size_t len = strlen(line);
+		if (len && line[len - 1] == '\r')
+			line[len - 1] = '\0';
+		line_no++;
+		if (!t->names && cut)
+			return err_new(EXIT_BAD_INPUT, "%s: the header line is cut off", what);
+		if (cut) {
+			t->truncated = true;
+			break;
+		}
+		if (!t->names)
+			take_header(t, line);
+		else if (count_fields(line) != t->columns)
+			return err_new(EXIT_BAD_INPUT, "%s: line %zu has %zu fields, the header has %zu",
+				       what, line_no, count_fields(line), t->columns);
+		else
+			take_row(t, line);
+	}
+	if (!t->names)
+		return err_new(EXIT_BAD_INPUT, "%s: the file is empty", what);
+	*ret = STEAL(t);
+	return NULL;
+}
+
+error *csv_load(const char *path, struct csv **ret)
+{
+	_cleanup_free_ char *text = NULL;
+	error *e = fs_read(path, &text, NULL);
+
+	return e ? e : csv_parse(text, path, ret);
+}
+
+int csv_column(const struct csv *t, const char *name)
+{
+	for (size_t i = 0; i < t->columns; i++)
+		if (strcmp(t->names[i], name) == 0)
+			return (int)i;
+	return -1;
+}
+
+double csv_cell(const struct csv *t, size_t row, const char *name)
+{
+	int c = csv_column(t, name);
+
+	return c < 0 || row >= t->rows ? (double)NAN : t->cells[row * t->columns + (size_t)c];
+}
+
+void csv_free(struct csv *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->columns && t->names; i++)
+		free(t->names[i]);
+	free(t->names);
+	free(t->cells);
+	free(t);
+}

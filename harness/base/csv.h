@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_BASE_CSV_H
+#define MVM_BASE_CSV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* A table of numbers with named columns; an empty or non-numeric field is NAN. */
+struct csv {
+	char **names; /* columns of them */
+	size_t columns;
+	double *cells; /* rows * columns, row by row */
+	size_t rows;
+	bool truncated; /* the last line was cut (a writer was killed) and left out */
+};
+
+/* Parses text; `what` names it in errors. A row with another number of fields is
+   an error naming the line, save a last line without its newline. */
+error *csv_parse(const char *text, const char *what, struct csv **ret) ERR_MUST_CHECK;
+error *csv_load(const char *path, struct csv **ret) ERR_MUST_CHECK;
+/* Column index by name, -1 when there is none. */
+int csv_column(const struct csv *t, const char *name);
+/* Cell by row and column name; NAN where the column is absent. */
+double csv_cell(const struct csv *t, size_t row, const char *name);
+void csv_free(struct csv *t);
+static inline void csv_freep(struct csv **t)
+{
+	csv_free(*t);
+}
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <libgen.h>
+#include <limits.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef MVM_DATADIR
+#define MVM_DATADIR "/usr/local/share/mvmscale"
+#endif
+
+error *fs_read(const char *path, char **ret, size_t *ret_len)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *buf = NULL;
+	size_t len = 0, size = 0;
+
+	if (fd < 0)
+		return err_sys(EXIT_BAD_INPUT, errno, "cannot read %s", path);
+	for (;;) {
+		if (size - len < 2) {
+			size = size ? size * 2 : 4096;
+			buf = xrealloc(buf, size, 1);
+		}
+		ssize_t n = read(fd, buf + len, size - len - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(EXIT_BAD_INPUT, errno, "cannot read %s", path);
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	buf[len] = '\0';
+	if (ret_len)
+		*ret_len = len;
+	*ret = STEAL(buf);
+	return NULL;
+}
+
+bool fs_read_number(const char *path, long long *ret)
+{
+	char buf[64], *end;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+	if (n <= 0)
+		return false;
+	buf[n] = '\0';
+	errno = 0;
+	long long v = strtoll(buf, &end, 10);
+	if (end == buf || errno)
+		return false;
+	*ret = v;
+	return true;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+error *fs_write_atomic(const char *path, const void *data, size_t len)
+{
+	_cleanup_free_ char *tmp = xasprintf("%s.tmp", path);
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int sys = 0;
+
+	if (fd < 0)
+		return err_sys(EXIT_CANNOT, errno, "cannot write %s", path);
+	if (write_all(fd, data, len) < 0)
+		sys = errno;
+	if (close(fd) < 0 && !sys)
+		sys = errno;
+	if (!sys && rename(tmp, path) < 0)
+		sys = errno;
+	if (!sys)
+		return NULL;
+	unlink(tmp);
+	return err_sys(EXIT_CANNOT, sys, "cannot write %s", path);
+}
+
+error *fs_write_setting(const char *path, const char *value)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(EXIT_CANNOT, errno, "cannot set %s", path);
+	if (write(fd, value, strlen(value)) < 0)
+		return err_sys(EXIT_CANNOT, errno, "cannot set %s to '%s'", path, value);
+	return NULL;
+}
+
+error *fs_mkdirs(const char *path)
+{
+	_cleanup_free_ char *p = xstrdup(path);
+
+	for (char *s = p + 1; *s; s++) {
+		if (*s != '/')
+			continue;
+		*s = '\0';
+		if (mkdir(p, 0777) < 0 && errno != EEXIST)
+			return err_sys(EXIT_CANNOT, errno, "cannot create folder %s", p);
+		*s = '/';
+	}
+	struct stat st;
+	if (mkdir(p, 0777) < 0 && errno != EEXIST)
+		return err_sys(EXIT_CANNOT, errno, "cannot create folder %s", p);
+	if (stat(p, &st) < 0 || !S_ISDIR(st.st_mode))
+		return err_new(EXIT_CANNOT, "cannot create folder %s: a file of that name is in the way", p);
+	return NULL;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	remove(path);
+	return 0;
+}
+
+void fs_remove_tree(const char *path)
+{
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+error *fs_sha256(const char *path, char **ret)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "rbe");
+	unsigned char buf[65536], digest[EVP_MAX_MD_SIZE];
+	unsigned int n = 0;
+	size_t got;
+
+	if (!f)
+		return err_sys(EXIT_BAD_INPUT, errno, "cannot read %s", path);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+	while ((got = fread(buf, 1, sizeof(buf), f)) > 0)
+		EVP_DigestUpdate(ctx, buf, got);
+	EVP_DigestFinal_ex(ctx, digest, &n);
+	EVP_MD_CTX_free(ctx);
+	if (ferror(f))
+		return err_sys(EXIT_BAD_INPUT, errno, "cannot read %s", path);
+	char *hex = xcalloc(2 * (size_t)n + 1, 1);
+	for (unsigned int i = 0; i < n; i++)
+		snprintf(hex + 2 * (size_t)i, 3, "%02x", digest[i]);
+	*ret = hex;
+	return NULL;
+}
+
+char *fs_find_program(const char *name)
+{
+	if (strchr(name, '/'))
+		return access(name, X_OK) == 0 ? xstrdup(name) : NULL;
+	const char *path = getenv("PATH");
+	_cleanup_free_ char *copy =
+		xstrdup(path && *path ? path : "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+	char *rest = copy, *dir;
+
+	while ((dir = strsep(&rest, ":"))) {
+		char *candidate = xasprintf("%s/%s", *dir ? dir : ".", name);
+		struct stat st;
+
+		if (access(candidate, X_OK) == 0 && stat(candidate, &st) == 0 && S_ISREG(st.st_mode))
+			return candidate;
+		free(candidate);
+	}
+	return NULL;
+}
+
+/* Where each kind of data lives in a build tree, seen from the folder of the binary. */
+static const struct {
+	const char *kind, *in_tree;
+} data_kinds[] = {
+	{ "guests", "guests" },
+	{ "presets", "../profiles/presets" },
+	{ "profiles", "../profiles/cpu" },
+	{ "plots", "../plots" },
+};
+
+static char *binary_dir(void)
+{
+	char buf[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", buf, sizeof(buf) - 1);
+
+	if (n <= 0)
+		return xstrdup(".");
+	buf[n] = '\0';
+	return xstrdup(dirname(buf));
+}
+
+static char *data_candidate(const char *kind, int where)
+{
+	const char *env = getenv("MVMSCALE_DATA");
+
+	if (where == 0)
+		return env && *env ? xasprintf("%s/%s", env, kind) : NULL;
+	if (where == 2)
+		return xasprintf("%s/%s", MVM_DATADIR, kind);
+	_cleanup_free_ char *dir = binary_dir();
+	const char *base = strrchr(dir, '/');
+	if (base && strcmp(base, "/tests") == 0)
+		dir[base - dir] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(data_kinds); i++)
+		if (strcmp(data_kinds[i].kind, kind) == 0)
+			return xasprintf("%s/%s", dir, data_kinds[i].in_tree);
+	return NULL;
+}
+
+char *fs_find_data(const char *kind, const char *name)
+{
+	for (int where = 0; where < 3; where++) {
+		_cleanup_free_ char *dir = data_candidate(kind, where);
+
+		if (!dir)
+			continue;
+		char *path = xasprintf("%s/%s", dir, name);
+		if (access(path, R_OK) == 0)
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+char *fs_data_dir(const char *kind)
+{
+	for (int where = 0; where < 3; where++) {
+		char *dir = data_candidate(kind, where);
+
+		if (dir && access(dir, R_OK | X_OK) == 0)
+			return dir;
+		free(dir);
+	}
+	return NULL;
+}

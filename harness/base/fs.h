@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_BASE_FS_H
+#define MVM_BASE_FS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/util.h"
+
+/* Reads a whole file (also of /proc, whose size is unknown), NUL-terminated; the caller frees *ret. */
+error *fs_read(const char *path, char **ret, size_t *ret_len) ERR_MUST_CHECK;
+/* Reads a /proc or /sys file that holds one number; false when it is missing or not a number. */
+bool fs_read_number(const char *path, long long *ret);
+/* Writes through a temporary file in the same folder and rename(2): readers see the old or the new file. */
+error *fs_write_atomic(const char *path, const void *data, size_t len) ERR_MUST_CHECK;
+/* Writes into an existing file (a /proc or /sys setting) with one write(2). */
+error *fs_write_setting(const char *path, const char *value) ERR_MUST_CHECK;
+error *fs_mkdirs(const char *path) ERR_MUST_CHECK;
+/* Removes a folder and all below it; what is already gone is not an error. */
+void fs_remove_tree(const char *path);
+/* Lower-case SHA-256 of a file, 64 digits; the caller frees *ret. */
+error *fs_sha256(const char *path, char **ret) ERR_MUST_CHECK;
+/* Finds a program on PATH (or tests it where name has a slash); NULL when there is none. */
+char *fs_find_program(const char *name);
+/*
+ * A file of this project: kind is "guests", "presets", "profiles" or "plots",
+ * searched below $MVMSCALE_DATA, beside the running binary (a build tree), then
+ * in the installed data folder. NULL when it is in none of them.
+ */
+char *fs_find_data(const char *kind, const char *name);
+/* The folder of such files that would be searched first and exists; NULL when none does. */
+char *fs_data_dir(const char *kind);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/util.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/err.h"
+
+static void out_of_memory(void)
+{
+	static const char text[] = "mvmscale: out of memory: the harness itself could not allocate\n";
+
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0) {
+		/* nothing is left to tell it to */
+	}
+	_exit(EXIT_CANNOT);
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size ? size : 1);
+
+	if (!p)
+		out_of_memory();
+	return p;
+}
+
+void *xrealloc(void *p, size_t n, size_t size)
+{
+	void *q = reallocarray(p, n ? n : 1, size);
+
+	if (!q)
+		out_of_memory();
+	return q;
+}
+
+char *xstrdup(const char *s)
+{
+	char *p = strdup(s);
+
+	if (!p)
+		out_of_memory();
+	return p;
+}
+
+char *xvasprintf(const char *fmt, va_list ap)
+{
+	char *p = NULL;
+
+	if (vasprintf(&p, fmt, ap) < 0)
+		out_of_memory();
+	return p;
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	char *p = xvasprintf(fmt, ap);
+	va_end(ap);
+	return p;
+}
+
+static void strlist_push(struct strlist *l, char *owned)
+{
+	l->items = xrealloc(l->items, l->count + 2, sizeof(*l->items));
+	l->items[l->count++] = owned;
+	l->items[l->count] = NULL;
+}
+
+void strlist_add(struct strlist *l, const char *s)
+{
+	strlist_push(l, xstrdup(s));
+}
+
+void strlist_addf(struct strlist *l, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	strlist_push(l, xvasprintf(fmt, ap));
+	va_end(ap);
+}
+
+void strlist_add_words(struct strlist *l, const char *s)
+{
+	while (*s) {
+		s += strspn(s, " \t\n");
+		if (!*s)
+			return;
+		char *word = xcalloc(strlen(s) + 1, 1);
+		size_t n = 0;
+		bool quoted = false;
+
+		for (; *s && (quoted || !strchr(" \t\n", *s)); s++) {
+			if (*s == '"')
+				quoted = !quoted;
+			else
+				word[n++] = *s;
+		}
+		strlist_push(l, word);
+	}
+}
+
+char *strlist_join(const struct strlist *l)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		out_of_memory();
+	for (size_t i = 0; i < l->count; i++)
+		fprintf(f, "%s%s", i ? " " : "", l->items[i]);
+	fclose(f);
+	return text;
+}
+
+void strlist_clear(struct strlist *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		free(l->items[i]);
+	free(l->items);
+	*l = (struct strlist){ 0 };
+}
+
+bool parse_long(const char *s, long min, long max, long *ret)
+{
+	char *end;
+
+	if (!s || !*s || *s == ' ')
+		return false;
+	errno = 0;
+	long v = strtol(s, &end, 10);
+	if (errno || *end || v < min || v > max)
+		return false;
+	*ret = v;
+	return true;
+}
+
+bool parse_double(const char *s, double min, double max, double *ret)
+{
+	char *end;
+
+	if (!s || !*s || *s == ' ')
+		return false;
+	errno = 0;
+	double v = strtod(s, &end);
+	if (errno || *end || !isfinite(v) || v < min || v > max)
+		return false;
+	*ret = v;
+	return true;
+}
+
+bool str_eq(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+bool str_starts(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}

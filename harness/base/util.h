@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_BASE_UTIL_H
+#define MVM_BASE_UTIL_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+#define _cleanup_(f) __attribute__((cleanup(f)))
+static inline void util_freep(void *p)
+{
+	free(*(void **)p);
+}
+static inline void util_closep(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+static inline void util_fclosep(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+#define _cleanup_free_ _cleanup_(util_freep)
+#define _cleanup_close_ _cleanup_(util_closep)
+#define _cleanup_fclose_ _cleanup_(util_fclosep)
+#define _cleanup_err_ _cleanup_(err_freep)
+
+/* Takes ownership out of a cleanup variable. */
+#define STEAL(p)                            \
+	({                                  \
+		__typeof__(p) stolen = (p); \
+		(p) = NULL;                 \
+		stolen;                     \
+	})
+
+/* Allocation never fails softly: out of memory ends the program with status 3. */
+void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
+void *xrealloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
+char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
+char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0), malloc, returns_nonnull));
+
+/* A NULL-terminated, growing list of owned strings, ready for execve(). */
+struct strlist {
+	char **items; /* items[count] is NULL once anything was added */
+	size_t count;
+};
+void strlist_add(struct strlist *l, const char *s);
+void strlist_addf(struct strlist *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Adds the words of s, split at blanks; "..." keeps blanks inside a word. */
+void strlist_add_words(struct strlist *l, const char *s);
+/* The items joined by one blank; the caller frees it. */
+char *strlist_join(const struct strlist *l);
+void strlist_clear(struct strlist *l);
+
+/* Whole decimal number in [min, max]; false on anything else, trailing text included. */
+bool parse_long(const char *s, long min, long max, long *ret);
+/* Finite decimal number in [min, max]; false on anything else. */
+bool parse_double(const char *s, double min, double max, double *ret);
+bool str_eq(const char *a, const char *b);
+bool str_starts(const char *s, const char *prefix);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cmd.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/util.h"
+
+void cmd_parse(const struct command *c, int argc, char **argv, void *input)
+{
+	_cleanup_free_ char *name = xasprintf("mvmscale %s", c->name);
+	char *old = argv[0];
+
+	/* argp names the program by argv[0] in its messages, and a verb is called by two words. */
+	argp_err_exit_status = EXIT_BAD_INPUT;
+	argv[0] = name;
+	program_invocation_short_name = name;
+	program_invocation_name = name;
+	if (argp_parse(c->argp, argc, argv, 0, NULL, input))
+		exit(EXIT_BAD_INPUT);
+	argv[0] = old;
+	program_invocation_short_name = (char *)"mvmscale";
+	program_invocation_name = (char *)"mvmscale";
+}
+
+void cmd_usage(const struct command *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "mvmscale %s: ", c->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nTry 'mvmscale %s --help'.\n", c->name);
+	exit(EXIT_BAD_INPUT);
+}
+
+int cmd_fail(error *e)
+{
+	int code = (int)e->code;
+
+	fprintf(stderr, "mvmscale: %s\n", e->msg);
+	err_free(e);
+	return code;
+}

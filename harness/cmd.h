@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_CMD_H
+#define MVM_CMD_H
+
+#include <argp.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/*
+ * One verb of the command line. Its argp option table is the only place where its
+ * options stand: parsing, --help, shell completion and the man page derive from it.
+ */
+struct command {
+	const char *name;
+	const char *summary; /* one line, for the list of commands */
+	const struct argp *argp;
+	int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit status */
+};
+
+/* The one table of verbs is in main.c. NULL when there is none of that name, or past the last. */
+const struct command *command_find(const char *name);
+const struct command *command_at(size_t i);
+
+extern const struct command cmd_run;
+extern const struct command cmd_plot;
+extern const struct command cmd_advise;
+extern const struct command cmd_doctor;
+extern const struct command cmd_list;
+extern const struct command cmd_help;
+
+/* Parses with argp; every usage error ends the program with EXIT_BAD_INPUT. */
+void cmd_parse(const struct command *c, int argc, char **argv, void *input);
+/* A usage error found after parsing: message, pointer to --help, exit status 2. */
+void cmd_usage(const struct command *c, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+/* Prints the error to stderr, frees it, returns its exit status. */
+int cmd_fail(error *e);
+
+#endif

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "advise/verdict.h"
+#include "base/fs.h"
+#include "base/util.h"
+#include "cmd.h"
+#include "curve/runread.h"
+#include "report/plot.h"
+#include "report/progress.h"
+#include "run/run.h"
+
+enum {
+	OPT_BACKEND = 256,
+	OPT_ACCEL,
+	OPT_PRESET,
+	OPT_PROFILE,
+	OPT_INTERVALS,
+	OPT_THRESHOLD,
+	OPT_REPEAT,
+	OPT_LAUNCH,
+	OPT_VERIFY,
+	OPT_SETTLE,
+	OPT_RATE,
+	OPT_QEMU,
+	OPT_NAME,
+	OPT_JSON,
+	OPT_YES,
+	OPT_IMAGE,
+	OPT_NO_RAISE,
+	OPT_SEED,
+	OPT_TIMEOUT,
+	OPT_SAMPLES,
+	OPT_SAMPLE_TIME,
+	OPT_NULL_MEM,
+	OPT_NULL_CPU,
+	OPT_NULL_START,
+	OPT_NULL_NOISE,
+};
+
+struct run_args {
+	struct run_options o;
+	bool json, quiet;
+};
+
+static const struct argp_option options[] = {
+	{ NULL, 0, NULL, 0, "How far:", 1 },
+	{ "max", 'n', "N", 0, "Ramp up to N VMs (default 200)", 0 },
+	{ "intervals", OPT_INTERVALS, "N", 0, "Steps of the finished curve (default 20)", 0 },
+	{ "threshold", OPT_THRESHOLD, "PCT", 0,
+	  "Stop when CPU, RAM or swap reaches PCT of the host (default 90)", 0 },
+	{ "repeat", OPT_REPEAT, "R", 0, "Run the whole ramp R times and pool the samples (default 1)", 0 },
+	{ NULL, 0, NULL, 0, "What to run:", 2 },
+	{ "backend", OPT_BACKEND, "NAME", 0, "How VMs are made; see 'mvmscale list backends' (default qemu)",
+	  0 },
+	{ "accel", OPT_ACCEL, "auto|tcg|kvm", 0,
+	  "Accelerator; auto takes KVM only if a probe guest boots in good time", 0 },
+	{ "preset", OPT_PRESET, "NAME|FILE", 0, "How QEMU is run; see 'mvmscale list presets' (default lean)",
+	  0 },
+	{ "profile", OPT_PROFILE, "NAME|FILE", 0,
+	  "What the guests do; see 'mvmscale list profiles' (default sleep)", 0 },
+	{ "image", OPT_IMAGE, "FILE", 0, "A 512-byte boot sector instead of a profile", 0 },
+	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary to test instead of the preset's", 0 },
+	{ NULL, 0, NULL, 0, "How to launch:", 3 },
+	{ "launch", OPT_LAUNCH, "auto|exec|fork|clone", 0,
+	  "How a VM comes to be (default auto: as the preset says)", 0 },
+	{ "jobs", 'j', "N", 0, "VMs that start at the same time (default: 2 per core)", 0 },
+	{ "rate", OPT_RATE, "N", 0, "Start at most N VMs a second (the 2013 paper: 10; default: no limit)",
+	  0 },
+	{ "ready-timeout", OPT_TIMEOUT, "SECONDS", 0,
+	  "A guest that is not ready by then has failed (default 60)", 0 },
+	{ "no-raise", OPT_NO_RAISE, NULL, 0, "Leave the host's limits as they are", 0 },
+	{ NULL, 0, NULL, 0, "How to measure:", 4 },
+	{ "settle", OPT_SETTLE, "auto|SECONDS", 0, "Wait until CPU and RAM are quiet (auto), or a fixed time",
+	  0 },
+	{ "samples", OPT_SAMPLES, "N", 0, "Samples per interval (default 8)", 0 },
+	{ "sample-time", OPT_SAMPLE_TIME, "SECONDS", 0, "Length of one sample (default 0.35)", 0 },
+	{ "verify", OPT_VERIFY, "N%|all", 0,
+	  "Share of the VMs that must answer a ping at every interval (default 1%)", 0 },
+	{ "seed", OPT_SEED, "N", 0, "Seed of all random choices (default 1)", 0 },
+	{ NULL, 0, NULL, 0, "Results:", 5 },
+	{ "out", 'o', "DIR", 0, "Run folder (default runs/<time>-<backend>-<preset>-<profile>)", 0 },
+	{ "name", OPT_NAME, "TEXT", 0, "Label of this run in plots and reports", 0 },
+	{ "json", OPT_JSON, NULL, 0, "Print the outcome as JSON on standard output", 0 },
+	{ "quiet", 'q', NULL, 0, "No progress, only the outcome", 0 },
+	{ "yes", OPT_YES, NULL, 0, "Ask nothing (it never does without a terminal)", 0 },
+	{ NULL, 0, NULL, 0, "Only for --backend null, to test the harness:", 6 },
+	{ "null-mem", OPT_NULL_MEM, "KB", 0, "Memory of a VM (default 1000)", 0 },
+	{ "null-cpu", OPT_NULL_CPU, "PCT", 0, "CPU of a VM in percent of the host (default 0.01)", 0 },
+	{ "null-start", OPT_NULL_START, "MS", 0, "Time to ready (default 0)", 0 },
+	{ "null-noise", OPT_NULL_NOISE, "SHARE", 0, "Relative standard deviation of readings (default 0.01)",
+	  0 },
+	{ 0 },
+};
+
+static long whole(struct argp_state *st, const char *option, const char *arg, long min, long max)
+{
+	long v = 0;
+
+	if (!parse_long(arg, min, max, &v))
+		argp_error(st, "--%s %s: needs a whole number from %ld to %ld", option, arg, min, max);
+	return v;
+}
+
+static double real(struct argp_state *st, const char *option, const char *arg, double min, double max)
+{
+	double v = 0;
+
+	if (!parse_double(arg, min, max, &v))
+		argp_error(st, "--%s %s: needs a number from %g to %g", option, arg, min, max);
+	return v;
+}
+
+static double verify_share(struct argp_state *st, const char *arg)
+{
+	_cleanup_free_ char *number = xstrdup(arg);
+	size_t n = strlen(number);
+
+	if (str_eq(arg, "all"))
+		return 100;
+	if (n && number[n - 1] == '%')
+		number[n - 1] = '\0';
+	return real(st, "verify", number, 0, 100);
+}
+
+static enum launch_mode launch_mode(struct argp_state *st, const char *arg)
+{
+	for (enum launch_mode m = 0; m <= LAUNCH_AUTO; m++)
+		if (str_eq(arg, launch_names[m]))
+			return m;
+	argp_error(st, "--launch %s: must be auto, exec, fork or clone", arg);
+	return LAUNCH_AUTO;
+}
+
+static const struct backend_ops *backend_option(struct argp_state *st, const char *arg)
+{
+	const struct backend_ops *b = backend_find(arg);
+
+	if (!b) {
+		struct strlist names = { 0 };
+		for (size_t i = 0; backends[i]; i++)
+			strlist_add(&names, backends[i]->name);
+		_cleanup_free_ char *known = strlist_join(&names);
+		argp_error(st, "--backend %s: unknown; known are %s", arg, known);
+	}
+	return b;
+}
+
+static error_t parse_null(int key, char *arg, struct argp_state *st, struct null_config *n)
+{
+	switch (key) {
+	case OPT_NULL_MEM:
+		n->mem_kb = real(st, "null-mem", arg, 0, 1e9);
+		return 0;
+	case OPT_NULL_CPU:
+		n->cpu_pct = real(st, "null-cpu", arg, 0, 100);
+		return 0;
+	case OPT_NULL_START:
+		n->start_ms = real(st, "null-start", arg, 0, 60000);
+		return 0;
+	case OPT_NULL_NOISE:
+		n->noise = real(st, "null-noise", arg, 0, 1);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static error_t parse_measure(int key, char *arg, struct argp_state *st, struct run_options *o)
+{
+	switch (key) {
+	case OPT_SETTLE:
+		o->settle_s = str_eq(arg, "auto") ? -1 : real(st, "settle", arg, 0, 3600);
+		return 0;
+	case OPT_SAMPLES:
+		o->samples = (unsigned)whole(st, "samples", arg, 2, 10000);
+		return 0;
+	case OPT_SAMPLE_TIME:
+		o->sample_s = real(st, "sample-time", arg, 0.001, 600);
+		return 0;
+	case OPT_VERIFY:
+		o->verify_pct = verify_share(st, arg);
+		return 0;
+	case OPT_SEED:
+		o->seed = (unsigned)whole(st, "seed", arg, 0, 0xffffffffL);
+		return 0;
+	case OPT_RATE:
+		o->rate = real(st, "rate", arg, 0.001, 1e6);
+		return 0;
+	case OPT_TIMEOUT:
+		o->ready_timeout_s = real(st, "ready-timeout", arg, 0.05, 3600);
+		return 0;
+	default:
+		return parse_null(key, arg, st, &o->null);
+	}
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *st)
+{
+	struct run_args *a = st->input;
+	struct run_options *o = &a->o;
+
+	switch (key) {
+	case 'n':
+		o->max = (uint32_t)whole(st, "max", arg, 1, 10000000);
+		return 0;
+	case OPT_INTERVALS:
+		o->intervals = (unsigned)whole(st, "intervals", arg, 1, 10000);
+		return 0;
+	case OPT_THRESHOLD:
+		o->threshold_pct = real(st, "threshold", arg, 1, 99);
+		return 0;
+	case OPT_REPEAT:
+		o->repeat = (unsigned)whole(st, "repeat", arg, 1, 1000);
+		return 0;
+	case OPT_BACKEND:
+		o->backend = backend_option(st, arg);
+		return 0;
+	case OPT_ACCEL:
+		if (!str_eq(arg, "auto") && !str_eq(arg, "tcg") && !str_eq(arg, "kvm"))
+			argp_error(st, "--accel %s: must be auto, tcg or kvm", arg);
+		o->accel = arg;
+		return 0;
+	case OPT_PRESET:
+		o->preset = arg;
+		return 0;
+	case OPT_PROFILE:
+		o->profile = arg;
+		return 0;
+	case OPT_IMAGE:
+		o->image = arg;
+		return 0;
+	case OPT_QEMU:
+		o->qemu = arg;
+		return 0;
+	case OPT_LAUNCH:
+		o->launch = launch_mode(st, arg);
+		return 0;
+	case 'j':
+		o->jobs = (unsigned)whole(st, "jobs", arg, 1, 256);
+		return 0;
+	case OPT_NO_RAISE:
+		o->no_raise = true;
+		return 0;
+	case 'o':
+		o->out = arg;
+		return 0;
+	case OPT_NAME:
+		o->name = arg;
+		return 0;
+	case OPT_JSON:
+		a->json = true;
+		return 0;
+	case 'q':
+		a->quiet = true;
+		return 0;
+	case OPT_YES:
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(st, "'%s': run takes options only", arg);
+		return 0;
+	default:
+		return parse_measure(key, arg, st, o);
+	}
+}
+
+static const struct argp run_argp = {
+	.options = options,
+	.parser = parse_option,
+	.doc = "Boots minimal VMs in rising numbers and records CPU, RAM and swap of the host at each step."
+	       "\vThe run stops at --max, when a resource reaches the threshold, or before a limit of the "
+	       "host would "
+	       "be hit, and says which. It leaves a run folder with samples.csv, intervals.csv, run.json, "
+	       "plot.svg, "
+	       "plot.png, advice.txt and advice.json.\n\n"
+	       "Examples:\n"
+	       "  mvmscale --max 200\n"
+	       "  mvmscale --max 300 --profile idle --name 'PIT on'\n"
+	       "  mvmscale --max 1000 --qemu ./qemu-system-x86_64 --repeat 3\n\n"
+	       "Exit status: 0 done, 2 bad input, 3 cannot run here, 5 VMs were lost, 130 interrupted with "
+	       "results "
+	       "saved.",
+};
+
+/* Options that the chosen backend would ignore are refused. */
+static void check_combination(const struct run_options *o)
+{
+	bool qemu = o->backend->flags & BACKEND_QEMU;
+	bool synthetic = o->backend->flags & BACKEND_SYNTHETIC;
+
+	if (!qemu && (o->qemu || o->accel || o->preset || o->launch != LAUNCH_AUTO))
+		cmd_usage(&cmd_run, "backend %s has no use for --qemu, --accel, --preset and --launch",
+			  o->backend->name);
+	if (!synthetic &&
+	    (o->null.mem_kb >= 0 || o->null.cpu_pct >= 0 || o->null.start_ms >= 0 || o->null.noise >= 0))
+		cmd_usage(&cmd_run, "--null-* options need --backend null");
+	if (o->image && o->profile)
+		cmd_usage(&cmd_run, "--image and --profile exclude each other");
+	if (synthetic && o->verify_pct >= 0)
+		cmd_usage(&cmd_run, "backend %s has no guests that could answer: --verify cannot be used",
+			  o->backend->name);
+}
+
+static void set_defaults(struct run_options *o)
+{
+	if (!o->accel)
+		o->accel = "auto";
+	if (!o->preset)
+		o->preset = "lean";
+	if (!o->profile && !o->image)
+		o->profile = "sleep";
+	o->verify_pct = o->verify_pct < 0 ? 1 : o->verify_pct;
+	o->null.mem_kb = o->null.mem_kb < 0 ? 1000 : o->null.mem_kb;
+	o->null.cpu_pct = o->null.cpu_pct < 0 ? 0.01 : o->null.cpu_pct;
+	o->null.start_ms = o->null.start_ms < 0 ? 0 : o->null.start_ms;
+	o->null.noise = o->null.noise < 0 ? 0.01 : o->null.noise;
+}
+
+static void on_signal(int sig)
+{
+	/* The second one means now: the kernel kills the VMs with us, the janitor puts the host back. */
+	if (run_interrupted)
+		_exit(EXIT_INTERRUPTED);
+	run_interrupted = sig;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void on_status(void *user, const struct run_status *s)
+{
+	progress_status(user, s);
+}
+
+static void on_notice(void *user, const char *text)
+{
+	progress_notice(user, text);
+}
+
+static void on_interval(void *user, const struct run_status *s, double kb, bool settled)
+{
+	progress_interval(user, s, kb, settled);
+}
+
+/* Plot and advice of a finished run; what cannot be made is said and does not undo the run. */
+static char *finish(const char *dir, bool *ret_plotted)
+{
+	_cleanup_(run_record_freep) struct run_record *r = NULL;
+	struct advice *advice = NULL;
+	char *text = NULL;
+	error *e = run_record_load(dir, &r);
+
+	*ret_plotted = false;
+	for (int i = 0; i < 2 && !e; i++) {
+		struct run_record *const one[] = { r };
+		_cleanup_free_ char *path = xasprintf("%s/plot.%s", dir, i ? "png" : "svg");
+
+		e = plot_runs(one, 1, NULL, NULL, path);
+	}
+	*ret_plotted = !e;
+	if (e) {
+		cmd_fail(err_wrap(e, "no plot"));
+		e = NULL;
+	}
+	if (r && !(e = advise_run(r, 0, &advice))) {
+		_cleanup_free_ char *json_path = xasprintf("%s/advice.json", dir);
+		_cleanup_free_ char *text_path = xasprintf("%s/advice.txt", dir);
+		json_t *j = advice_json(advice);
+		_cleanup_free_ char *dump = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+
+		json_decref(j);
+		text = advice_text(advice);
+		e = fs_write_atomic(json_path, dump, strlen(dump));
+		if (!e)
+			e = fs_write_atomic(text_path, text, strlen(text));
+		advice_free(advice);
+	}
+	if (e)
+		cmd_fail(err_wrap(e, "no advice"));
+	return text ? text : xstrdup("");
+}
+
+static void print_json(const struct run_outcome *out, int status)
+{
+	_cleanup_free_ char *path = out->dir ? xasprintf("%s/advice.json", out->dir) : xstrdup("");
+	json_t *advice = json_load_file(path, 0, NULL);
+	json_t *j = json_pack("{s:s?,s:s,s:s?,s:s?,s:f,s:s?,s:i,s:i,s:i,s:o?,s:i}", "dir", out->dir, "stop",
+			      stop_kind_names[out->stop.kind], "metric", out->stop.metric, "limit",
+			      out->stop.limit, "value", out->stop.value, "evidence", out->stop.evidence,
+			      "vms", (int)out->reached, "died", (int)out->died, "failed", (int)out->failed,
+			      "advice", advice, "exit_status", status);
+
+	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+	putchar('\n');
+	json_decref(j);
+}
+
+static int outcome_status(const struct run_outcome *out)
+{
+	if (out->stop.kind == STOP_INTERRUPTED)
+		return EXIT_INTERRUPTED;
+	if (out->stop.kind == STOP_FAILED)
+		return EXIT_CANNOT;
+	/* A population that loses members is not the one that was asked for. */
+	return out->died ? EXIT_UNTRUSTED : EXIT_DONE;
+}
+
+static void print_outcome(const struct run_outcome *out, const char *advice, bool plotted)
+{
+	printf("\n%u VMs; stopped by %s%s%s: %s\n", out->reached, stop_kind_names[out->stop.kind],
+	       out->stop.limit || out->stop.metric ? " " : "",
+	       out->stop.limit	  ? out->stop.limit
+	       : out->stop.metric ? out->stop.metric
+				  : "",
+	       out->stop.evidence ? out->stop.evidence : "");
+	if (out->died || out->failed)
+		printf("%u VMs died and %u did not start: see %s/events.jsonl\n", out->died, out->failed,
+		       out->dir);
+	if (*advice)
+		printf("\n%s", advice);
+	printf("\nRun folder: %s\n", out->dir);
+	if (plotted)
+		printf("Plot:       %s/plot.png (and plot.svg)\n", out->dir);
+}
+
+static int run_main(int argc, char **argv)
+{
+	struct run_args a = { .o = { .max = 200,
+				     .intervals = 20,
+				     .repeat = 1,
+				     .threshold_pct = 90,
+				     .verify_pct = -1,
+				     .settle_s = -1,
+				     .ready_timeout_s = 60,
+				     .sample_s = 0.35,
+				     .samples = 8,
+				     .launch = LAUNCH_AUTO,
+				     .seed = 1,
+				     .backend = &backend_qemu,
+				     .null = { .mem_kb = -1, .cpu_pct = -1, .start_ms = -1, .noise = -1 } } };
+	struct run_outcome out = { 0 };
+	struct progress p;
+	bool plotted = false;
+
+	cmd_parse(&cmd_run, argc, argv, &a);
+	check_combination(&a.o);
+	set_defaults(&a.o);
+	/* A null VM is quiet at once, and its figures need no long windows. */
+	a.o.fast = a.o.backend->flags & BACKEND_SYNTHETIC;
+	if (a.o.fast)
+		a.o.sample_s = MIN(a.o.sample_s, 0.005);
+	progress_init(&p, stderr, a.quiet);
+	struct run_observer obs = {
+		.user = &p, .status = on_status, .notice = on_notice, .interval = on_interval
+	};
+	catch_signals();
+	error *e = run_ramp(&a.o, &obs, &out);
+	progress_clear(&p);
+	if (e && !out.dir) {
+		run_outcome_clear(&out);
+		return cmd_fail(e);
+	}
+	int status = e ? cmd_fail(e) : outcome_status(&out);
+	_cleanup_free_ char *advice = finish(out.dir, &plotted);
+	if (out.stop.kind == STOP_FAILED && out.reached == 0 && !e)
+		fprintf(stderr, "mvmscale: no VM came up: %s\n", out.stop.evidence);
+	if (a.json)
+		print_json(&out, status);
+	else
+		print_outcome(&out, advice, plotted);
+	run_outcome_clear(&out);
+	return status;
+}
+
+const struct command cmd_run = {
+	.name = "run",
+	.summary = "boot VMs in rising numbers and record what they cost (the default command)",
+	.argp = &run_argp,
+	.run = run_main,
+};

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_CURVE_RUNREAD_H
+#define MVM_CURVE_RUNREAD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/csv.h"
+#include "base/err.h"
+
+/* The run.json format that this program reads. */
+#define RUN_FORMAT 1
+
+/*
+ * One run folder as it was found. A folder left by a killed harness is as good as a
+ * finished one, only `partial`: `note` then says in words what is missing.
+ */
+struct run_record {
+	char *dir;
+	json_t *meta;	       /* run.json */
+	struct csv *intervals; /* one row per interval; the first nine columns are always there */
+	bool partial;
+	char *note; /* NULL when nothing is to be told */
+};
+
+/*
+ * Reads run.json and intervals.csv of a folder. Where intervals.csv is missing or was
+ * cut before its first row, one interval per VM count is derived from samples.csv
+ * (its `settled` is NAN: nobody judged it). Errors carry EXIT_BAD_INPUT and name the
+ * file, the line where there is one, and what to do. The caller frees *ret.
+ */
+error *run_record_load(const char *dir, struct run_record **ret) ERR_MUST_CHECK;
+/* One interval per distinct vm_count of a samples table; `what` names it in errors. Pure. */
+error *run_intervals_from_samples(const struct csv *samples, const char *what,
+				  struct csv **ret) ERR_MUST_CHECK;
+void run_record_free(struct run_record *r);
+static inline void run_record_freep(struct run_record **r)
+{
+	run_record_free(*r);
+}
+
+/* Value at a dotted path of run.json ("host.kernel"), owned by the record; NULL when absent or no string. */
+const char *run_str(const struct run_record *r, const char *path);
+/* Number at a dotted path; NAN when absent or no number. */
+double run_num(const struct run_record *r, const char *path);
+/* The run's name, else "<backend> <preset> <profile>", else its folder; the caller frees it. */
+char *run_label(const struct run_record *r);
+/* Largest vm_count of the intervals; 0 when there is none. */
+double run_measured_to(const struct run_record *r);
+
+#endif

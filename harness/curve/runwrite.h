@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_CURVE_RUNWRITE_H
+#define MVM_CURVE_RUNWRITE_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "curve/interval.h"
+
+/* What a sample was taken for; the `phase` column. */
+enum phase { PHASE_LAUNCH, PHASE_SETTLE, PHASE_MEASURE, PHASE_STOP };
+
+/*
+ * A run folder being written. Every sample and event is on disk when its call
+ * returns (one write each); run.json and intervals.csv are replaced whole, by
+ * rename. So the folder is readable whenever the writer is killed.
+ */
+struct run_folder {
+	char *dir;
+	json_t *meta; /* becomes run.json with run_folder_save() */
+	int samples_fd, events_fd;
+	uint64_t start_ns; /* time 0 of time_s */
+};
+
+/* Creates the folder; refuses one that already holds a run. */
+error *run_folder_create(const char *dir, struct run_folder *ret) ERR_MUST_CHECK;
+void run_folder_close(struct run_folder *r);
+/* Removes a folder that holds no sample yet; for runs that fail before they began. */
+void run_folder_discard(struct run_folder *r);
+
+error *run_folder_save(struct run_folder *r) ERR_MUST_CHECK;
+error *run_folder_sample(struct run_folder *r, const struct sample *s, uint32_t vm_count, unsigned interval,
+			 unsigned repeat, enum phase phase) ERR_MUST_CHECK;
+/* One line of events.jsonl: time_s, event, and the members of detail (stolen, may be NULL). */
+error *run_folder_event(struct run_folder *r, const char *event, json_t *detail) ERR_MUST_CHECK;
+error *run_folder_intervals(struct run_folder *r, const struct interval *rows, size_t n) ERR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "guest/profile.h"
+
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/ini.h"
+
+static const char SECTION[] = "profile";
+static const char SUFFIX[] = ".profile";
+
+/* ini_get() takes the last of several equal keys; in a profile the second is a slip of the pen. */
+static error *refuse_repeated(const struct ini_file *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		for (size_t k = 0; k < i; k++)
+			if (str_eq(f->entries[i].section, f->entries[k].section) &&
+			    str_eq(f->entries[i].key, f->entries[k].key))
+				return err_new(EXIT_BAD_INPUT, "%s:%d: %s is already given on line %d",
+					       f->path, f->entries[i].line, f->entries[i].key,
+					       f->entries[k].line);
+	return NULL;
+}
+
+static error *required(const struct ini_file *f, const char *key, char **ret)
+{
+	const char *v = ini_get(f, SECTION, key);
+
+	if (!v || !*v)
+		return err_new(EXIT_BAD_INPUT, "%s: needs a line '%s = ...' in section [%s]", f->path, key,
+			       SECTION);
+	*ret = xstrdup(v);
+	return NULL;
+}
+
+static error *optional_u32(const struct ini_file *f, const char *key, bool *given, uint32_t *ret)
+{
+	long v = 0;
+	error *e = ini_get_long(f, SECTION, key, 0, UINT32_MAX, 0, &v);
+
+	*given = ini_get(f, SECTION, key) != NULL;
+	*ret = (uint32_t)v;
+	return e;
+}
+
+static char *name_of(const char *path)
+{
+	const char *base = strrchr(path, '/');
+	char *name = xstrdup(base ? base + 1 : path);
+	size_t len = strlen(name), n = strlen(SUFFIX);
+
+	if (len > n && str_eq(name + len - n, SUFFIX))
+		name[len - n] = '\0';
+	return name;
+}
+
+static error *take(const struct ini_file *f, struct profile *p)
+{
+	static const char *const allowed[] = { "profile.guest", "profile.summary", "profile.seed",
+					       "profile.phase_ms", NULL };
+	error *e = ini_only(f, allowed);
+
+	if (!e)
+		e = refuse_repeated(f);
+	if (!e)
+		e = required(f, "guest", &p->guest);
+	if (!e)
+		e = required(f, "summary", &p->summary);
+	if (!e)
+		e = optional_u32(f, "seed", &p->has_seed, &p->seed);
+	if (!e)
+		e = optional_u32(f, "phase_ms", &p->has_phase, &p->phase_ms);
+	return e;
+}
+
+static error *from_ini(const struct ini_file *f, struct profile **ret)
+{
+	_cleanup_(profile_freep) struct profile *p = xcalloc(1, sizeof(*p));
+	error *e = take(f, p);
+
+	if (e)
+		return e;
+	p->path = xstrdup(f->path);
+	p->name = name_of(f->path);
+	*ret = STEAL(p);
+	return NULL;
+}
+
+error *profile_parse(const char *text, const char *what, struct profile **ret)
+{
+	_cleanup_(ini_freep) struct ini_file *f = NULL;
+	error *e = ini_parse_text(text, what, &f);
+
+	return e ? e : from_ini(f, ret);
+}
+
+static error *unknown(const char *name)
+{
+	_cleanup_(strlist_clear) struct strlist names = { 0 };
+
+	guest_data_names("profiles", SUFFIX, &names);
+	if (!names.count)
+		return err_new(
+			EXIT_CANNOT,
+			"profile '%s': no profiles are installed: set MVMSCALE_DATA to the folder that "
+			"holds profiles/, or give the path of a %s file",
+			name, SUFFIX);
+	_cleanup_free_ char *known = strlist_join(&names);
+	return err_new(EXIT_BAD_INPUT, "unknown profile '%s': known are %s; or give the path of a %s file",
+		       name, known, SUFFIX);
+}
+
+error *profile_load(const char *name_or_path, struct profile **ret)
+{
+	size_t len = strlen(name_or_path), n = strlen(SUFFIX);
+	_cleanup_(ini_freep) struct ini_file *f = NULL;
+	_cleanup_free_ char *path = NULL;
+
+	if (strchr(name_or_path, '/') || (len > n && str_eq(name_or_path + len - n, SUFFIX))) {
+		path = xstrdup(name_or_path);
+	} else {
+		_cleanup_free_ char *file = xasprintf("%s%s", name_or_path, SUFFIX);
+
+		path = fs_find_data("profiles", file);
+	}
+	if (!path)
+		return unknown(name_or_path);
+	error *e = ini_load(path, &f);
+	return e ? e : from_ini(f, ret);
+}
+
+void profile_free(struct profile *p)
+{
+	if (!p)
+		return;
+	free(p->name);
+	free(p->path);
+	free(p->summary);
+	free(p->guest);
+	free(p);
+}
+
+error *profile_list(struct profile_list *ret)
+{
+	_cleanup_(strlist_clear) struct strlist names = { 0 };
+
+	*ret = (struct profile_list){ 0 };
+	guest_data_names("profiles", SUFFIX, &names);
+	ret->items = xcalloc(names.count, sizeof(void *));
+	for (; ret->count < names.count; ret->count++) {
+		error *e = profile_load(names.items[ret->count], &ret->items[ret->count]);
+
+		if (e) {
+			profile_list_clear(ret);
+			return e;
+		}
+	}
+	return NULL;
+}
+
+void profile_list_clear(struct profile_list *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		profile_free(l->items[i]);
+	free(l->items);
+	*l = (struct profile_list){ 0 };
+}
+
+error *image_from_profile(const struct profile *p, struct guest_image *ret)
+{
+	struct guest_image img;
+	error *e = image_load_guest(p->guest, &img);
+
+	if (e)
+		return err_wrap(e, "%s", p->path);
+	if (!img.has_params)
+		return err_new(
+			EXIT_BAD_INPUT,
+			"%s: guest '%s' has no parameter block to put a profile into: rebuild it with 'make'",
+			p->path, p->guest);
+	if (p->has_seed)
+		image_set_seed(&img, p->seed);
+	if (p->has_phase)
+		image_set_phase(&img, p->phase_ms);
+	*ret = img;
+	return NULL;
+}

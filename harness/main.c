@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "base/util.h"
+#include "cmd.h"
+#include "plan/settings.h"
+
+static const struct command *const verbs[] = {
+	&cmd_run, &cmd_plot, &cmd_advise, &cmd_doctor, &cmd_list, &cmd_help,
+};
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (str_eq(verbs[i]->name, name))
+			return verbs[i];
+	return NULL;
+}
+
+const struct command *command_at(size_t i)
+{
+	return i < ARRAY_LEN(verbs) ? verbs[i] : NULL;
+}
+
+/* Puts back what a killed run left behind, whatever is asked for now. */
+static void recover(void)
+{
+	struct strlist said = { 0 };
+	error *e = settings_recover(&said);
+
+	for (size_t i = 0; i < said.count; i++)
+		fprintf(stderr, "mvmscale: after an earlier run that was killed: %s\n", said.items[i]);
+	strlist_clear(&said);
+	if (e)
+		cmd_fail(e);
+}
+
+int main(int argc, char **argv)
+{
+	error *e = backend_check_table();
+
+	if (e)
+		return cmd_fail(e);
+	if (argc > 1 && (str_eq(argv[1], "--version") || str_eq(argv[1], "-V"))) {
+		puts("mvmscale " MVM_VERSION);
+		return EXIT_DONE;
+	}
+	if (argc > 1 && (str_eq(argv[1], "--help") || str_eq(argv[1], "-h")))
+		return cmd_help.run(1, argv + 1);
+	/* run is the default: options without a verb are its own */
+	if (argc < 2 || argv[1][0] == '-') {
+		recover();
+		return cmd_run.run(argc, argv);
+	}
+	const struct command *c = command_find(argv[1]);
+	if (!c) {
+		fprintf(stderr, "mvmscale: unknown command '%s'\nTry 'mvmscale --help'.\n", argv[1]);
+		return EXIT_BAD_INPUT;
+	}
+	if (c == &cmd_run)
+		recover();
+	return c->run(argc - 1, argv + 1);
+}

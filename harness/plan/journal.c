@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "plan/journal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/fs.h"
+#include "plan/undo.h"
+
+#define FORMAT 1
+/* A flag of /proc/PID/stat (field 9), set before a dying process closes its files. */
+#define PF_EXITING 0x4u
+
+json_int_t journal_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (json_int_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static char *boot_id(void)
+{
+	char *id = NULL;
+	_cleanup_err_ error *e = setting_read("/proc/sys/kernel/random/boot_id", &id);
+
+	return e ? xstrdup("") : id;
+}
+
+/* Pids mean something only within one pid namespace. */
+static char *pid_namespace(void)
+{
+	char buf[64];
+	ssize_t n = readlink("/proc/self/ns/pid", buf, sizeof(buf) - 1);
+
+	buf[MAX(n, 0)] = '\0';
+	return xstrdup(buf);
+}
+
+/* Field 22 of /proc/PID/stat, the clock tick of its start; -1 when it is gone, a zombie or about to be. */
+static json_int_t process_start(json_int_t pid)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%lld/stat", (long long)pid), *text = NULL;
+	_cleanup_err_ error *e = fs_read(path, &text, NULL);
+	char state;
+	unsigned int flags;
+	unsigned long long start;
+
+	if (e)
+		return -1;
+	/* the command name may hold blanks and parentheses */
+	const char *p = strrchr(text, ')');
+	if (!p ||
+	    sscanf(p + 1, " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &state, &flags, &start) != 3)
+		return -1;
+	/* whoever waits for its pipe to close comes between that and the zombie */
+	return state == 'Z' || state == 'X' || (flags & PF_EXITING) ? -1 : (json_int_t)start;
+}
+
+const char *journal_text(const json_t *o, const char *key)
+{
+	const char *v = json_string_value(json_object_get(o, key));
+
+	return v ? v : "";
+}
+
+json_int_t journal_number(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+bool journal_same_boot(const json_t *doc)
+{
+	_cleanup_free_ char *id = boot_id();
+
+	return str_eq(journal_text(doc, "boot_id"), id);
+}
+
+bool journal_is_applied(const json_t *doc)
+{
+	return str_eq(journal_text(doc, "owner"), "applied");
+}
+
+bool journal_owner_lives(const json_t *doc)
+{
+	_cleanup_free_ char *ns = pid_namespace();
+
+	if (!journal_same_boot(doc))
+		return false;
+	if (!str_eq(journal_text(doc, "pid_ns"), ns))
+		return true; /* cannot be known from here, so hands off */
+	json_int_t start = process_start(journal_number(doc, "pid"));
+	return start >= 0 && start == journal_number(doc, "start");
+}
+
+char *journal_folder(void)
+{
+	const char *given = getenv("MVMSCALE_STATE"), *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (given && *given == '/')
+		return xstrdup(given);
+	if (given && *given) {
+		_cleanup_free_ char *cwd = get_current_dir_name();
+
+		return xasprintf("%s/%s", cwd ? cwd : "", given);
+	}
+	if (geteuid() == 0 && access("/run", W_OK) == 0)
+		return xstrdup("/run/mvmscale");
+	if (geteuid() != 0 && runtime && *runtime && access(runtime, W_OK) == 0)
+		return xasprintf("%s/mvmscale", runtime);
+	return xasprintf("/tmp/mvmscale-%u", (unsigned)geteuid());
+}
+
+/* What stands in the folder decides what is written to /proc: nobody else may have a hand in it. */
+error *journal_check_folder(const char *folder)
+{
+	struct stat st;
+
+	if (lstat(folder, &st) < 0)
+		return err_sys(EXIT_CANNOT, errno, "cannot use the state folder %s", folder);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
+		return err_new(
+			EXIT_CANNOT,
+			"the state folder %s is not ours alone (a folder of user %u, not writable by others, "
+			"is needed): remove it, or name another one in MVMSCALE_STATE",
+			folder, (unsigned)geteuid());
+	return NULL;
+}
+
+error *journal_make_folder(const char *folder)
+{
+	if (mkdir(folder, 0700) < 0 && errno == ENOENT) {
+		_cleanup_free_ char *parent = xstrdup(folder);
+		char *slash = strrchr(parent, '/');
+
+		if (slash && slash != parent) {
+			*slash = '\0';
+			error *e = fs_mkdirs(parent);
+			if (e)
+				return e;
+		}
+		mkdir(folder, 0700);
+	}
+	return journal_check_folder(folder);
+}
+
+/* Held for one operation only. Unlocked by name: a child forked meanwhile holds the descriptor too. */
+error *journal_lock(const char *folder, int *ret)
+{
+	_cleanup_free_ char *path = xasprintf("%s/lock", folder);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return err_sys(EXIT_CANNOT, errno, "cannot lock the state folder: %s", path);
+	while (flock(fd, LOCK_EX) < 0) {
+		if (errno == EINTR)
+			continue;
+		int sys = errno;
+		close(fd);
+		return err_sys(EXIT_CANNOT, sys, "cannot lock the state folder: %s", path);
+	}
+	*ret = fd;
+	return NULL;
+}
+
+void journal_unlockp(int *fd)
+{
+	if (*fd < 0)
+		return;
+	flock(*fd, LOCK_UN);
+	close(*fd);
+}
+
+/* On disk before the setting changes, and whole whatever happens. */
+error *journal_save(const char *folder, const char *path, const json_t *doc)
+{
+	_cleanup_free_ char *text = json_dumps(doc, JSON_INDENT(1)), *tmp = xasprintf("%s.tmp", path);
+	_cleanup_close_ int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (!text || fd < 0 || dir < 0)
+		return err_sys(EXIT_CANNOT, errno, "cannot write the journal %s", path);
+	size_t len = strlen(text);
+	if (write(fd, text, len) != (ssize_t)len || fsync(fd) < 0 || rename(tmp, path) < 0) {
+		int sys = errno;
+
+		unlink(tmp);
+		return err_sys(EXIT_CANNOT, sys, "cannot write the journal %s", path);
+	}
+	fsync(dir);
+	return NULL;
+}
+
+json_t *journal_load(const char *path)
+{
+	json_t *doc = json_load_file(path, 0, NULL);
+
+	if (doc && json_is_array(json_object_get(doc, "entries")) && journal_number(doc, "format") == FORMAT)
+		return doc;
+	json_decref(doc);
+	return NULL;
+}
+
+void journals_clear(struct journals *all)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		free(all->items[i].path);
+		json_decref(all->items[i].doc);
+	}
+	free(all->items);
+}
+
+static bool is_journal(const char *name)
+{
+	size_t n = strlen(name);
+
+	return (str_starts(name, "restore-") || str_starts(name, "applied-")) && n > 5 &&
+	       strcmp(name + n - 5, ".json") == 0;
+}
+
+error *journals_load(const char *folder, struct journals *all, struct strlist *said)
+{
+	DIR *d = opendir(folder);
+
+	if (!d)
+		return err_sys(EXIT_CANNOT, errno, "cannot read the state folder %s", folder);
+	for (struct dirent *e; (e = readdir(d));) {
+		if (!is_journal(e->d_name))
+			continue;
+		struct journal j = { .path = xasprintf("%s/%s", folder, e->d_name) };
+
+		j.doc = journal_load(j.path);
+		if (!j.doc) {
+			strlist_addf(said,
+				     "the journal %s is damaged: left alone; look into it and remove it",
+				     j.path);
+			free(j.path);
+			continue;
+		}
+		all->items = xrealloc(all->items, all->count + 1, sizeof(*all->items));
+		all->items[all->count++] = j;
+	}
+	closedir(d);
+	return NULL;
+}
+
+json_t *journal_new(bool applied)
+{
+	_cleanup_free_ char *id = boot_id(), *ns = pid_namespace();
+
+	return json_pack("{s:i, s:s, s:i, s:I, s:s, s:s, s:[]}", "format", FORMAT, "owner",
+			 applied ? "applied" : "process", "pid", (int)getpid(), "start",
+			 process_start((json_int_t)getpid()), "boot_id", id, "pid_ns", ns, "entries");
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_PLAN_UNDO_H
+#define MVM_PLAN_UNDO_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/* One step back, as a journal of settings.c describes it: {"kind", "path", ...}. */
+enum undo_result {
+	UNDO_DONE,
+	UNDO_NOTHING, /* it was as it should be already */
+	UNDO_FOREIGN, /* someone else changed it since: left alone */
+	UNDO_FAILED,
+};
+
+/*
+ * Undoes one entry. `folder` bounds what "rmtree" may remove; with same_boot false only what
+ * outlives a reboot (files) is undone. *said is a line for the user, or NULL; the caller frees it.
+ */
+enum undo_result undo_entry(const json_t *entry, const char *folder, bool same_boot, char **said);
+
+/* The value in force of a settings file ("madvise" of "always [madvise] never"); the caller frees *ret. */
+error *setting_read(const char *path, char **ret) ERR_MUST_CHECK;
+/* Writes with one write(2); a plain file (tests) is emptied first. */
+error *setting_write(const char *path, const char *value) ERR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The ramp: baseline, steps, stop. */
+#include <math.h>
+
+#include "base/clock.h"
+#include "run/session.h"
+
+/* A metric must have grown by so many points before its forecast may change the plan. */
+#define FORECAST_MIN_GROWTH 0.3
+/* Memory of a killed population comes back with a delay; the next ramp waits for it, so long at most. */
+#define RETURN_LIMIT_NS 120000000000ULL
+#define RETURN_SLACK_PCT 0.5
+
+void run_outcome_clear(struct run_outcome *o)
+{
+	free(o->dir);
+	free(o->stop.limit);
+	free(o->stop.evidence);
+	*o = (struct run_outcome){ 0 };
+}
+
+static struct interval *row_at(struct session *s, size_t index)
+{
+	if (index == s->row_count) {
+		s->rows = xrealloc(s->rows, s->row_count + 1, sizeof(*s->rows));
+		s->targets = xrealloc(s->targets, s->row_count + 1, sizeof(*s->targets));
+		interval_init(&s->rows[s->row_count++]);
+	}
+	return &s->rows[index];
+}
+
+/* With repeats, the columns that are no means of samples are averaged over the ramps so far. */
+static void pool_extras(struct interval *row, const double *before)
+{
+	for (int k = 0; k < EXTRA_COUNT; k++)
+		if (row->runs > 1 && !isnan(before[k]) && k != EXTRA_DIED && k < EXTRA_MEM_PER_VM)
+			row->extra[k] = before[k] + (row->extra[k] - before[k]) / row->runs;
+	row->extra[EXTRA_RUNS] = row->runs;
+}
+
+static error *finish_row(struct session *s, size_t index)
+{
+	struct interval *row = &s->rows[index];
+
+	interval_ledger(row, &s->rows[0], index ? &s->rows[index - 1] : NULL);
+	error *e = run_folder_intervals(&s->folder, s->rows, s->row_count);
+	if (e)
+		return e;
+	s->status.predicted_end = MIN(s->status.predicted_end, s->o->max);
+	session_status(s, STAGE_MEASURE, true);
+	if (s->obs->interval)
+		s->obs->interval(s->obs->user, &s->status, row->extra[EXTRA_MEM_PER_VM], row->settled);
+	return NULL;
+}
+
+/* Launches up to the target (0: none, the baseline) and measures there. */
+static error *one_interval(struct session *s, size_t index, uint32_t target)
+{
+	struct interval *row = row_at(s, index);
+	double before[EXTRA_COUNT];
+	error *e = NULL;
+
+	for (int k = 0; k < EXTRA_COUNT; k++)
+		before[k] = row->extra[k];
+	row->runs++;
+	s->status.interval = (unsigned)index;
+	if (target && (e = launch_to(s, target, row)))
+		return e;
+	if ((e = measure_interval(s, (unsigned)index, row)))
+		return e;
+	if (!row->samples) {
+		/* interrupted before the first sample: the row says nothing */
+		s->row_count = MIN(s->row_count, index);
+		return run_folder_intervals(&s->folder, s->rows, s->row_count);
+	}
+	pool_extras(row, before);
+	s->out->reached = s->ready;
+	return finish_row(s, index);
+}
+
+static void check_threshold(struct session *s, const struct interval *row)
+{
+	static const struct {
+		enum metric m;
+		const char *name;
+	} watched[] = { { METRIC_CPU, "cpu" }, { METRIC_RAM, "ram" }, { METRIC_SWAP, "swap" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
+		double mean = moments_mean(&row->metric[watched[i].m]);
+
+		if (mean >= s->o->threshold_pct)
+			session_stop(s, STOP_THRESHOLD, watched[i].name, NULL, 0, mean,
+				     "%s was at %.2f %% with %u VMs, the threshold is %.0f %%",
+				     metric_table[watched[i].m].label, mean, s->ready, s->o->threshold_pct);
+	}
+}
+
+/* Where the run will end if all goes on as since the baseline. */
+static uint32_t forecast_end(const struct session *s, const struct interval *row)
+{
+	static const enum metric watched[] = { METRIC_CPU, METRIC_RAM, METRIC_SWAP };
+	uint32_t end = MIN(s->o->max, s->limit_vms), best = UINT32_MAX;
+
+	for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
+		uint32_t n = ramp_forecast(moments_mean(&s->rows[0].metric[watched[i]]),
+					   moments_mean(&row->metric[watched[i]]), s->ready,
+					   s->o->threshold_pct, FORECAST_MIN_GROWTH);
+		best = MIN(best, n);
+	}
+	return MIN(end, best);
+}
+
+static void estimate_eta(struct session *s, const struct ramp *r, uint64_t interval_ns)
+{
+	uint32_t end = s->status.predicted_end;
+	double left = end > r->count ? ceil((double)(end - r->count) / r->step) : 0;
+
+	left += (double)(s->o->repeat - 1 - s->repeat) * s->o->intervals;
+	s->status.eta_s = left * (double)interval_ns / 1e9;
+}
+
+static error *climb(struct session *s, struct ramp *r)
+{
+	error *e;
+
+	for (size_t index = 1; s->out->stop.kind == STOP_NONE && !run_interrupted; index++) {
+		uint64_t start = clock_ns();
+		uint32_t forecast = r->done ? forecast_end(s, &s->rows[index - 1]) : s->preflight_end;
+		uint32_t target = ramp_next(r, forecast);
+
+		if (r->done)
+			s->status.predicted_end = forecast;
+		if (s->repeat && index < s->row_count)
+			target = s->targets[index]; /* the same points, so that they can be pooled */
+		if (!target) {
+			session_stop(s, STOP_MAX, NULL, NULL, 0, s->ready, "all %u VMs asked for are running",
+				     s->ready);
+			return NULL;
+		}
+		if ((e = one_interval(s, index, target)))
+			return e;
+		if (s->row_count <= index)
+			return NULL;
+		if (!s->repeat)
+			s->targets[index] = target;
+		ramp_finish_interval(r, s->ready);
+		check_threshold(s, &s->rows[index]);
+		if (s->ready >= s->limit_vms && s->limit_vms < s->o->max)
+			session_stop(s, STOP_LIMIT, NULL, s->limit_name, 0, s->limit_value,
+				     "%s leaves room for %u VMs: %s", s->limit_name, s->limit_vms,
+				     s->limit_evidence);
+		if (s->ready >= s->o->max)
+			session_stop(s, STOP_MAX, NULL, NULL, 0, s->ready, "all %u VMs asked for are running",
+				     s->ready);
+		estimate_eta(s, r, clock_ns() - start);
+		if ((e = session_save(s, "running")))
+			return e;
+	}
+	return NULL;
+}
+
+static void stop_progress(void *user, uint32_t left)
+{
+	struct session *s = user;
+
+	s->ready = left;
+	session_status(s, STAGE_STOP, false);
+}
+
+static error *teardown(struct session *s)
+{
+	uint64_t start = clock_ns();
+	uint32_t n = s->ready;
+	double ram, swap;
+
+	session_status(s, STAGE_STOP, true);
+	error *e = s->backend->ops->stop_all(s->backend, stop_progress, s);
+	if (e)
+		return e;
+	double seconds = (double)(clock_ns() - start) / 1e9;
+	for (uint32_t i = 0; i < s->vm_slots; i++)
+		s->vms[i] = (struct vm){ 0 };
+	s->ready = s->next_id = s->lost = s->failures_in_row = 0;
+	session_peek(s, &ram, &swap);
+	return run_folder_event(
+		&s->folder, "stopped",
+		json_pack("{s:i,s:f,s:f}", "vms", (int)n, "seconds", seconds, "ram_pct_after", ram));
+}
+
+static void wait_for_baseline(struct session *s)
+{
+	double base = moments_mean(&s->rows[0].metric[METRIC_RAM]), ram = 0, swap;
+	uint64_t start = clock_ns();
+
+	while (!run_interrupted && clock_ns() - start < RETURN_LIMIT_NS) {
+		session_peek(s, &ram, &swap);
+		if (ram <= base + RETURN_SLACK_PCT)
+			return;
+		clock_sleep_ns(100000000);
+	}
+	session_notice(s, "RAM in use is %.2f %% after the VMs were stopped, %.2f %% before them", ram, base);
+}
+
+static error *all_ramps(struct session *s)
+{
+	error *e = NULL;
+
+	for (s->repeat = 0; s->repeat < s->o->repeat && !run_interrupted && !e; s->repeat++) {
+		struct ramp r;
+
+		s->status.repeat = s->repeat;
+		if (s->repeat) {
+			if (s->out->stop.kind == STOP_FAILED)
+				break;
+			wait_for_baseline(s);
+			free(s->out->stop.limit);
+			free(s->out->stop.evidence);
+			s->out->stop = (struct run_stop){ 0 };
+		}
+		ramp_init(&r, s->o->max, s->o->intervals, s->preflight_end);
+		session_status(s, STAGE_BASELINE, true);
+		e = one_interval(s, 0, 0);
+		if (!e)
+			e = climb(s, &r);
+		error *e2 = teardown(s);
+		if (e)
+			err_free(e2);
+		else
+			e = e2;
+	}
+	return e;
+}
+
+error *run_ramp(const struct run_options *o, const struct run_observer *obs, struct run_outcome *ret)
+{
+	struct session s = { .o = o, .obs = obs, .out = ret };
+	error *e, *save;
+
+	*ret = (struct run_outcome){ 0 };
+	e = session_open(&s);
+	if (!e)
+		e = all_ramps(&s);
+	if (run_interrupted)
+		session_stop(&s, STOP_INTERRUPTED, NULL, NULL, 0, run_interrupted,
+			     "stopped by signal %d with %u VMs measured", run_interrupted, ret->reached);
+	if (e && s.folder.dir) {
+		session_stop(&s, STOP_FAILED, NULL, NULL, e->sys, ret->reached, "%s", e->msg);
+		if (!s.row_count) {
+			run_folder_discard(&s.folder);
+			free(ret->dir);
+			ret->dir = NULL;
+		}
+	}
+	if (s.folder.dir) {
+		bool failed = e || ret->stop.kind == STOP_FAILED;
+
+		save = session_save(&s, failed ? "failed" : run_interrupted ? "interrupted" : "complete");
+		if (e)
+			err_free(save);
+		else
+			e = save;
+	}
+	session_close(&s);
+	return e;
+}

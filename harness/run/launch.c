@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Starting VMs, at the pace asked for, and never past what the host holds. */
+#include <errno.h>
+#include <math.h>
+
+#include "base/clock.h"
+#include "run/session.h"
+
+#define GUARD_PERIOD_NS 50000000ULL
+#define SAMPLE_PERIOD_NS 500000000ULL
+#define EVENTS_AT_ONCE 128
+/* So many VMs in a row that do not come up end the run. */
+#define FAILURES_END 3
+
+struct launch {
+	uint64_t start_ns, guard_ns, sample_ns;
+	uint32_t first_id, target;
+	double cpu_ms;
+	bool halted; /* the guard or the host said no more */
+};
+
+static error *note_failure(struct session *s, const struct backend_event *ev)
+{
+	s->out->failed++;
+	s->lost++;
+	s->failures_in_row++;
+	error *e = run_folder_event(&s->folder, "vm_failed",
+				    json_pack("{s:i,s:s}", "vm", (int)ev->vm, "reason", ev->reason));
+	if (s->failures_in_row == FAILURES_END || s->out->failed >= SPARE_VMS / 2)
+		session_stop(s, STOP_FAILED, NULL, NULL, ev->sys, s->out->failed, "VM %u: %s", ev->vm,
+			     ev->reason);
+	return e;
+}
+
+static error *note_death(struct session *s, const struct backend_event *ev)
+{
+	s->out->died++;
+	s->lost++;
+	s->ready--;
+	session_notice(s, "VM %u is lost: %s", ev->vm, ev->reason);
+	return run_folder_event(&s->folder, "vm_died",
+				json_pack("{s:i,s:s}", "vm", (int)ev->vm, "reason", ev->reason));
+}
+
+static error *take_events(struct session *s, int timeout_ms)
+{
+	struct backend_event ev[EVENTS_AT_ONCE];
+	size_t n = s->backend->ops->poll(s->backend, timeout_ms, ev, EVENTS_AT_ONCE);
+	error *e = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		error *one = NULL;
+
+		if (ev[i].kind == BACKEND_READY) {
+			s->ready++;
+			s->failures_in_row = 0;
+		} else if (ev[i].kind == BACKEND_FAILED) {
+			one = note_failure(s, &ev[i]);
+		} else {
+			one = note_death(s, &ev[i]);
+		}
+		free(ev[i].reason);
+		if (e)
+			err_free(one);
+		else
+			e = one;
+	}
+	return e;
+}
+
+error *launch_watch(struct session *s, int timeout_ms)
+{
+	return take_events(s, timeout_ms);
+}
+
+/* What a host out of pids or memory answers: attributed as a limit, not as a fault of a VM. */
+static void stop_refused(struct session *s, const error *e)
+{
+	const char *limit = e->sys == ENOMEM   ? "memory"
+			    : e->sys == EMFILE ? "RLIMIT_NOFILE"
+			    : e->sys == ENFILE ? "file-max"
+					       : "fork";
+
+	session_stop(s, STOP_LIMIT, NULL, limit, e->sys, s->ready,
+		     "the host refused VM %u: %s; the preflight expected room for %u", s->next_id, e->msg,
+		     s->limit_vms);
+}
+
+static error *begin_more(struct session *s, struct launch *l, uint64_t now)
+{
+	const struct backend_ops *ops = s->backend->ops;
+	uint32_t room = ops->room(s->backend), begun = 0;
+	uint32_t coming = s->next_id - s->lost; /* ready or between spawn and ready */
+	uint32_t want = MIN(l->target > coming ? l->target - coming : 0, room);
+
+	if (s->o->rate > 0) {
+		double due = (double)(now - l->start_ns) / 1e9 * s->o->rate + 1;
+		uint32_t so_far = s->next_id - l->first_id;
+		want = due > so_far ? MIN(want, (uint32_t)(due - so_far)) : 0;
+	}
+	if (s->next_id + want > s->vm_slots)
+		want = s->vm_slots - s->next_id;
+	if (!want)
+		return NULL;
+	error *e = ops->start(s->backend, s->next_id, want, &begun);
+	s->next_id += begun;
+	if (!e)
+		return NULL;
+	bool host_is_full = e->sys == EAGAIN || e->sys == ENOMEM || e->sys == EMFILE || e->sys == ENFILE ||
+			    e->sys == ENOSPC;
+	if (!host_is_full)
+		return e;
+	error *logged = run_folder_event(&s->folder, "limit_hit",
+					 json_pack("{s:s,s:i}", "error", e->msg, "errno", e->sys));
+	stop_refused(s, e);
+	err_free(e);
+	l->halted = true;
+	return logged;
+}
+
+/* Is the host still able to take more? */
+static void guard(struct session *s, struct launch *l)
+{
+	double ram, swap;
+
+	session_peek(s, &ram, &swap);
+	s->status.ram_pct = ram;
+	s->status.swap_pct = swap;
+	if (ram >= s->o->threshold_pct) {
+		session_stop(s, STOP_THRESHOLD, "ram", NULL, 0, ram,
+			     "RAM in use reached %.2f %% while launching, the threshold is %.0f %%", ram,
+			     s->o->threshold_pct);
+		l->halted = true;
+	} else if (swap >= s->o->threshold_pct) {
+		session_stop(s, STOP_THRESHOLD, "swap", NULL, 0, swap,
+			     "swap in use reached %.2f %% while launching, the threshold is %.0f %%", swap,
+			     s->o->threshold_pct);
+		l->halted = true;
+	}
+}
+
+static error *launch_sample(struct session *s, struct launch *l)
+{
+	struct sample sm;
+
+	session_sample(s, &sm);
+	if (!isnan(sm.v[METRIC_CPU]))
+		l->cpu_ms += sm.v[METRIC_CPU] / 100 * sm.window_s * 1000 * (double)s->host.cores_online;
+	return run_folder_sample(&s->folder, &sm, s->ready, s->status.interval, s->repeat, PHASE_LAUNCH);
+}
+
+static double vm_ms(uint32_t us)
+{
+	return us / 1000.0;
+}
+
+static void fill_row(struct session *s, const struct launch *l, struct interval *row)
+{
+	uint32_t n = s->next_id - l->first_id;
+	double *boot = xcalloc(n, sizeof(*boot)), *up = xcalloc(n, sizeof(*up));
+	double seconds = (double)(clock_ns() - l->start_ns) / 1e9;
+	size_t got = 0;
+
+	for (uint32_t i = l->first_id; i < s->next_id; i++) {
+		if (!s->vms[i].ready_us)
+			continue;
+		up[got] = vm_ms(s->vms[i].up_us);
+		boot[got++] = vm_ms(s->vms[i].ready_us);
+	}
+	row->extra[EXTRA_BOOT_P50] = quantile(boot, got, 0.5);
+	row->extra[EXTRA_BOOT_P95] = quantile(boot, got, 0.95);
+	row->extra[EXTRA_BOOT_P99] = quantile(boot, got, 0.99);
+	row->extra[EXTRA_UP_P50] = quantile(up, got, 0.5);
+	row->extra[EXTRA_LAUNCH_S] = seconds;
+	row->extra[EXTRA_LAUNCH_RATE] = got ? (double)got / seconds : (double)NAN;
+	row->extra[EXTRA_LAUNCH_CPU] = got ? l->cpu_ms / (double)got : (double)NAN;
+	free(boot);
+	free(up);
+}
+
+static bool in_flight(const struct session *s)
+{
+	return s->next_id > s->ready + s->lost;
+}
+
+error *launch_to(struct session *s, uint32_t target, struct interval *row)
+{
+	struct launch l = { .start_ns = clock_ns(), .first_id = s->next_id };
+	error *e;
+
+	l.target = MIN(target, s->limit_vms);
+	l.sample_ns = l.start_ns;
+	s->status.target = l.target;
+	if ((e = launch_sample(s, &l)))
+		return e;
+	l.cpu_ms = 0; /* that one only marked the start */
+	while (!run_interrupted &&
+	       (in_flight(s) || (!l.halted && s->out->stop.kind == STOP_NONE && s->ready < l.target))) {
+		uint64_t now = clock_ns();
+
+		if (now - l.guard_ns >= GUARD_PERIOD_NS && s->out->stop.kind == STOP_NONE) {
+			l.guard_ns = now;
+			guard(s, &l);
+		}
+		if (!l.halted && s->out->stop.kind == STOP_NONE && (e = begin_more(s, &l, now)))
+			return e;
+		if ((e = take_events(s, 10)))
+			return e;
+		if (now - l.sample_ns >= SAMPLE_PERIOD_NS) {
+			l.sample_ns = now;
+			if ((e = launch_sample(s, &l)))
+				return e;
+		}
+		double seconds = (double)(clock_ns() - l.start_ns) / 1e9;
+		s->status.rate_per_s = seconds > 0.05 ? (s->next_id - l.first_id) / seconds : (double)NAN;
+		session_status(s, STAGE_LAUNCH, false);
+	}
+	if ((e = launch_sample(s, &l)))
+		return e;
+	fill_row(s, &l, row);
+	return run_folder_event(&s->folder, "launched",
+				json_pack("{s:i,s:i,s:f}", "ready", (int)s->ready, "target", (int)target,
+					  "seconds", row->extra[EXTRA_LAUNCH_S]));
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What run.json says: enough to draw, judge and compare the run without its machine. */
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "run/session.h"
+
+#define RUN_FORMAT 1
+
+static json_t *number_or_null(double v)
+{
+	return isfinite(v) ? json_real(v) : json_null();
+}
+
+static json_t *options_json(const struct run_options *o)
+{
+	return json_pack("{s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:i,s:s?,s:s?}", "intervals", (int)o->intervals,
+			 "repeat", (int)o->repeat, "jobs", (int)o->jobs, "threshold_pct", o->threshold_pct,
+			 "verify_pct", o->verify_pct, "settle_s", o->settle_s, "rate", o->rate, "sample_s",
+			 o->sample_s, "samples", (int)o->samples, "qemu", o->qemu, "image", o->image);
+}
+
+static json_t *guest_json(const struct session *s)
+{
+	_cleanup_free_ char *path = xasprintf("%s/guest.img", s->runtime_dir);
+	_cleanup_free_ char *sha = NULL;
+	error *e = fs_sha256(path, &sha);
+
+	err_free(e);
+	return json_pack("{s:s,s:s?,s:i,s:i}", "name", *s->image.guest ? s->image.guest : "foreign", "sha256",
+			 sha, "seed", (int)s->image.seed, "phase_ms", (int)s->image.phase_ms);
+}
+
+void record_environment(struct session *s)
+{
+	json_t *m = s->folder.meta, *backend = s->backend->ops->describe(s->backend);
+	double window = s->o->sample_s * s->o->samples;
+
+	/* launch stands at the top level too: readers ask for it often */
+	json_object_set(m, "launch", json_object_get(backend, "launch"));
+	json_object_set_new(m, "backend", backend);
+	json_object_set_new(m, "host", host_json(&s->host));
+	json_object_set_new(m, "guest", guest_json(s));
+	json_object_set_new(m, "preset", json_string(s->preset ? s->preset->name : "none"));
+	json_object_set_new(m, "profile", json_string(s->profile ? s->profile->name : s->o->image));
+	json_object_set_new(m, "max", json_integer(s->o->max));
+	json_object_set_new(m, "threshold_pct", json_real(s->o->threshold_pct));
+	json_object_set_new(m, "repeats", json_integer(s->o->repeat));
+	json_object_set_new(m, "seed", json_integer(s->o->seed));
+	json_object_set_new(m, "options", options_json(s->o));
+	json_object_set_new(m, "measurement",
+			    json_pack("{s:s,s:f,s:f,s:s,s:s}", "cpu_source", sampler_cpu_source(s->sampler),
+				      "cpu_resolution_pct_per_sample",
+				      sampler_cpu_resolution_pct(s->sampler, s->o->sample_s),
+				      "cpu_resolution_pct_per_interval",
+				      sampler_cpu_resolution_pct(s->sampler, window), "guest_cpu_source",
+				      sampler_guest_source(s->sampler), "ram_pct",
+				      "(MemTotal - MemAvailable) / MemTotal"));
+}
+
+void record_stop(struct session *s)
+{
+	const struct run_stop *st = &s->out->stop;
+	json_t *m = s->folder.meta;
+
+	json_object_set_new(m, "stop",
+			    json_pack("{s:s,s:s?,s:s?,s:i,s:o,s:s?}", "kind", stop_kind_names[st->kind],
+				      "metric", st->metric, "limit", st->limit, "errno", st->sys, "value",
+				      number_or_null(st->value), "evidence", st->evidence));
+	json_object_set_new(m, "elapsed_s", json_real((double)(clock_ns() - s->start_ns) / 1e9));
+	json_object_set_new(m, "vms",
+			    json_pack("{s:i,s:i,s:i}", "reached", (int)s->out->reached, "died",
+				      (int)s->out->died, "failed", (int)s->out->failed));
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_RUN_RUN_H
+#define MVM_RUN_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "base/err.h"
+
+/* What `mvmscale run` was asked to do. All strings are borrowed. */
+struct run_options {
+	uint32_t max;
+	unsigned intervals, repeat, jobs; /* jobs 0: by cores */
+	double threshold_pct;
+	const struct backend_ops *backend;
+	const char *accel, *preset, *profile, *qemu, *out, *name, *image, *tune;
+	enum launch_mode launch;
+	double verify_pct; /* share of the population asked at every interval */
+	double settle_s;   /* fixed waiting time; < 0: until quiet */
+	double rate;	   /* VMs per second; 0: as fast as it goes */
+	double ready_timeout_s;
+	double sample_s;  /* time between measuring samples */
+	unsigned samples; /* measuring samples per interval */
+	bool no_raise;	  /* leave the host's limits as they are */
+	bool fast;	  /* null backend in tests: settle at once */
+	unsigned seed;
+	struct null_config null;
+};
+
+enum run_stage {
+	STAGE_PREPARE,
+	STAGE_BASELINE,
+	STAGE_LAUNCH,
+	STAGE_SETTLE,
+	STAGE_MEASURE,
+	STAGE_VERIFY,
+	STAGE_STOP
+};
+extern const char *const run_stage_names[STAGE_STOP + 1];
+
+/* What a progress display shows; refreshed several times a second. */
+struct run_status {
+	enum run_stage stage;
+	unsigned repeat, repeats, interval, intervals;
+	uint32_t ready, target, max, predicted_end;
+	double rate_per_s, cpu_pct, ram_pct, swap_pct, threshold_pct;
+	bool has_swap;
+	double elapsed_s, eta_s; /* eta NAN when unknown */
+};
+
+/* How a run tells its caller what it does. Any member may be NULL. */
+struct run_observer {
+	void *user;
+	void (*status)(void *user, const struct run_status *s);
+	void (*notice)(void *user, const char *text); /* a line worth reading */
+	void (*interval)(void *user, const struct run_status *s, double mem_per_vm_kb, bool settled);
+};
+
+enum stop_kind { STOP_NONE, STOP_MAX, STOP_THRESHOLD, STOP_LIMIT, STOP_INTERRUPTED, STOP_FAILED };
+extern const char *const stop_kind_names[STOP_FAILED + 1];
+
+/* Why a run ended, attributed. */
+struct run_stop {
+	enum stop_kind kind;
+	const char *metric; /* cpu, ram, swap, or NULL */
+	char *limit;	    /* name of the limit, or NULL */
+	int sys;	    /* errno behind it, or 0 */
+	double value;	    /* of the metric, or of the limit */
+	char *evidence;	    /* one sentence */
+};
+
+struct run_outcome {
+	struct run_stop stop;
+	char *dir;
+	uint32_t reached; /* VMs alive at the last interval */
+	uint32_t died, failed;
+};
+void run_outcome_clear(struct run_outcome *o);
+
+/* Set by the caller's signal handler: the run stops at the next opportunity and saves its results. */
+extern volatile int run_interrupted;
+
+/*
+ * Runs a whole ramp and leaves a run folder. On an error the folder keeps the samples
+ * taken so far (ret->dir tells it, NULL when there is none), no VM lives, and every
+ * setting is restored. An interruption is an outcome, not an error.
+ */
+error *run_ramp(const struct run_options *o, const struct run_observer *obs,
+		struct run_outcome *ret) ERR_MUST_CHECK;
+
+#endif

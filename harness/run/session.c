@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "run/session.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+
+#define STATUS_PERIOD_NS 100000000ULL
+
+volatile int run_interrupted;
+
+const char *const run_stage_names[STAGE_STOP + 1] = {
+	[STAGE_PREPARE] = "prepare", [STAGE_BASELINE] = "baseline", [STAGE_LAUNCH] = "launch",
+	[STAGE_SETTLE] = "settle",   [STAGE_MEASURE] = "measure",   [STAGE_VERIFY] = "verify",
+	[STAGE_STOP] = "stop",
+};
+
+const char *const stop_kind_names[STOP_FAILED + 1] = {
+	[STOP_NONE] = "none",
+	[STOP_MAX] = "max",
+	[STOP_THRESHOLD] = "threshold",
+	[STOP_LIMIT] = "limit",
+	[STOP_INTERRUPTED] = "interrupted",
+	[STOP_FAILED] = "failed",
+};
+
+void session_notice(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!s->obs->notice)
+		return;
+	va_start(ap, fmt);
+	_cleanup_free_ char *text = xvasprintf(fmt, ap);
+	va_end(ap);
+	s->obs->notice(s->obs->user, text);
+}
+
+void session_status(struct session *s, enum run_stage stage, bool force)
+{
+	uint64_t now = clock_ns();
+
+	if (!s->obs->status ||
+	    (!force && stage == s->status.stage && now - s->last_status_ns < STATUS_PERIOD_NS))
+		return;
+	s->last_status_ns = now;
+	s->status.stage = stage;
+	s->status.ready = s->ready;
+	s->status.elapsed_s = (double)(now - s->start_ns) / 1e9;
+	s->obs->status(s->obs->user, &s->status);
+}
+
+void session_stop(struct session *s, enum stop_kind kind, const char *metric, const char *limit, int sys,
+		  double value, const char *fmt, ...)
+{
+	struct run_stop *st = &s->out->stop;
+	va_list ap;
+
+	if (st->kind != STOP_NONE && kind != STOP_INTERRUPTED)
+		return; /* the first reason is the reason */
+	free(st->limit);
+	free(st->evidence);
+	va_start(ap, fmt);
+	*st = (struct run_stop){ .kind = kind, .metric = metric, .sys = sys, .value = value };
+	st->limit = limit ? xstrdup(limit) : NULL;
+	st->evidence = xvasprintf(fmt, ap);
+	va_end(ap);
+}
+
+static double synthetic_ram_pct(struct session *s, double *ret_cpu)
+{
+	double kb;
+
+	s->backend->ops->synthetic(s->backend, ret_cpu, &kb);
+	return 100 * kb / (double)s->host.mem_total_kb;
+}
+
+/* Only the figures that a null VM has; what the host really does is not shown beside them. */
+void session_sample(struct session *s, struct sample *ret)
+{
+	double cpu;
+
+	sampler_take(s->sampler, ret);
+	if (!s->backend || !(s->backend->ops->flags & BACKEND_SYNTHETIC))
+		return;
+	double ram = synthetic_ram_pct(s, &cpu), total = (double)s->host.mem_total_kb;
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (m != METRIC_HARNESS_RSS && m != METRIC_SAMPLE_COST && m != METRIC_CPU_HARNESS)
+			ret->v[m] = NAN;
+	ret->v[METRIC_CPU] = cpu;
+	ret->v[METRIC_CPU_GUESTS] = cpu;
+	ret->v[METRIC_RAM] = ram;
+	ret->v[METRIC_SWAP] = 0;
+	ret->v[METRIC_MEM_AVAILABLE] = total * (1 - ram / 100);
+	ret->v[METRIC_ANON] = total * ram / 100;
+	ret->backward = false;
+}
+
+void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct)
+{
+	long long tasks;
+	double cpu;
+
+	sampler_peek(s->sampler, ret_ram_pct, ret_swap_pct, &tasks);
+	if (!(s->backend->ops->flags & BACKEND_SYNTHETIC))
+		return;
+	*ret_ram_pct = synthetic_ram_pct(s, &cpu);
+	*ret_swap_pct = 0;
+}
+
+error *session_save(struct session *s, const char *state)
+{
+	json_object_set_new(s->folder.meta, "state", json_string(state));
+	record_stop(s);
+	return run_folder_save(&s->folder);
+}
+
+static error *load_guest(struct session *s)
+{
+	const struct run_options *o = s->o;
+	error *e;
+
+	if (o->image)
+		return image_load(o->image, &s->image);
+	if ((e = profile_load(o->profile, &s->profile)))
+		return e;
+	return image_from_profile(s->profile, &s->image);
+}
+
+static error *create_folder(struct session *s)
+{
+	const struct run_options *o = s->o;
+	char stamp[17], iso[21];
+
+	clock_utc_stamp(stamp);
+	clock_utc_iso(iso);
+	_cleanup_free_ char *standard =
+		xasprintf("runs/%s-%s-%s-%s", stamp, o->backend->name, s->preset ? s->preset->name : "none",
+			  s->profile ? s->profile->name : "image");
+	_cleanup_free_ char *dir = xstrdup(o->out ? o->out : standard);
+	for (int i = 2; !o->out && access(dir, F_OK) == 0; i++) {
+		free(dir);
+		dir = xasprintf("%s-%d", standard, i);
+	}
+	error *e = run_folder_create(dir, &s->folder);
+	if (e)
+		return e;
+	s->out->dir = xstrdup(dir);
+	json_object_set_new(s->folder.meta, "format", json_integer(1));
+	json_object_set_new(s->folder.meta, "tool", json_string("mvmscale " MVM_VERSION));
+	json_object_set_new(s->folder.meta, "started", json_string(iso));
+	json_object_set_new(s->folder.meta, "name", o->name ? json_string(o->name) : json_null());
+	return session_save(s, "running");
+}
+
+/* Private folder and cgroup; both are in the journal before they exist. */
+static error *create_places(struct session *s)
+{
+	int version = 0;
+	error *e = settings_open(&s->settings);
+
+	if (e)
+		return e;
+	s->runtime_dir = xasprintf("%s/run-%d", settings_folder(s->settings), (int)getpid());
+	if ((e = settings_note_tree(s->settings, s->runtime_dir)) || (e = fs_mkdirs(s->runtime_dir)))
+		return e;
+	if (!(s->o->backend->flags & BACKEND_PROCESSES))
+		return NULL;
+	_cleanup_free_ char *name = xasprintf("mvmscale-%d", (int)getpid());
+	_cleanup_free_ char *path = cgroup_choose(name, &version);
+	if (!path) {
+		session_notice(
+			s,
+			"no cgroup can be used: the guests' own CPU will be that of a random sample of them");
+		return NULL;
+	}
+	if ((e = settings_note_cgroup(s->settings, path)))
+		return e;
+	e = cgroup_create(STEAL(path), version, &s->cgroup);
+	if (e) {
+		session_notice(s, "%s; the guests' own CPU will be that of a random sample of them", e->msg);
+		err_free(e);
+	}
+	return NULL;
+}
+
+static error *open_backend(struct session *s)
+{
+	const struct run_options *o = s->o;
+	struct backend_config cfg = {
+		.preset = s->preset,
+		.image = &s->image,
+		.accel = o->accel,
+		.qemu = o->qemu,
+		.runtime_dir = s->runtime_dir,
+		.tune = o->tune,
+		.launch = o->launch,
+		.launch_given = o->launch != LAUNCH_AUTO,
+		.jobs = o->jobs ? o->jobs : (unsigned)MAX(2 * s->host.cores_online, 2L),
+		.ready_timeout_ns = (uint64_t)(o->ready_timeout_s * 1e9),
+		.cgroup_procs_fd = s->cgroup.path ? s->cgroup.procs_fd : -1,
+		.null = &o->null,
+		.seed = o->seed,
+	};
+
+	s->vm_slots = o->max + SPARE_VMS;
+	s->vms = xcalloc(s->vm_slots, sizeof(*s->vms));
+	return o->backend->open(&cfg, s->vms, s->vm_slots, &s->backend);
+}
+
+/* Which limits would end the run before --max, raising those that may be raised. */
+static void preflight(struct session *s)
+{
+	struct backend_cost c = s->backend->ops->cost(s->backend);
+	struct vm_cost cost = {
+		.tasks = c.tasks, .fds_vm = c.fds, .mem_kb = c.mem_kb, .fds_harness = c.harness_fds
+	};
+	struct limit_raw raw;
+	struct limits limits;
+	struct limit_raises raises = { 0 };
+
+	limits_read("", &raw);
+	limits_compute(&raw, &cost, s->o->threshold_pct, &limits);
+	if (!s->o->no_raise && (s->backend->ops->flags & BACKEND_PROCESSES)) {
+		limits_raise(s->settings, &limits, s->o->max, &raises);
+		for (size_t i = 0; i < raises.count; i++)
+			if (!raises.items[i].failure)
+				session_notice(s, "raised %s from %.0f to %.0f for this run",
+					       raises.items[i].name, raises.items[i].from,
+					       raises.items[i].to);
+	}
+	s->limit_vms = UINT32_MAX;
+	s->preflight_end = s->o->max;
+	for (size_t i = 0; i < limits.count; i++) {
+		const struct limit *l = &limits.items[i];
+
+		if (!(l->vms_now < s->preflight_end) && !(l->vms_now < s->limit_vms))
+			continue;
+		s->preflight_end = MIN(s->preflight_end, (uint32_t)fmax(l->vms_now, 1));
+		if (str_eq(l->name, "ram") || !(l->vms_now < s->limit_vms))
+			continue;
+		s->limit_vms = (uint32_t)fmax(l->vms_now, 0);
+		s->limit_value = l->current_max;
+		free(s->limit_name);
+		free(s->limit_evidence);
+		s->limit_name = xstrdup(l->name);
+		s->limit_evidence = xstrdup(l->evidence ? l->evidence : "");
+	}
+	if (s->preflight_end < s->o->max) {
+		_cleanup_free_ char *sentence = limits_sentence(&limits, false);
+		session_notice(
+			s, "preflight: %s, by the declared cost of a VM; the steps follow what is measured",
+			sentence);
+		json_object_set_new(s->folder.meta, "preflight", json_string(sentence));
+	}
+	json_object_set_new(s->folder.meta, "limits", limits_json(&limits));
+	json_object_set_new(s->folder.meta, "raised", limit_raises_json(&raises));
+	json_object_set_new(s->folder.meta, "predicted_end", json_integer(s->preflight_end));
+	limits_free(&limits);
+	limit_raises_free(&raises);
+	limit_raw_free(&raw);
+}
+
+static void say_warnings(struct session *s)
+{
+	struct strlist w = { 0 };
+	json_t *list = json_array();
+
+	host_warnings(&s->host, &w);
+	for (size_t i = 0; i < w.count; i++) {
+		if (s->backend->ops->flags & BACKEND_PROCESSES)
+			session_notice(s, "warning: %s", w.items[i]);
+		json_array_append_new(list, json_string(w.items[i]));
+	}
+	json_object_set_new(s->folder.meta, "warnings", list);
+	strlist_clear(&w);
+}
+
+error *session_open(struct session *s)
+{
+	const struct run_options *o = s->o;
+	error *e;
+
+	s->start_ns = clock_ns();
+	s->janitor_fd = -1;
+	s->cgroup = (struct cgroup){ .procs_fd = -1, .usage_fd = -1 };
+	s->folder = (struct run_folder){ .samples_fd = -1, .events_fd = -1 };
+	s->rng = gsl_rng_alloc(gsl_rng_mt19937);
+	gsl_rng_set(s->rng, o->seed);
+	host_read(&s->host, "");
+	if ((o->backend->flags & BACKEND_QEMU) && (e = preset_load(o->preset, &s->preset)))
+		return e;
+	if ((e = load_guest(s)) || (e = create_folder(s)) ||
+	    (e = janitor_start(&s->janitor_fd, &s->janitor)) || (e = create_places(s)) ||
+	    (e = sampler_open(&s->cgroup, &s->sampler)) || (e = open_backend(s)))
+		return e;
+	s->status = (struct run_status){ .repeats = o->repeat,
+					 .intervals = o->intervals,
+					 .max = o->max,
+					 .threshold_pct = o->threshold_pct,
+					 .eta_s = NAN,
+					 .has_swap = s->host.swap_total_kb > 0 };
+	say_warnings(s);
+	preflight(s);
+	s->status.predicted_end = s->preflight_end;
+	record_environment(s);
+	return session_save(s, "running");
+}
+
+void session_close(struct session *s)
+{
+	struct strlist said = { 0 };
+
+	if (s->backend)
+		s->backend->ops->close(s->backend);
+	sampler_close(s->sampler);
+	cgroup_remove(&s->cgroup);
+	if (s->settings) {
+		error *e = settings_restore(s->settings, &said);
+
+		if (e)
+			session_notice(s,
+				       "not everything could be put back: %s; 'mvmscale doctor --restore' "
+				       "tries again",
+				       e->msg);
+		err_free(e);
+		settings_close(s->settings);
+	}
+	strlist_clear(&said);
+	janitor_dismiss(s->janitor_fd, s->janitor);
+	run_folder_close(&s->folder);
+	host_free(&s->host);
+	profile_free(s->profile);
+	preset_free(s->preset);
+	gsl_rng_free(s->rng);
+	free(s->runtime_dir);
+	free(s->vms);
+	free(s->rows);
+	free(s->targets);
+	free(s->limit_name);
+	free(s->limit_evidence);
+}

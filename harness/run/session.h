@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_RUN_SESSION_H
+#define MVM_RUN_SESSION_H
+
+/* Private to the run stage: everything one run holds, and the steps it is made of. */
+
+#include <gsl/gsl_rng.h>
+
+#include "curve/runwrite.h"
+#include "guest/profile.h"
+#include "plan/host.h"
+#include "plan/limits.h"
+#include "plan/ramp.h"
+#include "plan/settings.h"
+#include "run/run.h"
+#include "sample/cgroup.h"
+#include "sample/sampler.h"
+
+/* Room in the VM table for VMs that failed or died and were replaced. */
+#define SPARE_VMS 256
+
+struct session {
+	const struct run_options *o;
+	const struct run_observer *obs;
+	struct run_outcome *out;
+
+	struct host host;
+	struct profile *profile;
+	struct guest_image image;
+	struct preset *preset;
+	struct settings *settings;
+	struct cgroup cgroup;
+	struct sampler *sampler;
+	struct backend *backend;
+	struct run_folder folder;
+	char *runtime_dir;
+	int janitor_fd; /* the janitor cleans up when this closes */
+	pid_t janitor;
+
+	struct vm *vms;
+	uint32_t vm_slots, next_id;	       /* ids are given once */
+	uint32_t ready, lost, failures_in_row; /* lost: failed or died in this ramp */
+	uint32_t limit_vms;		       /* no more VMs than this: a limit of the host ends there */
+	char *limit_name, *limit_evidence;
+	double limit_value;
+	uint32_t preflight_end; /* where limits and declared memory expect the stop */
+
+	struct interval *rows; /* [0] is the baseline */
+	size_t row_count;
+	uint32_t *targets; /* of the first ramp, for the repeats */
+	unsigned repeat;   /* from 0 */
+	struct run_status status;
+	uint64_t last_status_ns;
+	gsl_rng *rng;
+	uint64_t start_ns;
+};
+
+/* session.c: prepares and dismantles; session_close() also after a failed session_open(). */
+error *session_open(struct session *s) ERR_MUST_CHECK;
+void session_close(struct session *s);
+/* Records how the run stands ("running", "complete", ...) with its stop. */
+error *session_save(struct session *s, const char *state) ERR_MUST_CHECK;
+void session_notice(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Refreshes the display, at most ten times a second unless forced. */
+void session_status(struct session *s, enum run_stage stage, bool force);
+void session_stop(struct session *s, enum stop_kind kind, const char *metric, const char *limit, int sys,
+		  double value, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
+/* Synthetic backends replace the host's readings by their own. */
+void session_sample(struct session *s, struct sample *ret);
+void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct);
+
+/* record.c: the members of run.json. */
+void record_environment(struct session *s);
+void record_stop(struct session *s);
+
+/* launch.c: starts VMs until `target` are ready, or the stop is set. Fills the launch columns of *row. */
+error *launch_to(struct session *s, uint32_t target, struct interval *row) ERR_MUST_CHECK;
+/* Takes in deaths without starting anything; waits up to timeout_ms. */
+error *launch_watch(struct session *s, int timeout_ms) ERR_MUST_CHECK;
+
+/* measure.c: settles, samples, verifies at the present population; *row gets it all. */
+error *measure_interval(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;
+
+/* janitor.c: a process that outlives us by a moment and undoes what we could not. */
+error *janitor_start(int *ret_fd, pid_t *ret_pid) ERR_MUST_CHECK;
+void janitor_dismiss(int fd, pid_t pid);
+
+#endif

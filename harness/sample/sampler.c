@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "sample/sampler.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/util.h"
+#include "sample/kthreads.h"
+
+enum source {
+	SRC_STAT,
+	SRC_MEMINFO,
+	SRC_LOADAVG,
+	SRC_VMSTAT,
+	SRC_PSI_CPU,
+	SRC_PSI_MEM,
+	SRC_PSI_IO,
+	SRC_STATM,
+	SRC_KSM_SHARED,
+	SRC_KSM_SHARING,
+	SRC_KSM_UNSHARED,
+	SRC_KSM_SCANS,
+	SRC_COUNT
+};
+
+static const char *const source_paths[SRC_COUNT] = {
+	[SRC_STAT] = "/proc/stat",
+	[SRC_MEMINFO] = "/proc/meminfo",
+	[SRC_LOADAVG] = "/proc/loadavg",
+	[SRC_VMSTAT] = "/proc/vmstat",
+	[SRC_PSI_CPU] = "/proc/pressure/cpu",
+	[SRC_PSI_MEM] = "/proc/pressure/memory",
+	[SRC_PSI_IO] = "/proc/pressure/io",
+	[SRC_STATM] = "/proc/self/statm",
+	[SRC_KSM_SHARED] = "/sys/kernel/mm/ksm/pages_shared",
+	[SRC_KSM_SHARING] = "/sys/kernel/mm/ksm/pages_sharing",
+	[SRC_KSM_UNSHARED] = "/sys/kernel/mm/ksm/pages_unshared",
+	[SRC_KSM_SCANS] = "/sys/kernel/mm/ksm/full_scans",
+};
+
+/* Counters since boot; a sample's rates are their differences. */
+struct counters {
+	uint64_t at_ns;
+	long long cpu_ns, guests_ns, harness_ns, kthread_ns[KTHREAD_CLASSES];
+	struct cpu_ticks ticks;
+	struct vmstat vm;
+	long long psi_cpu, psi_mem, psi_mem_full, psi_io;
+};
+
+struct sampler {
+	int fd[SRC_COUNT];
+	int host_usage_fd;
+	const struct cgroup *population;
+	struct kthreads *kthreads;
+	struct counters last;
+	bool have_last;
+	struct meminfo mem;
+	long hz, cores, page_kb;
+	pid_t pids[SAMPLER_PSS_VMS];
+	size_t pid_count, population_size;
+	double pss_kb, uss_kb;
+	char *buf;
+};
+
+#define BUF_SIZE 65536
+
+/* NUL-terminated content, "" when the file is missing on this kernel. */
+static const char *read_source(struct sampler *s, enum source src)
+{
+	ssize_t n = s->fd[src] < 0 ? -1 : pread(s->fd[src], s->buf, BUF_SIZE - 1, 0);
+
+	s->buf[n > 0 ? n : 0] = '\0';
+	return s->buf;
+}
+
+static const char *read_path(struct sampler *s, const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, s->buf, BUF_SIZE - 1);
+
+	s->buf[n > 0 ? n : 0] = '\0';
+	return s->buf;
+}
+
+error *sampler_open(const struct cgroup *population, struct sampler **ret)
+{
+	struct sampler *s = xcalloc(1, sizeof(*s));
+
+	s->buf = xcalloc(BUF_SIZE, 1);
+	s->population = population && population->path ? population : NULL;
+	s->hz = sysconf(_SC_CLK_TCK);
+	s->cores = sysconf(_SC_NPROCESSORS_ONLN);
+	s->page_kb = sysconf(_SC_PAGESIZE) / 1024;
+	s->pss_kb = s->uss_kb = NAN;
+	s->host_usage_fd = -1;
+	for (int i = 0; i < SRC_COUNT; i++)
+		s->fd[i] = open(source_paths[i], O_RDONLY | O_CLOEXEC);
+	parse_meminfo(read_source(s, SRC_MEMINFO), &s->mem);
+	if (fault_hit(FAULT_PROC_FIELDS))
+		s->mem.available = -1;
+	parse_stat(read_source(s, SRC_STAT), &s->last.ticks);
+	if (isnan(meminfo_ram_pct(&s->mem)) || s->last.ticks.total < 0) {
+		sampler_close(s);
+		return err_new(EXIT_CANNOT,
+			       "this kernel's %s, without which nothing can be measured; "
+			       "Linux 3.14 or later with /proc mounted is needed",
+			       isnan(meminfo_ram_pct(&s->mem))
+				       ? "/proc/meminfo has no MemTotal or MemAvailable"
+				       : "/proc/stat has no cpu line");
+	}
+	s->host_usage_fd = cgroup_open_host_usage(s->last.ticks.busy, s->hz);
+	s->kthreads = kthreads_open();
+	*ret = s;
+	return NULL;
+}
+
+void sampler_close(struct sampler *s)
+{
+	if (!s)
+		return;
+	for (int i = 0; i < SRC_COUNT; i++)
+		if (s->fd[i] >= 0)
+			close(s->fd[i]);
+	if (s->host_usage_fd >= 0)
+		close(s->host_usage_fd);
+	kthreads_close(s->kthreads);
+	free(s->buf);
+	free(s);
+}
+
+static double read_number(struct sampler *s, enum source src)
+{
+	const char *text = read_source(s, src);
+
+	return *text ? strtod(text, NULL) : (double)NAN;
+}
+
+void sampler_new_interval(struct sampler *s, const pid_t *pids, size_t n, size_t population)
+{
+	double pss = 0, uss = 0;
+	size_t got = 0;
+
+	s->pid_count = MIN(n, (size_t)SAMPLER_PSS_VMS);
+	s->population_size = population;
+	memcpy(s->pids, pids, s->pid_count * sizeof(*pids));
+	for (size_t i = 0; i < s->pid_count; i++) {
+		char path[64];
+		long long p, u;
+
+		snprintf(path, sizeof(path), "/proc/%d/smaps_rollup",
+			 fault_hit(FAULT_PID_VANISHED) ? -1 : pids[i]);
+		parse_smaps_rollup(read_path(s, path), &p, &u);
+		if (p < 0 || u < 0)
+			continue; /* gone since it was chosen, or not ours to read */
+		pss += (double)p;
+		uss += (double)u;
+		got++;
+	}
+	s->pss_kb = got ? pss / (double)got : (double)NAN;
+	s->uss_kb = got ? uss / (double)got : (double)NAN;
+	s->last.guests_ns = -1; /* another set of processes: its sum is not comparable with the last */
+}
+
+/* Without a cgroup: CPU of the chosen processes, scaled to the population. */
+static long long sampled_guest_ns(struct sampler *s)
+{
+	long long sum = 0;
+	size_t got = 0;
+
+	if (!s->population_size)
+		return 0;
+	for (size_t i = 0; i < s->pid_count; i++) {
+		char path[64];
+		struct pid_stat st;
+
+		snprintf(path, sizeof(path), "/proc/%d/stat", s->pids[i]);
+		if (!parse_pid_stat(read_path(s, path), &st))
+			return -1;
+		sum += st.ticks * (1000000000LL / s->hz);
+		got++;
+	}
+	return got ? (long long)((double)sum * (double)s->population_size / (double)got) : -1;
+}
+
+static long long host_cpu_ns(struct sampler *s, const struct counters *c)
+{
+	if (s->host_usage_fd >= 0) {
+		ssize_t n = pread(s->host_usage_fd, s->buf, BUF_SIZE - 1, 0);
+
+		s->buf[n > 0 ? n : 0] = '\0';
+		return parse_schedstat(s->buf);
+	}
+	return c->ticks.busy < 0 ? -1 : c->ticks.busy * (1000000000LL / s->hz);
+}
+
+static void read_counters(struct sampler *s, struct counters *c)
+{
+	long long ignored;
+
+	parse_stat(read_source(s, SRC_STAT), &c->ticks);
+	c->at_ns = clock_ns();
+	c->cpu_ns = host_cpu_ns(s, c);
+	c->guests_ns = s->population ? cgroup_cpu_ns(s->population) : sampled_guest_ns(s);
+	c->harness_ns = (long long)clock_cpu_ns();
+	kthreads_read(s->kthreads, c->kthread_ns);
+	parse_vmstat(read_source(s, SRC_VMSTAT), &c->vm);
+	parse_pressure(read_source(s, SRC_PSI_CPU), &c->psi_cpu, &ignored);
+	parse_pressure(read_source(s, SRC_PSI_MEM), &c->psi_mem, &c->psi_mem_full);
+	parse_pressure(read_source(s, SRC_PSI_IO), &c->psi_io, &ignored);
+}
+
+/* Difference of a counter, scaled; NAN where either end is missing, NAN and a flag where it ran backward. */
+static double delta(long long now, long long before, double scale, bool *backward)
+{
+	if (now < 0 || before < 0)
+		return NAN;
+	if (now < before) {
+		*backward = true;
+		return NAN;
+	}
+	return (double)(now - before) * scale;
+}
+
+static void fill_cpu(const struct sampler *s, const struct counters *a, const struct counters *b,
+		     struct sample *r)
+{
+	static const enum metric of_class[KTHREAD_CLASSES] = {
+		[KTHREAD_KSMD] = METRIC_CPU_KSMD,
+		[KTHREAD_KDAMOND] = METRIC_CPU_KDAMOND,
+		[KTHREAD_KSWAPD] = METRIC_CPU_KSWAPD,
+		[KTHREAD_KCOMPACTD] = METRIC_CPU_KCOMPACTD,
+		[KTHREAD_KHUGEPAGED] = METRIC_CPU_KHUGEPAGED,
+		[KTHREAD_OTHER] = METRIC_CPU_KOTHER,
+	};
+	double span_ns = (double)(b->at_ns - a->at_ns) * (double)s->cores;
+	double pct = 100.0 / span_ns, known = 0;
+	double ticks = 100.0 * (1e9 / (double)s->hz) / span_ns;
+
+	r->v[METRIC_CPU] = delta(b->cpu_ns, a->cpu_ns, pct, &r->backward);
+	r->v[METRIC_CPU_STAT] = delta(b->ticks.busy, a->ticks.busy, ticks, &r->backward);
+	r->v[METRIC_STEAL] = delta(b->ticks.steal, a->ticks.steal, ticks, &r->backward);
+	r->v[METRIC_CPU_GUESTS] = delta(b->guests_ns, a->guests_ns, pct, &r->backward);
+	r->v[METRIC_CPU_HARNESS] = delta(b->harness_ns, a->harness_ns, pct, &r->backward);
+	known = r->v[METRIC_CPU_GUESTS] + r->v[METRIC_CPU_HARNESS];
+	for (int i = 0; i < KTHREAD_CLASSES; i++) {
+		r->v[of_class[i]] = delta(b->kthread_ns[i], a->kthread_ns[i], pct, &r->backward);
+		if (!isnan(r->v[of_class[i]]))
+			known += r->v[of_class[i]];
+	}
+	/* Readings a few microseconds apart can leave a rest below zero; it is shown as it is, not clamped.
+	 */
+	r->v[METRIC_CPU_REST] = r->v[METRIC_CPU] - known;
+}
+
+static void fill_rates(const struct counters *a, const struct counters *b, struct sample *r)
+{
+	double per_s = 1 / r->window_s, psi = 100 / (r->window_s * 1e6);
+
+	r->v[METRIC_CTXT] = delta(b->ticks.ctxt, a->ticks.ctxt, per_s, &r->backward);
+	r->v[METRIC_SWAP_IN] = delta(b->vm.swap_in, a->vm.swap_in, per_s, &r->backward);
+	r->v[METRIC_SWAP_OUT] = delta(b->vm.swap_out, a->vm.swap_out, per_s, &r->backward);
+	r->v[METRIC_MAJFAULT] = delta(b->vm.majfault, a->vm.majfault, per_s, &r->backward);
+	r->v[METRIC_PSI_CPU] = delta(b->psi_cpu, a->psi_cpu, psi, &r->backward);
+	r->v[METRIC_PSI_MEM] = delta(b->psi_mem, a->psi_mem, psi, &r->backward);
+	r->v[METRIC_PSI_MEM_FULL] = delta(b->psi_mem_full, a->psi_mem_full, psi, &r->backward);
+	r->v[METRIC_PSI_IO] = delta(b->psi_io, a->psi_io, psi, &r->backward);
+}
+
+static double kb(long long v)
+{
+	return v < 0 ? (double)NAN : (double)v;
+}
+
+static void fill_memory(struct sampler *s, struct sample *r)
+{
+	const struct meminfo *m = &s->mem;
+
+	parse_meminfo(read_source(s, SRC_MEMINFO), &s->mem);
+	r->v[METRIC_RAM] = meminfo_ram_pct(m);
+	r->v[METRIC_SWAP] = meminfo_swap_pct(m);
+	r->v[METRIC_MEM_AVAILABLE] = kb(m->available);
+	r->v[METRIC_MEM_FREE] = kb(m->free);
+	r->v[METRIC_FILE_CACHE] = kb(m->active_file) + kb(m->inactive_file);
+	r->v[METRIC_ANON] = kb(m->anon);
+	r->v[METRIC_SHMEM] = kb(m->shmem);
+	r->v[METRIC_SLAB] = kb(m->slab);
+	r->v[METRIC_SLAB_RECLAIMABLE] = kb(m->slab_reclaimable);
+	r->v[METRIC_PAGE_TABLES] = kb(m->page_tables);
+	r->v[METRIC_SEC_PAGE_TABLES] = kb(m->sec_page_tables);
+	r->v[METRIC_KERNEL_STACK] = kb(m->kernel_stack);
+	r->v[METRIC_VMALLOC] = kb(m->vmalloc);
+	r->v[METRIC_PERCPU] = kb(m->percpu);
+	r->v[METRIC_SWAP_USED] = kb(m->swap_total) - kb(m->swap_free);
+}
+
+void sampler_take(struct sampler *s, struct sample *ret)
+{
+	uint64_t cost = clock_cpu_ns();
+	struct counters now;
+	struct loadavg load;
+
+	*ret = (struct sample){ 0 };
+	for (int i = 0; i < METRIC_COUNT; i++)
+		ret->v[i] = NAN;
+	read_counters(s, &now);
+	ret->at_ns = now.at_ns;
+	fill_memory(s, ret);
+	if (s->have_last && now.at_ns > s->last.at_ns) {
+		ret->window_s = (double)(now.at_ns - s->last.at_ns) / 1e9;
+		fill_cpu(s, &s->last, &now, ret);
+		fill_rates(&s->last, &now, ret);
+	}
+	s->last = now;
+	s->have_last = true;
+	parse_loadavg(read_source(s, SRC_LOADAVG), &load);
+	ret->v[METRIC_LOAD1] = load.load1;
+	ret->v[METRIC_TASKS] = kb(load.tasks);
+	ret->v[METRIC_KSM_SHARED] = read_number(s, SRC_KSM_SHARED);
+	ret->v[METRIC_KSM_SHARING] = read_number(s, SRC_KSM_SHARING);
+	ret->v[METRIC_KSM_UNSHARED] = read_number(s, SRC_KSM_UNSHARED);
+	ret->v[METRIC_KSM_SCANS] = read_number(s, SRC_KSM_SCANS);
+	ret->v[METRIC_GUEST_PSS] = s->pss_kb;
+	ret->v[METRIC_GUEST_USS] = s->uss_kb;
+	long long pages = -1;
+	if (sscanf(read_source(s, SRC_STATM), "%*d %lld", &pages) == 1)
+		ret->v[METRIC_HARNESS_RSS] = (double)(pages * s->page_kb);
+	ret->v[METRIC_SAMPLE_COST] = (double)(clock_cpu_ns() - cost) / 1e3;
+}
+
+const char *sampler_cpu_source(const struct sampler *s)
+{
+	return s->host_usage_fd >= 0 ? "root cgroup cpuacct.usage (nanoseconds on a CPU, all tasks)"
+				     : "/proc/stat (clock ticks)";
+}
+
+double sampler_cpu_resolution_pct(const struct sampler *s, double window_s)
+{
+	double unit_s = s->host_usage_fd >= 0 ? 1e-9 : 1.0 / (double)s->hz;
+
+	return 100 * unit_s / (window_s * (double)s->cores);
+}
+
+const char *sampler_guest_source(const struct sampler *s)
+{
+	return s->population ? "cgroup of the population (nanoseconds)"
+			     : "random sample of its processes, scaled (no cgroup could be made)";
+}
+
+void sampler_peek(struct sampler *s, double *ret_ram_pct, double *ret_swap_pct, long long *ret_tasks)
+{
+	struct loadavg load;
+
+	parse_meminfo(read_source(s, SRC_MEMINFO), &s->mem);
+	*ret_ram_pct = meminfo_ram_pct(&s->mem);
+	*ret_swap_pct = meminfo_swap_pct(&s->mem);
+	parse_loadavg(read_source(s, SRC_LOADAVG), &load);
+	*ret_tasks = load.tasks;
+}
+
+const struct meminfo *sampler_meminfo(const struct sampler *s)
+{
+	return &s->mem;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_SAMPLE_SAMPLER_H
+#define MVM_SAMPLE_SAMPLER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "sample/cgroup.h"
+#include "sample/metric.h"
+#include "sample/procfs.h"
+
+/* Processes whose PSS is read once per interval, whatever the population's size. */
+#define SAMPLER_PSS_VMS 8
+
+struct sampler;
+
+/* One reading of the host. Rates and CPU shares cover the time since the previous reading. */
+struct sample {
+	uint64_t at_ns;		/* clock_ns() */
+	double window_s;	/* time covered by the rates; 0 for the first reading */
+	double v[METRIC_COUNT]; /* NAN: not available here, or a counter ran backward */
+	bool backward;		/* some counter ran backward: the sample's rates are not to be trusted */
+};
+
+/* Opens the files it will read and finds the kernel threads to watch, so do it before any VM runs.
+   population may be NULL or without a path: then the guests' CPU is that of a random sample of them. */
+error *sampler_open(const struct cgroup *population, struct sampler **ret) ERR_MUST_CHECK;
+void sampler_close(struct sampler *s);
+
+/* For an interval: which processes to take PSS (and, without a cgroup, CPU) from; at most SAMPLER_PSS_VMS of
+   them, chosen at random by the caller out of population processes. */
+void sampler_new_interval(struct sampler *s, const pid_t *pids, size_t n, size_t population);
+
+void sampler_take(struct sampler *s, struct sample *ret);
+
+/* Where CPU figures come from and what they resolve over window_s, in percent of the host. */
+const char *sampler_cpu_source(const struct sampler *s);
+double sampler_cpu_resolution_pct(const struct sampler *s, double window_s);
+/* How the guests' CPU is told from the rest, for the record. */
+const char *sampler_guest_source(const struct sampler *s);
+
+/* The cheap question asked while launching: RAM and swap in use, percent, and tasks on the host. */
+void sampler_peek(struct sampler *s, double *ret_ram_pct, double *ret_swap_pct, long long *ret_tasks);
+/* The last meminfo read, for ledgers and checks. */
+const struct meminfo *sampler_meminfo(const struct sampler *s);
+
+#endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "base/fs.h"
+#include "plan/limits.h"
+#include "plan/settings.h"
+
+#define HOSTS "tests/fixtures/hosts"
+
+static const struct vm_cost qemu = { .tasks = 3, .fds_vm = 20, .fds_harness = 1, .mem_kb = 12300 };
+
+static const struct limit *find(const struct limits *l, const char *name)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->items[i].name, name) == 0)
+			return &l->items[i];
+	return NULL;
+}
+
+static void parsers(void **state)
+{
+	double soft, hard;
+
+	(void)state;
+	assert_true(isinf(limit_value("max\n")));
+	assert_true(isinf(limit_value("9223372036854771712\n")));
+	assert_true(isnan(limit_value("")));
+	assert_true(isnan(limit_value("-1")));
+	assert_true(limit_value(" 42\n") == 42);
+	assert_true(loadavg_tasks("0.08 0.02 0.01 1/84 7127\n") == 84);
+	assert_true(isnan(loadavg_tasks("")));
+	rlimit_parse("Max open files            1024                 unlimited            files\n",
+		     "Max open files", &soft, &hard);
+	assert_true(soft == 1024 && isinf(hard));
+	rlimit_parse("", "Max open files", &soft, &hard);
+	assert_true(isnan(soft) && isnan(hard));
+
+	static const struct {
+		double v;
+		const char *text;
+	} counts[] = { { 0, "0" },
+		       { 999, "999" },
+		       { 1000, "1,000" },
+		       { 32768, "32,768" },
+		       { 4194304, "4,194,304" },
+		       { NAN, "unknown" },
+		       { INFINITY, "unlimited" } };
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+		_cleanup_free_ char *text = count_text(counts[i].v);
+		assert_string_equal(text, counts[i].text);
+	}
+}
+
+static void cgroup_paths(void **state)
+{
+	static const char v1[] = "29 25 0:26 / /c/memory rw - cgroup cgroup rw,memory\n"
+				 "30 25 0:27 /docker/ab /c/pids rw - cgroup cgroup rw,pids\n"
+				 "31 25 0:27 / /c/cc rw shared:4 - cgroup cgroup rw,cpu,cpuacct";
+	static const char own[] = "8:pids:/docker/ab/x\n4:memory:/a:b\n1:cpu,cpuacct:/\n3:cpuset:/s\n";
+	char *top = NULL;
+
+	(void)state;
+	_cleanup_free_ char *memory = cgroup_folder(own, v1, "memory", &top);
+	assert_string_equal(memory, "/c/memory/a:b");
+	assert_string_equal(top, "/c/memory");
+	free(top);
+	/* only what the container's bind mount shows */
+	_cleanup_free_ char *pids = cgroup_folder(own, v1, "pids", &top);
+	assert_string_equal(pids, "/c/pids/x");
+	free(top);
+	_cleanup_free_ char *outside = cgroup_folder("8:pids:/other\n", v1, "pids", &top);
+	assert_string_equal(outside, "/c/pids");
+	free(top);
+	_cleanup_free_ char *cpuacct = cgroup_folder(own, v1, "cpuacct", &top);
+	assert_string_equal(cpuacct, "/c/cc");
+	free(top);
+	assert_null(cgroup_folder(own, v1, "cpuset", &top)); /* not mounted */
+	assert_null(cgroup_folder(own, v1, "cpu,cpu", &top));
+	assert_null(cgroup_folder(own, v1, NULL, &top));
+	_cleanup_free_ char *v2 =
+		cgroup_folder("0::/u/s\n", "35 24 0:30 / /c rw - cgroup2 none rw", NULL, &top);
+	assert_string_equal(v2, "/c/u/s");
+	free(top);
+	/* beside the root of our cgroup namespace */
+	_cleanup_free_ char *up =
+		cgroup_folder("0::/../s\n", "35 24 0:30 / /c rw - cgroup2 none rw", NULL, &top);
+	assert_string_equal(up, "/c");
+	free(top);
+}
+
+/* A fixture's files may or may not be writable for whoever runs the test. */
+static void make_writable(struct limit_raw *raw, bool writable)
+{
+	for (int i = 0; i < SYSCTL_COUNT; i++)
+		raw->sysctl[i].writable = writable;
+}
+
+static void v1_hybrid(void **state)
+{
+	struct limit_raw raw;
+	struct limits l;
+
+	(void)state;
+	limits_read(HOSTS "/v1-hybrid", &raw);
+	make_writable(&raw, true);
+	assert_true(raw.uid0 && raw.cap_sys_admin && !raw.cap_sys_resource);
+	assert_true(raw.fds_self == 3);
+	assert_true(raw.keys_used == 3);
+	assert_true(raw.memory_cgroups == 9);
+	assert_int_equal(raw.cgroup_count, 1); /* what says "unlimited" limits nothing */
+	limits_compute(&raw, &qemu, 90, &l);
+
+	/* (24362252 - 2468408.4) / 12300 */
+	assert_true(find(&l, "ram")->vms_now == 1779);
+	assert_true(find(&l, "ram")->vms_raised == 1779);
+	/* (32768 - 1024 - 84) / 3 */
+	assert_true(find(&l, "pid_max")->vms_now == 10553);
+	assert_true(find(&l, "pid_max")->raisable_to == 4194304);
+	assert_true(isinf(find(&l, "RLIMIT_NPROC")->vms_now));
+	/* hard = soft and no CAP_SYS_RESOURCE: (20000 - 1000 - 3) / 1 */
+	assert_true(find(&l, "RLIMIT_NOFILE")->vms_now == 18997);
+	assert_true(find(&l, "RLIMIT_NOFILE")->vms_raised == 18997);
+	assert_true(isinf(find(&l, "file-max")->vms_now)); /* CAP_SYS_ADMIN */
+	assert_null(find(&l, "overcommit"));
+	/* 2 GiB less 5 %, less 200 MiB in use without the reclaimable cache */
+	assert_true(find(&l, "cgroup-memory")->current_use == 204800);
+	assert_true(find(&l, "cgroup-memory")->vms_now == floor((2097152 - 104857 - 204800) / 12300.0));
+	assert_ptr_equal(limits_binding(&l, false), find(&l, "cgroup-memory"));
+	assert_ptr_equal(limits_binding(&l, true), find(&l, "cgroup-memory"));
+	_cleanup_free_ char *sentence = limits_sentence(&l, false);
+	assert_non_null(strstr(sentence, "you will stop near 145 VMs because of cgroup-memory ("));
+	assert_non_null(strstr(sentence, "agent/0a1b/memory.limit_in_bytes"));
+	json_t *a = limits_json(&l);
+	assert_int_equal(json_array_size(a), l.count);
+	json_decref(a);
+	limits_free(&l);
+	limit_raw_free(&raw);
+}
+
+static void v2_user(void **state)
+{
+	static const struct vm_cost cost = { .tasks = 3,
+					     .mem_kb = 600,
+					     .commit_kb = 100000,
+					     .fds_vm = 20,
+					     .keys = 1,
+					     .fds_harness = 1,
+					     .mappings_one_process = 2 };
+	struct limit_raw raw;
+	struct limits l;
+	size_t pids = 0;
+
+	(void)state;
+	limits_read(HOSTS "/v2-systemd", &raw);
+	make_writable(&raw, false);
+	assert_false(raw.uid0 || raw.cap_sys_admin || raw.cap_sys_resource);
+	assert_true(raw.user_tasks == 5);
+	limits_compute(&raw, &cost, 90, &l);
+	/* memory.high of the scope, memory.max of it, pids.max of the slice (TasksMax) */
+	assert_int_equal(raw.cgroup_count, 3);
+	for (size_t i = 0; i < l.count; i++)
+		pids += strcmp(l.items[i].name, "cgroup-pids") == 0;
+	assert_int_equal(pids, 1);
+	assert_true(find(&l, "cgroup-pids")->current_max == 10813);
+	assert_true(find(&l, "cgroup-pids")->current_use == 300);
+	assert_true(find(&l, "overcommit")->vms_now == 600);
+	assert_true(find(&l, "RLIMIT_NPROC")->current_max == 63000);
+	assert_true(find(&l, "RLIMIT_NPROC")->raisable_to == 126000);
+	assert_true(find(&l, "RLIMIT_NOFILE")->raisable_to == 524288);
+	assert_true(isinf(find(&l, "file-max")->current_max)); /* LONG_MAX is no limit */
+	assert_true(find(&l, "keys")->vms_now == 170);	       /* (200 - 10 - 20) / 1 */
+	assert_non_null(strstr(find(&l, "threads-max")->how, "not writable"));
+	assert_ptr_equal(limits_binding(&l, false), find(&l, "keys"));
+	limits_free(&l);
+	limit_raw_free(&raw);
+}
+
+static void sparse(void **state)
+{
+	struct limit_raw raw;
+	struct limits l;
+
+	(void)state;
+	limits_read(HOSTS "/sparse", &raw);
+	assert_false(raw.uid0); /* root of an inner user namespace */
+	limits_compute(&raw, &qemu, 90, &l);
+	assert_true(isinf(find(&l, "ram")->vms_now));
+	assert_non_null(strstr(find(&l, "threads-max")->how, "unknown"));
+	assert_ptr_equal(limits_binding(&l, false), find(&l, "pid_max"));
+	limits_free(&l);
+	limit_raw_free(&raw);
+
+	limits_read(HOSTS "/no-such-host", &raw);
+	limits_compute(&raw, &qemu, 90, &l);
+	assert_null(limits_binding(&l, false));
+	_cleanup_free_ char *sentence = limits_sentence(&l, false);
+	assert_non_null(strstr(sentence, "no limit"));
+	limits_free(&l);
+	limit_raw_free(&raw);
+}
+
+/* A host that shows nothing. */
+static void unknown_host(struct limit_raw *raw)
+{
+	limits_read(HOSTS "/no-such-host", raw);
+}
+
+static void never_below_zero(void **state)
+{
+	struct limit_raw raw;
+	struct limits l;
+
+	(void)state;
+	unknown_host(&raw);
+	raw.mem_total_kb = 1000;
+	raw.mem_available_kb = 50;
+	limits_compute(&raw, &qemu, 90, &l);
+	assert_true(find(&l, "ram")->vms_now == 0);
+	limits_free(&l);
+	limit_raw_free(&raw);
+}
+
+static void needed(void **state)
+{
+	struct limit pids = { .current_use = 100, .per_vm = 3, .headroom = 4096, .raisable_to = 4194304 };
+
+	(void)state;
+	assert_true(limit_needed(&pids, 46000) == 100 + 151800 + 4096);
+	assert_true(limit_needed(&pids, 1e7) == 4194304);
+}
+
+static char *state_dir(void)
+{
+	char *dir = xstrdup("/tmp/mvm-test-limits-XXXXXX");
+
+	assert_non_null(mkdtemp(dir));
+	_cleanup_free_ char *state = xasprintf("%s/state", dir);
+	setenv("MVMSCALE_STATE", state, 1);
+	return dir;
+}
+
+static void raising(void **state)
+{
+	_cleanup_free_ char *dir = state_dir(), *pid_max = xasprintf("%s/pid_max", dir);
+	struct settings *s = NULL;
+	struct limit_raw raw;
+	struct limits l;
+	struct limit_raises r;
+	struct strlist said = { 0 };
+	long long v;
+
+	(void)state;
+	assert_null(fs_write_atomic(pid_max, "32768\n", 6));
+	unknown_host(&raw);
+	raw.tasks = 100;
+	raw.uid0 = true;
+	free(raw.sysctl[SYSCTL_PID_MAX].file);
+	raw.sysctl[SYSCTL_PID_MAX].file = xstrdup(pid_max);
+	raw.sysctl[SYSCTL_PID_MAX].value = 32768;
+	raw.sysctl[SYSCTL_PID_MAX].writable = true;
+	raw.sysctl[SYSCTL_THREADS_MAX].value = 20000; /* not writable */
+	limits_compute(&raw, &qemu, 90, &l);
+	assert_null(settings_open(&s));
+	limits_raise(s, &l, 46000, &r);
+	assert_int_equal(r.count, 2);
+	assert_string_equal(r.items[0].name, "pid_max");
+	assert_null(r.items[0].failure);
+	assert_true(r.items[0].to == 155996);
+	assert_string_equal(r.items[1].name, "threads-max");
+	assert_non_null(strstr(r.items[1].failure, "not writable"));
+	assert_true(fs_read_number(pid_max, &v) && v == 155996);
+	assert_true(find(&l, "pid_max")->raised);
+	assert_true(find(&l, "pid_max")->vms_now >= 46000);
+	json_t *a = limit_raises_json(&r);
+	assert_int_equal(json_array_size(a), 2);
+	json_decref(a);
+	limit_raises_free(&r);
+
+	/* nothing is left to do, or asked for */
+	limits_raise(s, &l, 100, &r);
+	assert_int_equal(r.count, 0);
+	limit_raises_free(&r);
+	assert_null(settings_restore(s, &said));
+	assert_true(fs_read_number(pid_max, &v) && v == 32768);
+	strlist_clear(&said);
+	settings_close(s);
+	limits_free(&l);
+	limit_raw_free(&raw);
+	fs_remove_tree(dir);
+}
+
+static void raising_descriptors(void **state)
+{
+	_cleanup_free_ char *dir = state_dir();
+	struct settings *s = NULL;
+	struct rlimit low = { .rlim_cur = 256 }, now;
+	struct limit_raw raw;
+	struct limits l;
+	struct limit_raises r;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+	low.rlim_max = now.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	limits_read("", &raw);
+	assert_true(raw.nofile_soft == 256);
+	struct vm_cost cost = { .fds_harness = 1 };
+	limits_compute(&raw, &cost, 90, &l);
+	assert_null(settings_open(&s));
+	limits_raise(s, &l, 1000, &r);
+	assert_int_equal(r.count, 1);
+	assert_null(r.items[0].failure);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+	assert_true((double)now.rlim_cur == r.items[0].to);
+	assert_true(find(&l, "RLIMIT_NOFILE")->vms_now >= 1000);
+	limit_raises_free(&r);
+	settings_close(s);
+	limits_free(&l);
+	limit_raw_free(&raw);
+	fs_remove_tree(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(parsers),
+		cmocka_unit_test(cgroup_paths),
+		cmocka_unit_test(v1_hybrid),
+		cmocka_unit_test(v2_user),
+		cmocka_unit_test(sparse),
+		cmocka_unit_test(never_below_zero),
+		cmocka_unit_test(needed),
+		cmocka_unit_test(raising),
+		cmocka_unit_test(raising_descriptors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
