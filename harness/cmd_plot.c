@@ -104,7 +104,7 @@ static int run(int argc, char **argv)
 		if (!e && runs[i]->note)
 			fprintf(stderr, "mvmscale: %s: %s\n", runs[i]->dir, runs[i]->note);
 	}
-	if (!e)
+	if (!e && runs[0])
 		e = write_all(runs, &a);
 	for (size_t i = 0; i < a.n; i++)
 		run_record_free(runs[i]);

@@ -38,12 +38,12 @@ static double scale_to(double measured, double asked)
 
 static void judge_metrics(const struct run_record *r, const struct host_spec *host, struct advice *a)
 {
-	double swap_kb = run_num(r, "host.swap_total_kb");
+	double swap_kb = run_num(r, "host.swap_kb");
 	double scale[ADVICE_METRICS] = { 1, 1, 1 };
 
 	if (host) {
 		scale[0] = scale_to(run_num(r, "host.cores"), host->cores);
-		scale[1] = scale_to(run_num(r, "host.mem_total_kb"), host->ram_kb);
+		scale[1] = scale_to(run_num(r, "host.ram_kb"), host->ram_kb);
 		scale[2] = scale_to(swap_kb, host->swap_kb);
 	}
 	for (size_t i = 0; i < ADVICE_METRICS; i++) {
@@ -64,8 +64,8 @@ static void judge_metrics(const struct run_record *r, const struct host_spec *ho
 
 static void per_vm(const struct run_record *r, const struct host_spec *host, struct advice *a)
 {
-	double cores = run_num(r, "host.cores"), ram = run_num(r, "host.mem_total_kb");
-	double swap = run_num(r, "host.swap_total_kb");
+	double cores = run_num(r, "host.cores"), ram = run_num(r, "host.ram_kb");
+	double swap = run_num(r, "host.swap_kb");
 
 	if (host) {
 		cores = host->cores > 0 ? host->cores : cores;

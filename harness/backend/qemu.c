@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,14 +52,17 @@ static size_t qemu_poll(struct backend *b, int timeout_ms, struct backend_event 
 
 static error *qemu_start(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun)
 {
-	return qemu_exec_start(self(b), first, count, ret_begun);
+	struct qemu *q = self(b);
+
+	return q->launch == LAUNCH_CLONE ? qemu_clone_start(q, first, count, ret_begun)
+					 : qemu_exec_start(q, first, count, ret_begun);
 }
 
 static uint32_t qemu_room(const struct backend *b)
 {
 	const struct qemu *q = self_const(b);
 
-	return q->slot_count - q->slots_busy;
+	return q->launch == LAUNCH_CLONE ? ZYGOTE_BATCH : q->slot_count - q->slots_busy;
 }
 
 static error *qemu_ask(struct backend *b, uint32_t vm, const char *request, int timeout_ms, char *reply,
@@ -74,6 +78,19 @@ static void drop_events(struct qemu *q)
 	q->queued = 0;
 }
 
+/* An empty folder of consoles: a name that is still taken would make a clone fail. */
+static error *reset_consoles(struct qemu *q)
+{
+	fs_remove_tree(q->console_dir);
+	error *e = fs_mkdirs(q->console_dir);
+	if (e)
+		return e;
+	if (q->console_dir_fd >= 0)
+		close(q->console_dir_fd);
+	q->console_dir_fd = open(q->console_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return q->console_dir_fd < 0 ? err_sys(EXIT_CANNOT, errno, "cannot open %s", q->console_dir) : NULL;
+}
+
 static error *qemu_stop_all(struct backend *b, void (*progress)(void *, uint32_t), void *user)
 {
 	struct qemu *q = self(b);
@@ -82,19 +99,18 @@ static error *qemu_stop_all(struct backend *b, void (*progress)(void *, uint32_t
 	for (uint32_t i = 0; i < q->max; i++)
 		if (q->vms[i].pid > 0 && (q->vms[i].state == VM_READY || q->vms[i].state == VM_STARTING))
 			kill(q->vms[i].pid, SIGKILL);
-	while (q->living) {
+	/* one by one in the order of killing: waiting for a given pid costs the kernel no search */
+	for (uint32_t i = 0; i < q->max && q->living; i++) {
 		int status;
 		uint32_t id;
-		pid_t pid = waitpid(-1, &status, 0);
 
-		if (pid < 0 && errno == EINTR)
+		if (q->vms[i].pid <= 0 || (q->vms[i].state != VM_READY && q->vms[i].state != VM_STARTING))
 			continue;
-		if (pid < 0)
-			break;
-		if (pidmap_take(&q->pids, pid, &id)) {
-			q->vms[id].state = VM_GONE;
+		while (waitpid(q->vms[i].pid, &status, 0) < 0 && errno == EINTR)
+			;
+		if (pidmap_take(&q->pids, q->vms[i].pid, &id))
 			q->living--;
-		}
+		q->vms[i].state = VM_GONE;
 		if (progress && clock_ns() - last > 100000000U) {
 			last = clock_ns();
 			progress(user, q->living);
@@ -108,7 +124,7 @@ static error *qemu_stop_all(struct backend *b, void (*progress)(void *, uint32_t
 	}
 	q->slots_busy = 0;
 	drop_events(q);
-	return NULL;
+	return reset_consoles(q);
 }
 
 static void qemu_close(struct backend *b)
@@ -128,6 +144,10 @@ static void qemu_close(struct backend *b)
 		unlink(q->image_path);
 	if (q->firmware_path)
 		unlink(q->firmware_path);
+	qemu_zygote_stop(q);
+	if (q->signal_fd >= 0)
+		close(q->signal_fd);
+	tuning_clear(&q->tuning);
 	pidmap_clear(&q->pids);
 	qemu_plan_clear(&q->plan);
 	free(q->queue);
@@ -144,12 +164,9 @@ static error *prepare_files(struct qemu *q)
 	q->console_dir = xasprintf("%s/console", q->cfg.runtime_dir);
 	q->image_path = xasprintf("%s/guest.img", q->cfg.runtime_dir);
 	q->firmware_path = xasprintf("%s/firmware.bin", q->cfg.runtime_dir);
-	error *e = fs_mkdirs(q->console_dir);
+	error *e = reset_consoles(q);
 	if (e)
 		return e;
-	q->console_dir_fd = open(q->console_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (q->console_dir_fd < 0)
-		return err_sys(EXIT_CANNOT, errno, "cannot open %s", q->console_dir);
 	_cleanup_free_ char *template = NULL;
 	if ((e = firmware_find_template(&template)) || (e = image_write(q->cfg.image, q->image_path)) ||
 	    (e = firmware_write(q->cfg.image, template, q->firmware_path)))
@@ -169,7 +186,7 @@ static error *prepare_files(struct qemu *q)
 }
 
 /* Boots one VM, talks to it if it answers at all, and stops it. */
-static error *probe_guest(struct qemu *q, uint64_t good_time_ns, double *ret_ms)
+error *qemu_probe_guest(struct qemu *q, uint64_t good_time_ns, double *ret_ms)
 {
 	uint64_t normal = q->cfg.ready_timeout_ns, start = clock_ns();
 	struct backend_event ev = { 0 };
@@ -204,7 +221,7 @@ static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
 			       "KVM cannot be used: the probe guest did not become ready (injected)");
 	error *e = qemu_plan_make(&q->cfg, a, q->image_path, q->firmware_path, &q->plan);
 	if (!e)
-		e = probe_guest(q, good_time_ns, &ms);
+		e = qemu_probe_guest(q, good_time_ns, &ms);
 	if (e) {
 		qemu_plan_clear(&q->plan);
 		return err_wrap(e, "%s", a == ACCEL_KVM ? "KVM cannot be used" : "probe guest");
@@ -238,6 +255,68 @@ static error *choose_accel(struct qemu *q)
 	return NULL;
 }
 
+static int take_sigchld(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static const char *const launch_proofs[] = {
+	[LAUNCH_EXEC] = "each VM is a QEMU process of its own that booted its guest",
+	[LAUNCH_FORK] =
+		"each VM is forked from an initialized QEMU and booted its guest; proven by a probe VM",
+	[LAUNCH_CLONE] =
+		"each VM is a copy of a running, sleeping one and was not booted on its own; proven by two "
+		"probe clones with their own consoles and memory",
+};
+
+/* What late-threads and lazy-libs do needs clones; say so where there are none. */
+static void note_clone_only(struct qemu *q)
+{
+	static const enum technique only[] = { TECH_LATE_THREADS, TECH_LAZY_LIBS };
+
+	for (size_t i = 0; i < ARRAY_LEN(only); i++)
+		if (q->tuning.t[only[i]].asked && q->launch != LAUNCH_CLONE)
+			tuning_note(&q->tuning, only[i], false, "only clones have it; launch mode is %s",
+				    launch_names[q->launch]);
+}
+
+/* The mode asked for, else the preset's, falling back to exec with the reason. */
+static error *choose_launch(struct qemu *q)
+{
+	enum launch_mode want = LAUNCH_EXEC;
+	error *e = NULL;
+
+	for (enum launch_mode m = 0; m < LAUNCH_AUTO; m++)
+		if (str_eq(q->cfg.preset->launch, launch_names[m]))
+			want = m;
+	if (q->cfg.launch_given)
+		want = q->cfg.launch;
+	else if (want == LAUNCH_CLONE && q->plan.accel == ACCEL_KVM)
+		want = LAUNCH_FORK; /* the nearest that KVM can do */
+	if (want != LAUNCH_EXEC && (e = qemu_zygote_open(q, want))) {
+		error *e2 = qemu_stop_all(&q->base, NULL, NULL);
+
+		err_free(e2);
+		qemu_zygote_stop(q);
+		q->vms[0] = q->vms[1] = (struct vm){ 0 };
+		q->launch = LAUNCH_EXEC;
+		if (q->cfg.launch_given)
+			return err_wrap(e, "--launch %s", launch_names[want]);
+		q->launch_note = xasprintf("%s; launch %s was refused: %s", launch_proofs[LAUNCH_EXEC],
+					   launch_names[want], e->msg);
+		err_free(e);
+	}
+	if (!q->launch_note)
+		q->launch_note = xstrdup(launch_proofs[q->launch]);
+	note_clone_only(q);
+	return NULL;
+}
+
 static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret)
 {
 	struct qemu *q = xcalloc(1, sizeof(*q));
@@ -247,20 +326,20 @@ static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32
 	q->vms = vms;
 	q->max = max;
 	q->console_dir_fd = -1;
-	error *e = NULL;
-	if (cfg->launch_given && cfg->launch != LAUNCH_EXEC && cfg->launch != LAUNCH_AUTO)
-		e = err_new(EXIT_CANNOT, "--launch %s: this build starts VMs by exec only",
-			    launch_names[cfg->launch]);
+	q->control_fd = -1;
+	q->launch = LAUNCH_EXEC;
+	q->signal_fd = take_sigchld();
+	error *e = tuning_parse(cfg->preset->tune, cfg->tune, &q->tuning);
 	if (!e)
 		e = prepare_files(q);
 	if (!e)
 		e = choose_accel(q);
+	if (!e)
+		e = choose_launch(q);
 	if (e) {
 		qemu_close(&q->base);
 		return e;
 	}
-	q->launch = LAUNCH_EXEC;
-	q->launch_note = xstrdup("each VM is a QEMU process of its own that booted its guest");
 	*ret = &q->base;
 	return NULL;
 }
@@ -288,12 +367,12 @@ static json_t *qemu_describe(const struct backend *b)
 {
 	const struct qemu *q = self_const(b);
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:{s:s,s:s}}", "name", "qemu", "binary",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:{s:s,s:s},s:o}", "name", "qemu", "binary",
 			 q->plan.binary, "version", q->plan.version, "sha256", q->plan.sha256, "accel",
 			 accel_names[q->plan.accel], "accel_note", q->plan.accel_note, "machine",
 			 q->plan.machine, "argv", strings(&q->plan.argv), "environment",
 			 strings(&q->plan.envp), "launch", "mode", launch_names[q->launch], "note",
-			 q->launch_note);
+			 q->launch_note, "tuning", tuning_json(&q->tuning));
 }
 
 const struct backend_ops backend_qemu = {

@@ -5,8 +5,11 @@
 /* Private to the qemu backend: its state, shared by its launchers. */
 
 #include "backend/backend.h"
+#include "backend/spawn.h"
+#include "backend/tune.h"
 #include "base/pidmap.h"
 #include "base/util.h"
+#include "preload/zygote_abi.h"
 
 /* Everything about the QEMU to run, settled before any VM starts. */
 struct qemu_plan {
@@ -43,6 +46,11 @@ struct qemu {
 	char *console_dir, *image_path, *firmware_path;
 	enum launch_mode launch;
 	char *launch_note; /* proof of the mode, or why it fell back */
+	struct tuning tuning;
+	int control_fd; /* to the template; -1 without one */
+	pid_t template_pid;
+	struct zygote_reply reply; /* the latest */
+	int signal_fd;		   /* SIGCHLD */
 	struct qemu_slot *slots;
 	unsigned slot_count, slots_busy;
 	struct backend_event *queue; /* events found while nobody could take them */
@@ -66,6 +74,19 @@ void qemu_queue_event(struct qemu *q, enum backend_event_kind kind, uint32_t vm,
 error *qemu_exec_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t *ret_begun) ERR_MUST_CHECK;
 /* Handles consoles that have input, deadlines and dead children; waits up to timeout_ms for one of these. */
 void qemu_exec_wait(struct qemu *q, int timeout_ms);
+/* qemu_zygote.c: starts the template and proves by probe VMs that its copies live; on an error the caller
+   falls back and calls qemu_zygote_stop(). */
+error *qemu_zygote_open(struct qemu *q, enum launch_mode mode) ERR_MUST_CHECK;
+void qemu_zygote_stop(struct qemu *q);
+error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t *ret_begun) ERR_MUST_CHECK;
+/* One VM by early fork; listen_fd becomes its console. */
+error *qemu_fork_spawn(struct qemu *q, uint32_t id, int listen_fd, pid_t *ret_pid) ERR_MUST_CHECK;
+/* Environment and limits that the techniques ask for; ZYGOTE_KEEP_PROCESS for VMs started by exec. */
+error *qemu_tune_spec(struct qemu *q, unsigned extra_flags, struct strlist *env,
+		      struct spawn_spec *spec) ERR_MUST_CHECK;
+/* Boots one VM as VM 0 in the present launch mode and stops it. */
+error *qemu_probe_guest(struct qemu *q, uint64_t good_time_ns, double *ret_ms) ERR_MUST_CHECK;
+
 /* What a starting VM's QEMU wrote to its error output, last line, cleaned; the caller frees it. */
 char *qemu_slot_complaint(const struct qemu_slot *s);
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +33,28 @@ static void release_slot(struct qemu *q, struct qemu_slot *s)
 	q->slots_busy--;
 }
 
+static error *exec_one(struct qemu *q, const struct qemu_slot *s, int listen_fd, pid_t *ret_pid)
+{
+	struct spawn_fd fds[] = { { .from = listen_fd, .to = QEMU_CONSOLE_FD } };
+	struct strlist env = { 0 };
+	struct spawn_spec spec = {
+		.path = q->plan.binary,
+		.argv = q->plan.argv.items,
+		.cwd = q->cfg.runtime_dir,
+		.stderr_fd = s->stderr_fd,
+		.cgroup_procs_fd = q->cfg.cgroup_procs_fd,
+		.fds = fds,
+		.fd_count = ARRAY_LEN(fds),
+	};
+	error *e = qemu_tune_spec(q, ZYGOTE_KEEP_PROCESS, &env, &spec);
+
+	spec.envp = env.items;
+	if (!e)
+		e = spawn_process(&spec, ret_pid);
+	strlist_clear(&env);
+	return e;
+}
+
 static error *start_one(struct qemu *q, uint32_t id, struct qemu_slot *s)
 {
 	_cleanup_close_ int listen_fd = -1;
@@ -41,20 +64,11 @@ static error *start_one(struct qemu *q, uint32_t id, struct qemu_slot *s)
 		return e;
 	if (ftruncate(s->stderr_fd, 0) < 0)
 		return err_sys(EXIT_CANNOT, errno, "cannot empty a VM's error log");
-	struct spawn_fd fds[] = { { .from = listen_fd, .to = QEMU_CONSOLE_FD } };
-	struct spawn_spec spec = {
-		.path = q->plan.binary,
-		.argv = q->plan.argv.items,
-		.envp = q->plan.envp.items,
-		.cwd = q->cfg.runtime_dir,
-		.stderr_fd = s->stderr_fd,
-		.cgroup_procs_fd = q->cfg.cgroup_procs_fd,
-		.fds = fds,
-		.fd_count = ARRAY_LEN(fds),
-	};
 	struct vm *vm = &q->vms[id];
 	*vm = (struct vm){ .spawn_ns = clock_ns(), .state = VM_STARTING };
-	if ((e = spawn_process(&spec, &vm->pid))) {
+	e = q->launch == LAUNCH_FORK ? qemu_fork_spawn(q, id, listen_fd, &vm->pid)
+				     : exec_one(q, s, listen_fd, &vm->pid);
+	if (e) {
 		vm->state = VM_NONE;
 		vm->pid = 0;
 		return e;
@@ -168,7 +182,14 @@ static void reap(struct qemu *q)
 	pid_t pid;
 	uint32_t id;
 
+	struct signalfd_siginfo ended;
+
+	/* waitpid() looks at every living child: only worth it when one has ended */
+	if (read(q->signal_fd, &ended, sizeof(ended)) <= 0)
+		return;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == q->template_pid)
+			q->template_pid = 0;
 		if (!pidmap_take(&q->pids, pid, &id))
 			continue;
 		struct vm *vm = &q->vms[id];
@@ -217,7 +238,7 @@ static void expire(struct qemu *q, uint64_t now)
 
 void qemu_exec_wait(struct qemu *q, int timeout_ms)
 {
-	struct pollfd fds[QEMU_MAX_SLOTS];
+	struct pollfd fds[QEMU_MAX_SLOTS + 1];
 	struct qemu_slot *of[QEMU_MAX_SLOTS];
 	nfds_t n = 0;
 
@@ -227,8 +248,8 @@ void qemu_exec_wait(struct qemu *q, int timeout_ms)
 		of[n] = &q->slots[i];
 		fds[n++] = (struct pollfd){ .fd = q->slots[i].console_fd, .events = POLLIN };
 	}
-	/* A dying QEMU closes its console, which wakes this poll as well. */
-	if (poll(fds, n, timeout_ms) > 0)
+	fds[n] = (struct pollfd){ .fd = q->signal_fd, .events = POLLIN };
+	if (poll(fds, n + 1, timeout_ms) > 0)
 		for (nfds_t i = 0; i < n; i++)
 			if (fds[i].revents)
 				read_console(q, of[i]);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +49,8 @@ static int move_fds(const struct spawn_spec *s)
 /* Runs in the child between vfork and exec: system calls only, no allocation. */
 static const char *become(const struct spawn_spec *s, pid_t parent, const sigset_t *mask)
 {
+	struct rlimit now;
+
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return "prctl(PR_SET_PDEATHSIG)";
 	if (getppid() != parent)
@@ -60,6 +63,10 @@ static const char *become(const struct spawn_spec *s, pid_t parent, const sigset
 		return "chdir";
 	if (s->fixed_addresses && personality(ADDR_NO_RANDOMIZE) < 0)
 		return "personality(ADDR_NO_RANDOMIZE)";
+	struct rlimit stack = { .rlim_cur = (rlim_t)s->stack_kb * 1024, .rlim_max = RLIM_INFINITY };
+	if (s->stack_kb && (getrlimit(RLIMIT_STACK, &now) < 0 ||
+			    (stack.rlim_max = now.rlim_max, setrlimit(RLIMIT_STACK, &stack)) < 0))
+		return "setrlimit(RLIMIT_STACK)";
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execve(s->path, s->argv, s->envp);
 	return "exec";
@@ -68,7 +75,7 @@ static const char *become(const struct spawn_spec *s, pid_t parent, const sigset
 error *spawn_process(const struct spawn_spec *spec, pid_t *ret_pid)
 {
 	volatile struct failure failed = { 0 };
-	sigset_t all, old;
+	sigset_t all, old, childs;
 	pid_t parent = getpid();
 
 	if (fault_hit(FAULT_FORK_EAGAIN))
@@ -76,11 +83,13 @@ error *spawn_process(const struct spawn_spec *spec, pid_t *ret_pid)
 	/* No handler of ours may run in the child while it shares our memory. */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
+	childs = old;
+	sigdelset(&childs, SIGCHLD); /* we may take it by descriptor; a child expects the usual */
 	/* vfork copies neither page tables nor a large VM table, and returns when exec is done: both are
 	 * wanted. */
 	pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 	if (pid == 0) {
-		failed.step = become(spec, parent, &old);
+		failed.step = become(spec, parent, &childs);
 		failed.sys = errno;
 		_exit(127); /* NOLINT(clang-analyzer-unix.Vfork) */
 	}

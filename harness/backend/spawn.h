@@ -19,6 +19,7 @@ struct spawn_spec {
 	const char *cwd;      /* NULL keeps ours */
 	int stderr_fd;	      /* also its standard output; -1 for /dev/null */
 	int cgroup_procs_fd;  /* joined before exec, so that all it costs is accounted there; -1 for none */
+	long stack_kb;	      /* RLIMIT_STACK, which also sizes its threads' stacks; 0 keeps ours */
 	bool fixed_addresses; /* personality(ADDR_NO_RANDOMIZE) */
 	const struct spawn_fd *fds;
 	size_t fd_count;

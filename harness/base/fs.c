@@ -196,6 +196,7 @@ static const struct {
 	{ "presets", "../profiles/presets" },
 	{ "profiles", "../profiles/cpu" },
 	{ "plots", "../plots" },
+	{ "lib", "." },
 };
 
 static char *binary_dir(void)

@@ -63,7 +63,7 @@ static double value(const struct figure *f, size_t run, size_t row, size_t s, bo
 static bool shown(const struct figure *f, size_t run, size_t s)
 {
 	return !f->percent || strcmp(f->series[s].column, metric_table[METRIC_SWAP].column) != 0 ||
-	       run_num(f->runs[run], "host.swap_total_kb") != 0;
+	       run_num(f->runs[run], "host.swap_kb") != 0;
 }
 
 static bool has_values(const struct figure *f, size_t run, size_t s)
@@ -392,24 +392,20 @@ static error *write_script(const struct figure *f, const char *title, const char
 }
 
 /* Runs gnuplot in dir; what it says on stderr is kept for the error. */
-static error *run_gnuplot(const char *dir)
+static error *run_gnuplot(char *program, const char *dir)
 {
-	_cleanup_free_ char *program = fs_find_program("gnuplot");
 	_cleanup_free_ char *log = xasprintf("%s/gnuplot.log", dir), *said = NULL;
 	char *argv[] = { program, (char *)"-d", (char *)"figure.gp", NULL };
 	posix_spawn_file_actions_t act;
 	pid_t pid;
 	int status = 0;
 
-	if (!program)
-		return err_new(EXIT_CANNOT,
-			       "gnuplot is not installed, figures need it: install the package gnuplot-nox "
-			       "(Debian, Ubuntu) or gnuplot");
 	posix_spawn_file_actions_init(&act);
 	posix_spawn_file_actions_addchdir_np(&act, dir);
 	posix_spawn_file_actions_addopen(&act, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&act, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addopen(&act, STDERR_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	posix_spawn_file_actions_addopen(&act, STDERR_FILENO, "gnuplot.log", O_WRONLY | O_CREAT | O_TRUNC,
+					 0600);
 	int sys = posix_spawn(&pid, program, &act, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&act);
 	if (sys)
@@ -426,12 +422,16 @@ static error *run_gnuplot(const char *dir)
 static error *draw(const struct figure *f, const char *title, const char *out_path)
 {
 	const char *tmp = getenv("TMPDIR"), *ending = ending_of(out_path);
-	_cleanup_free_ char *dir = xasprintf("%s/mvmscale-plot-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	_cleanup_free_ char *drawn = NULL;
+	_cleanup_free_ char *dir = xasprintf("%s/mvmscale-plot-XXXXXX", tmp && *tmp ? tmp : P_tmpdir);
+	_cleanup_free_ char *drawn = NULL, *program = fs_find_program("gnuplot");
 	char *image = NULL;
 	size_t len = 0;
 	error *e = NULL;
 
+	if (!program)
+		return err_new(EXIT_CANNOT,
+			       "gnuplot is not installed, figures need it: install the package gnuplot-nox "
+			       "(Debian, Ubuntu) or gnuplot");
 	if (!mkdtemp(dir))
 		return err_sys(EXIT_CANNOT, errno, "cannot create a temporary folder %s (see TMPDIR)", dir);
 	drawn = xasprintf("%s/figure.%s", dir, ending);
@@ -440,7 +440,7 @@ static error *draw(const struct figure *f, const char *title, const char *out_pa
 	if (!e)
 		e = write_script(f, title, ending, dir);
 	if (!e)
-		e = run_gnuplot(dir);
+		e = run_gnuplot(program, dir);
 	if (!e)
 		e = fs_read(drawn, &image, &len);
 	if (!e)

@@ -7,21 +7,30 @@
 /* Beyond this a metric's label fills a title by itself. */
 #define LONG_LABEL 22
 
+/*
+ * gnuplot expands backquotes and @macros inside double quotes, and misreads a doubled quote
+ * at the start of single ones. So all but plain text is written as \ooo.
+ */
 char *plot_quote(const char *s)
 {
 	json_t *valid = json_string(s); /* refuses what is not UTF-8, which cairo cannot draw */
-	char *quoted = xcalloc(2 * strlen(s) + 3, 1);
+	char *quoted = xcalloc(4 * strlen(s) + 3, 1);
 	size_t n = 0;
 
-	quoted[n++] = '\'';
+	quoted[n++] = '"';
 	for (; *s; s++) {
 		unsigned char c = (unsigned char)*s;
 
-		if (c == '\'')
-			quoted[n++] = '\'';
-		quoted[n++] = c < 0x20 || c == 0x7f ? ' ' : c >= 0x80 && !valid ? '?' : (char)c;
+		if (c >= 0x80)
+			quoted[n++] = valid ? (char)c : '?';
+		else if (c <= 0x20 || c == 0x7f)
+			quoted[n++] = ' ';
+		else if (strchr("\"'`\\@$%{}", c))
+			n += (size_t)snprintf(quoted + n, 5, "\\%03o", c);
+		else
+			quoted[n++] = (char)c;
 	}
-	quoted[n] = '\'';
+	quoted[n] = '"';
 	json_decref(valid);
 	return quoted;
 }
@@ -135,7 +144,7 @@ static char *tidy_cpu(const char *model)
 
 static char *fact_cpu(const struct run_record *r)
 {
-	const char *model = run_str(r, "host.cpu_model");
+	const char *model = run_str(r, "host.cpu");
 
 	return model && *model ? tidy_cpu(model) : NULL;
 }
@@ -149,14 +158,14 @@ static char *fact_cores(const struct run_record *r)
 
 static char *fact_ram(const struct run_record *r)
 {
-	double gib = run_num(r, "host.mem_total_kb") / 1048576;
+	double gib = run_num(r, "host.ram_kb") / 1048576;
 
 	return gib > 0 ? xasprintf("%.*f GiB RAM", gib < 10 ? 1 : 0, gib) : NULL;
 }
 
 static char *fact_swap(const struct run_record *r)
 {
-	double gib = run_num(r, "host.swap_total_kb") / 1048576;
+	double gib = run_num(r, "host.swap_kb") / 1048576;
 
 	if (isnan(gib))
 		return NULL;

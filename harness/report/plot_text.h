@@ -9,7 +9,7 @@
 
 /* The words and tick marks of a figure. All pure; the caller frees every string. */
 
-/* A gnuplot string constant: in single quotes, safe for any bytes. */
+/* A gnuplot string constant, quotes included, safe for any bytes. */
 char *plot_quote(const char *s);
 /* "46,000", with as many decimals as asked. */
 char *plot_thousands(double v, int decimals);

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Launch by fork and by clone: a template QEMU with our library copies itself. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/console.h"
+#include "backend/qemu.h"
+#include "backend/spawn.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/fs.h"
+#include "preload/zygote_abi.h"
+
+#define CONTROL_FD 11
+#define REPLY_TIMEOUT_MS 60000
+/* The template's console goes by a number that no VM has. */
+#define TEMPLATE_ID 4294967294U
+#define STACK_KB 256
+
+static error *exchange(struct qemu *q, const struct zygote_request *req, int pass_fd, struct zygote_reply *r)
+{
+	char space[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec io = { .iov_base = (void *)req, .iov_len = sizeof(*req) };
+	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1 };
+	struct pollfd p = { .fd = q->control_fd, .events = POLLIN };
+
+	if (pass_fd >= 0) {
+		m.msg_control = space;
+		m.msg_controllen = sizeof(space);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
+	}
+	if (sendmsg(q->control_fd, &m, MSG_NOSIGNAL) < 0)
+		return err_sys(EXIT_CANNOT, errno, "the template QEMU does not listen");
+	int n = poll(&p, 1, REPLY_TIMEOUT_MS);
+	if (n == 0)
+		return err_new(EXIT_CANNOT, "the template QEMU gave no answer within %d s",
+			       REPLY_TIMEOUT_MS / 1000);
+	if (recv(q->control_fd, r, sizeof(*r), 0) != (ssize_t)sizeof(*r))
+		return err_new(EXIT_CANNOT, "the template QEMU is gone");
+	r->refusal[sizeof(r->refusal) - 1] = '\0';
+	if (*r->refusal)
+		return err_new(EXIT_CANNOT, "QEMU cannot be copied: %s", r->refusal);
+	return NULL;
+}
+
+/* argv and environment of a template: the plan's, our library, and what the techniques ask for. */
+static unsigned template_flags(const struct qemu *q)
+{
+	return (q->tuning.t[TECH_LATE_THREADS].asked ? ZYGOTE_LATE_THREADS : 0U) |
+	       (q->tuning.t[TECH_LAZY_LIBS].asked ? ZYGOTE_LAZY_LIBS : 0U) |
+	       (q->tuning.t[TECH_KSM].asked ? ZYGOTE_MERGE : 0U);
+}
+
+static char *tunables(const struct qemu *q)
+{
+	bool arena = q->tuning.t[TECH_ONE_ARENA].asked, tcache = q->tuning.t[TECH_NO_TCACHE].asked;
+
+	if (!arena && !tcache)
+		return NULL;
+	return xasprintf("GLIBC_TUNABLES=%s%s%s", arena ? "glibc.malloc.arena_max=1" : "",
+			 arena && tcache ? ":" : "", tcache ? "glibc.malloc.tcache_count=0" : "");
+}
+
+error *qemu_tune_spec(struct qemu *q, unsigned extra_flags, struct strlist *env, struct spawn_spec *spec)
+{
+	_cleanup_free_ char *library = fs_find_data("lib", "libmvmzygote.so");
+	_cleanup_free_ char *malloc_env = tunables(q);
+	unsigned flags = template_flags(q) | extra_flags;
+
+	for (size_t i = 0; i < q->plan.envp.count; i++)
+		strlist_add(env, q->plan.envp.items[i]);
+	if (malloc_env)
+		strlist_add(env, malloc_env);
+	spec->fixed_addresses = q->tuning.t[TECH_NOASLR].asked && !fault_hit(FAULT_NO_ASLR_OFF);
+	spec->stack_kb = q->tuning.t[TECH_SMALL_STACKS].asked ? STACK_KB : 0;
+	if (flags == ZYGOTE_KEEP_PROCESS)
+		return NULL; /* exec without KSM needs no library */
+	if (!library || fault_hit(FAULT_NO_PRELOAD))
+		return err_new(EXIT_CANNOT,
+			       "libmvmzygote.so is missing beside the program: build or install it again");
+	strlist_addf(env, "LD_PRELOAD=%s", library);
+	/* a symbol that is looked up late touches every library on the way */
+	strlist_add(env, "LD_BIND_NOW=1");
+	strlist_addf(env, "%s=%s %d %d %u", ZYGOTE_ENV,
+		     q->launch == LAUNCH_FORK ? ZYGOTE_MODE_FORK : ZYGOTE_MODE_CLONE, CONTROL_FD,
+		     QEMU_CONSOLE_FD, flags);
+	return NULL;
+}
+
+static error *spawn_template(struct qemu *q, int listen_fd, int control)
+{
+	struct strlist env = { 0 }, argv = { 0 };
+	struct spawn_fd fds[] = { { .from = control, .to = CONTROL_FD },
+				  { .from = listen_fd, .to = QEMU_CONSOLE_FD } };
+	struct spawn_spec spec = {
+		.path = q->plan.binary,
+		.cwd = q->cfg.runtime_dir,
+		.stderr_fd = q->slots[0].stderr_fd,
+		.cgroup_procs_fd = q->cfg.cgroup_procs_fd,
+		.fds = fds,
+		.fd_count = listen_fd >= 0 ? 2 : 1,
+	};
+	error *e = qemu_tune_spec(q, 0, &env, &spec);
+
+	for (size_t i = 0; i < q->plan.argv.count; i++)
+		strlist_add(&argv, q->plan.argv.items[i]);
+	if (q->launch == LAUNCH_FORK)
+		strlist_add(&argv, "-daemonize");
+	spec.argv = argv.items;
+	spec.envp = env.items;
+	if (!e && ftruncate(q->slots[0].stderr_fd, 0) < 0)
+		e = err_sys(EXIT_CANNOT, errno, "cannot empty the error log");
+	if (!e)
+		e = spawn_process(&spec, &q->template_pid);
+	strlist_clear(&env);
+	strlist_clear(&argv);
+	return e;
+}
+
+/* Reads the template's console until its guest is ready. */
+static error *await_template(struct qemu *q, int console)
+{
+	uint64_t deadline = clock_ns() + q->cfg.ready_timeout_ns;
+	char text[512] = "";
+	size_t len = 0;
+
+	while (!strstr(text, " ready\n")) {
+		struct pollfd p = { .fd = console, .events = POLLIN };
+		uint64_t now = clock_ns();
+		ssize_t n = -1;
+
+		if (now < deadline && poll(&p, 1, (int)((deadline - now) / 1000000) + 1) == 1)
+			n = read(console, text + len, sizeof(text) - 1 - len);
+		if (n <= 0 && !(n < 0 && errno == EAGAIN && now < deadline)) {
+			_cleanup_free_ char *said = qemu_slot_complaint(&q->slots[0]);
+			return err_new(EXIT_CANNOT, "the template's guest did not become ready%s%s",
+				       *said ? "; QEMU said: " : "", said);
+		}
+		len += n > 0 ? (size_t)n : 0;
+		text[len] = '\0';
+	}
+	return NULL;
+}
+
+void qemu_zygote_stop(struct qemu *q)
+{
+	if (q->control_fd >= 0)
+		close(q->control_fd);
+	q->control_fd = -1;
+	if (q->template_pid > 0) {
+		kill(q->template_pid, SIGKILL);
+		waitpid(q->template_pid, NULL, 0);
+	}
+	q->template_pid = 0;
+}
+
+static error *start_template(struct qemu *q)
+{
+	_cleanup_close_ int listen_fd = -1, console = -1;
+	struct zygote_request ping = { .op = ZYGOTE_PING };
+	int pair[2];
+	error *e;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(EXIT_CANNOT, errno, "cannot make a channel to the template");
+	q->control_fd = pair[0];
+	if (q->launch == LAUNCH_CLONE && ((e = console_listen(q->console_dir_fd, TEMPLATE_ID, &listen_fd)) ||
+					  (e = console_connect(q->console_dir_fd, TEMPLATE_ID, &console)))) {
+		close(pair[1]);
+		return e;
+	}
+	e = spawn_template(q, listen_fd, pair[1]);
+	close(pair[1]);
+	if (!e && q->launch == LAUNCH_CLONE)
+		e = await_template(q, console);
+	if (e)
+		return e;
+	if (console >= 0) {
+		close(console);
+		console = -1;
+		clock_sleep_ns(200000000); /* QEMU's own start-up work (RCU) ends meanwhile */
+	}
+	return exchange(q, &ping, -1, &q->reply);
+}
+
+error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t *ret_begun)
+{
+	struct zygote_request req = { .op = ZYGOTE_COPY,
+				      .first = first,
+				      .count = MIN(count, (uint32_t)ZYGOTE_BATCH) };
+	uint64_t before = clock_ns();
+
+	*ret_begun = 0;
+	if (fault_hit(FAULT_FORK_EAGAIN))
+		return err_sys(EXIT_CANNOT, EAGAIN, "cannot clone: fork (injected)");
+	error *e = exchange(q, &req, -1, &q->reply);
+	if (e)
+		return e;
+	uint32_t us = (uint32_t)((clock_ns() - before) / 1000);
+	for (uint32_t i = 0; i < q->reply.begun && i < req.count; i++) {
+		struct vm *vm = &q->vms[first + i];
+
+		*vm = (struct vm){ .spawn_ns = before,
+				   .pid = q->reply.pid[i],
+				   .state = VM_READY,
+				   .up_us = us * (i + 1) / q->reply.begun,
+				   .ready_us = us * (i + 1) / q->reply.begun };
+		pidmap_put(&q->pids, vm->pid, first + i);
+		q->living++;
+		qemu_queue_event(q, BACKEND_READY, first + i, NULL, 0);
+	}
+	*ret_begun = q->reply.begun;
+	if (*ret_begun && fault_hit(FAULT_VM_DIES))
+		kill(q->vms[first].pid, SIGKILL);
+	return q->reply.error ? err_sys(EXIT_CANNOT, q->reply.error, "cannot clone the template: fork")
+			      : NULL;
+}
+
+error *qemu_fork_spawn(struct qemu *q, uint32_t id, int listen_fd, pid_t *ret_pid)
+{
+	struct zygote_request req = { .op = ZYGOTE_COPY, .first = id, .count = 1 };
+	error *e = exchange(q, &req, listen_fd, &q->reply);
+
+	if (e)
+		return e;
+	if (!q->reply.begun)
+		return err_sys(EXIT_CANNOT, q->reply.error ? q->reply.error : EPROTO,
+			       "cannot fork the template");
+	*ret_pid = q->reply.pid[0];
+	return NULL;
+}
+
+static long count_lines(const char *fmt, pid_t pid)
+{
+	_cleanup_free_ char *path = xasprintf(fmt, (int)pid); /* NOLINT(clang-diagnostic-format-nonliteral) */
+	_cleanup_free_ char *text = NULL;
+	error *e = fs_read(path, &text, NULL);
+	long n = 0;
+
+	err_free(e);
+	for (const char *p = text; p && (p = strchr(p, '\n')); p++)
+		n++;
+	return n;
+}
+
+static error *must_answer(struct qemu *q, uint32_t vm, const char *request, const char *answer)
+{
+	char reply[64];
+	error *e = console_ask(q->console_dir_fd, vm, request, 5000, reply, sizeof(reply), NULL);
+
+	if (!e && strcmp(reply, answer) != 0)
+		e = err_new(EXIT_CANNOT, "VM %u answered '%s' to '%s'", vm, reply, request);
+	return e;
+}
+
+/* Half a request to VM 0 must not be seen by VM 1: consoles and memory are their own. */
+static error *prove_separate(struct qemu *q)
+{
+	_cleanup_close_ int fd = -1;
+	char text[16] = "";
+	struct pollfd p = { .events = POLLIN };
+	error *e = console_connect(q->console_dir_fd, 0, &fd);
+
+	if (e)
+		return e;
+	if (send(fd, "pi", 2, MSG_NOSIGNAL) != 2)
+		return err_sys(EXIT_CANNOT, errno, "console of VM 0");
+	clock_sleep_ns(50000000);
+	if ((e = must_answer(q, 1, "ping", "pong")))
+		return e;
+	if (send(fd, "ng\n", 3, MSG_NOSIGNAL) != 3)
+		return err_sys(EXIT_CANNOT, errno, "console of VM 0");
+	p.fd = fd;
+	size_t len = 0;
+	while (len < 5 && poll(&p, 1, 5000) == 1) {
+		ssize_t n = read(fd, text + len, sizeof(text) - 1 - len);
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	return strcmp(text, "pong\n") == 0
+		       ? NULL
+		       : err_new(EXIT_CANNOT, "two clones share memory: one saw what was sent to the other");
+}
+
+static void note_techniques(struct qemu *q, long threads, long maps, long template_maps)
+{
+	const struct zygote_reply *r = &q->reply;
+	struct tuning *t = &q->tuning;
+
+	if (t->t[TECH_LATE_THREADS].asked)
+		tuning_note(t, TECH_LATE_THREADS, r->late && threads == 1,
+			    "a sleeping clone has %ld of %u threads", threads, r->threads + 1);
+	if (t->t[TECH_LAZY_LIBS].asked)
+		tuning_note(t, TECH_LAZY_LIBS, maps < template_maps,
+			    "%u libraries left out: %ld mappings of %ld", r->lazy_libs, maps, template_maps);
+}
+
+static error *probe_clone(struct qemu *q)
+{
+	bool answers = strcmp(q->cfg.image->guest, "idle") != 0;
+	uint32_t begun = 0;
+	error *e = qemu_clone_start(q, 0, 2, &begun);
+
+	if (e || begun != 2)
+		return e ? e : err_new(EXIT_CANNOT, "the template made %u clones of 2", begun);
+	clock_sleep_ns(100000000);
+	_cleanup_free_ char *path = xasprintf("/proc/%d/status", (int)q->vms[0].pid);
+	_cleanup_free_ char *status = NULL;
+	if ((e = fs_read(path, &status, NULL)))
+		return err_wrap(e, "a clone did not live");
+	const char *line = strstr(status, "\nThreads:");
+	long threads = line ? strtol(line + 9, NULL, 10) : -1;
+	note_techniques(q, threads, count_lines("/proc/%d/maps", q->vms[0].pid),
+			count_lines("/proc/%d/maps", q->template_pid));
+	if (answers && ((e = must_answer(q, 0, "ping", "pong")) || (e = must_answer(q, 1, "ping", "pong")) ||
+			(e = prove_separate(q))))
+		return e;
+	return kill(q->vms[0].pid, 0) < 0 || kill(q->vms[1].pid, 0) < 0
+		       ? err_new(EXIT_CANNOT, "a clone did not live")
+		       : NULL;
+}
+
+error *qemu_zygote_open(struct qemu *q, enum launch_mode mode)
+{
+	error *e;
+
+	if (mode == LAUNCH_CLONE && q->plan.accel == ACCEL_KVM)
+		return err_new(EXIT_CANNOT,
+			       "a running VM cannot be cloned under KVM: its memory and its vCPU belong to "
+			       "one process");
+	q->launch = mode;
+	e = start_template(q);
+	if (!e && mode == LAUNCH_CLONE)
+		e = probe_clone(q);
+	if (!e && mode == LAUNCH_FORK) {
+		double ms = 0;
+		return qemu_probe_guest(q, q->cfg.ready_timeout_ns, &ms);
+	}
+	if (!e)
+		e = q->base.ops->stop_all(&q->base, NULL, NULL);
+	if (!e)
+		q->vms[0] = q->vms[1] = (struct vm){ 0 };
+	return e;
+}

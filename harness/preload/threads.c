@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A signal stops each thread inside a handler: the kernel has then put its whole context
+ * on its own stack, and returning from the handler would restore it. A copy of the
+ * process has those stacks, but no threads. There, a new thread is made for each with
+ * the old thread-local storage, jumps into the waiting handler, and returns from it.
+ */
+#include <asm/prctl.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/rseq.h>
+#include <time.h>
+#include <ucontext.h>
+
+#include "preload/zygote.h"
+
+#define PARK_TRIES 2000
+#define PARK_STEP_NS 100000
+
+struct parked {
+	sigjmp_buf context;
+	unsigned long tls;   /* FS base, which is also its struct pthread */
+	unsigned long stack; /* somewhere below all that it uses */
+	void *robust_list;
+	size_t robust_len;
+	pid_t tid;
+	volatile int in;
+	bool asleep; /* was stopped in an endless futex wait */
+};
+
+static struct parked parked[MAX_THREADS];
+static volatile int park_count, release_epoch;
+static unsigned asked;
+static long tid_offset = -1; /* of the thread's ID in libc's struct pthread */
+
+int threads_signal(void)
+{
+	return SIGRTMAX - 3;
+}
+
+static long futex(volatile int *word, int op, int value)
+{
+	return syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+}
+
+/* With SA_RESTART the kernel has put the number of the interrupted call back into rax. */
+static bool was_asleep(const ucontext_t *uc)
+{
+	const greg_t *r = uc->uc_mcontext.gregs;
+	int op = (int)r[REG_RSI] & FUTEX_CMD_MASK;
+
+	return r[REG_RAX] == SYS_futex && (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET) && r[REG_R10] == 0;
+}
+
+static void on_park(int sig, siginfo_t *info, void *context)
+{
+	int saved_errno = errno;
+	int epoch = release_epoch;
+	struct parked *p = &parked[__atomic_fetch_add(&park_count, 1, __ATOMIC_SEQ_CST)];
+
+	(void)sig;
+	(void)info;
+	p->tid = (pid_t)syscall(SYS_gettid);
+	syscall(SYS_arch_prctl, ARCH_GET_FS, &p->tls);
+	syscall(SYS_get_robust_list, 0, &p->robust_list, &p->robust_len);
+	p->asleep = was_asleep(context);
+	/* a new thread starts on this stack, below the frame that it then jumps to */
+	p->stack = ((unsigned long)__builtin_frame_address(0) - 1024) & ~63UL;
+	if (sigsetjmp(p->context, 0) == 0) {
+		__atomic_store_n(&p->in, 1, __ATOMIC_SEQ_CST);
+		while (release_epoch == epoch)
+			futex(&release_epoch, FUTEX_WAIT, epoch);
+	}
+	errno = saved_errno;
+}
+
+/* Where libc keeps a thread's ID, found by looking for it: the layout is not public. */
+static long find_tid_offset(void)
+{
+	const int *self = (const int *)pthread_self();
+	int tid = (int)syscall(SYS_gettid);
+
+	for (long i = 0; i < 512; i++)
+		if (self[i] == tid)
+			return i * (long)sizeof(int);
+	return -1;
+}
+
+void threads_init(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_park, .sa_flags = SA_RESTART | SA_SIGINFO };
+
+	sigfillset(&sa.sa_mask);
+	sigaction(threads_signal(), &sa, NULL);
+	tid_offset = find_tid_offset();
+}
+
+static bool signal_others(char *refusal, size_t size)
+{
+	DIR *dir = opendir("/proc/self/task");
+	pid_t self = getpid();
+	struct dirent *e;
+
+	asked = 0;
+	while (dir && (e = readdir(dir))) {
+		pid_t tid = (pid_t)atoi(e->d_name);
+
+		if (tid <= 0 || tid == self)
+			continue;
+		if (asked == MAX_THREADS) {
+			snprintf(refusal, size, "it has more than %d threads", MAX_THREADS);
+			break;
+		}
+		if (syscall(SYS_tgkill, self, tid, threads_signal()) == 0)
+			asked++;
+	}
+	if (dir)
+		closedir(dir);
+	return !*refusal;
+}
+
+static unsigned arrived(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < asked; i++)
+		n += parked[i].in != 0;
+	return n;
+}
+
+bool threads_park(char *refusal, size_t size)
+{
+	struct timespec step = { .tv_nsec = PARK_STEP_NS };
+
+	park_count = 0;
+	memset(parked, 0, sizeof(parked));
+	if (tid_offset < 0) {
+		snprintf(refusal, size, "this libc keeps the thread ID where it cannot be found");
+		return false;
+	}
+	bool sent = signal_others(refusal, size);
+	for (int i = 0; arrived() < asked && i < PARK_TRIES; i++)
+		nanosleep(&step, NULL);
+	if (sent && arrived() < asked)
+		snprintf(refusal, size, "%u of its %u threads do not stop", asked - arrived(), asked);
+	for (unsigned i = 0; i < asked && !*refusal; i++)
+		if (*(int *)(parked[i].tls + (unsigned long)tid_offset) != parked[i].tid)
+			snprintf(refusal, size, "thread %d is not one of libc's", parked[i].tid);
+	if (*refusal)
+		threads_release();
+	return !*refusal;
+}
+
+void threads_release(void)
+{
+	__atomic_add_fetch(&release_epoch, 1, __ATOMIC_SEQ_CST);
+	futex(&release_epoch, FUTEX_WAKE, MAX_THREADS);
+}
+
+/*
+ * glibc registered these for the original thread; the kernel forgot them in the copy.
+ * The restartable-sequence area lies at a fixed distance from the thread pointer.
+ */
+static void register_again(const struct parked *p)
+{
+	if (p->robust_list)
+		syscall(SYS_set_robust_list, p->robust_list, p->robust_len);
+#if defined(SYS_rseq) && defined(RSEQ_SIG)
+	if (__rseq_size)
+		syscall(SYS_rseq, p->tls + (unsigned long)__rseq_offset, 32, 0, RSEQ_SIG);
+#endif
+}
+
+static int begin(void *arg)
+{
+	struct parked *p = arg;
+
+	register_again(p);
+	siglongjmp(p->context, 1);
+}
+
+void threads_revive(void)
+{
+	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+			  CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+
+	*(int *)((char *)pthread_self() + tid_offset) = (int)syscall(SYS_gettid);
+	release_epoch++; /* a thread that looks again must not wait again */
+	for (unsigned i = 0; i < asked; i++) {
+		int *tid = (int *)(parked[i].tls + (unsigned long)tid_offset);
+
+		/* A VM with half its threads would look alive and never answer. */
+		if (clone(begin, (void *)parked[i].stack, flags, &parked[i], tid, (void *)parked[i].tls,
+			  tid) < 0)
+			_exit(126);
+	}
+}
+
+unsigned threads_count(void)
+{
+	return asked;
+}
+
+bool threads_all_asleep(void)
+{
+	for (unsigned i = 0; i < asked; i++)
+		if (!parked[i].asleep)
+			return false;
+	return true;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Loaded into one QEMU by LD_PRELOAD, this makes it the template of many: where QEMU
+ * would wait for work (clone) or fork into the background (fork), it also listens to the
+ * harness, and copies its process as often as told. What it intercepts, and why:
+ *
+ *   ppoll            main thread, no lock held, nothing half done: the place to copy at
+ *   fork             -daemonize calls it before the machine exists: the other place
+ *   pthread_sigmask, sigprocmask   QEMU's threads block all signals; one stays open
+ *   madvise          MADV_DONTFORK would leave guest memory out of the copies
+ *
+ * Copies are children of the harness (CLONE_PARENT): they outlive the template, die with
+ * the harness, and their end is told to the harness by the kernel.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "preload/zygote.h"
+#include "preload/zygote_abi.h"
+
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE 67
+#endif
+#define MAX_POLL 63
+#define ASLEEP_TRIES 40
+
+static int (*real_ppoll)(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
+static int (*real_sigmask)(int, const sigset_t *, sigset_t *);
+static pid_t (*real_fork)(void);
+static int control_fd = -1, console_fd = -1;
+static unsigned flags, lazy_libs, merge_error;
+static bool mode_clone, mode_fork, copied;
+static pid_t main_tid;
+
+static void find_real(void)
+{
+	real_ppoll = (__typeof__(real_ppoll))dlsym(RTLD_NEXT, "ppoll");
+	real_sigmask = (__typeof__(real_sigmask))dlsym(RTLD_NEXT, "pthread_sigmask");
+	real_fork = (__typeof__(real_fork))dlsym(RTLD_NEXT, "fork");
+}
+
+__attribute__((constructor)) static void zygote_init(void)
+{
+	const char *env = getenv(ZYGOTE_ENV);
+	char mode[16];
+
+	find_real();
+	if (!env || sscanf(env, "%15s %d %d %u", mode, &control_fd, &console_fd, &flags) != 4)
+		return;
+	if ((flags & ZYGOTE_MERGE) && prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0) < 0)
+		merge_error = (unsigned)errno;
+	main_tid = (pid_t)syscall(SYS_gettid);
+	if (flags & ZYGOTE_KEEP_PROCESS)
+		return;
+	mode_clone = strcmp(mode, ZYGOTE_MODE_CLONE) == 0;
+	mode_fork = strcmp(mode, ZYGOTE_MODE_FORK) == 0;
+	threads_init();
+}
+
+/* No other threads stopped in the middle of something, if that can be had by waiting a little. */
+static bool park(struct zygote_reply *r)
+{
+	struct timespec nap = { .tv_nsec = 2000000 };
+
+	for (int i = 0; i < ASLEEP_TRIES; i++) {
+		if (!threads_park(r->refusal, sizeof(r->refusal)))
+			return false;
+		r->threads = threads_count();
+		r->late = (flags & ZYGOTE_LATE_THREADS) && mode_clone && threads_all_asleep();
+		if (r->late || !(flags & ZYGOTE_LATE_THREADS) || i == ASLEEP_TRIES - 1)
+			return true;
+		threads_release();
+		nanosleep(&nap, NULL);
+	}
+	return true;
+}
+
+/* True in a copy. */
+static bool copy(struct zygote_reply *r, unsigned vm)
+{
+	pid_t harness = getppid();
+	long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+
+	if (pid > 0) {
+		r->pid[r->begun++] = (int32_t)pid;
+		return false;
+	}
+	if (pid < 0) {
+		r->error = errno;
+		return false;
+	}
+	/* the harness is the parent of copies too: they die with it */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != harness || !fds_renew(vm))
+		_exit(127);
+	close(control_fd);
+	copied = true;
+	return true;
+}
+
+/* Receives one request; *ret_fd is a descriptor that came with it, or -1. False when the harness is gone. */
+static bool receive(struct zygote_request *q, int *ret_fd)
+{
+	char space[CMSG_SPACE(sizeof(int))];
+	struct iovec io = { .iov_base = q, .iov_len = sizeof(*q) };
+	struct msghdr m = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)
+	};
+	ssize_t n;
+
+	*ret_fd = -1;
+	do
+		n = recvmsg(control_fd, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return false;
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+	if (n != sizeof(*q))
+		q->op = 0; /* malformed: answered, and nothing done */
+	return true;
+}
+
+/* Serves one request; true in a copy. */
+static bool serve(bool *ret_gone)
+{
+	static struct zygote_reply r;
+	struct zygote_request q = { 0 };
+	bool in_copy = false;
+	int fd;
+
+	*ret_gone = !receive(&q, &fd);
+	if (*ret_gone)
+		return false;
+	memset(&r, 0, sizeof(r));
+	r.first = q.first;
+	r.merge_error = merge_error;
+	if (q.op != ZYGOTE_PING && (q.op != ZYGOTE_COPY || !q.count || q.count > ZYGOTE_BATCH))
+		snprintf(r.refusal, sizeof(r.refusal), "malformed request");
+	else if (mode_clone && (flags & ZYGOTE_LAZY_LIBS))
+		lazy_libs = libs_leave_out();
+	r.lazy_libs = lazy_libs;
+	if (!*r.refusal && q.op == ZYGOTE_COPY && mode_fork && fd >= 0)
+		dup2(fd, console_fd);
+	if (!*r.refusal && fds_survey(console_fd, control_fd, mode_clone, r.refusal, sizeof(r.refusal)) &&
+	    park(&r)) {
+		for (unsigned i = 0; q.op == ZYGOTE_COPY && i < q.count && !r.error && !in_copy; i++)
+			in_copy = copy(&r, q.first + i);
+		if (in_copy) {
+			if (!r.late)
+				threads_revive();
+			return true;
+		}
+		threads_release();
+	}
+	if (fd >= 0)
+		close(fd);
+	*ret_gone = send(control_fd, &r, sizeof(r), MSG_NOSIGNAL) < 0;
+	return false;
+}
+
+/* In a copy whose threads do not exist yet: they are made before QEMU sees anything. */
+static int sleep_then_revive(struct pollfd *fds, nfds_t n, const struct timespec *ts, const sigset_t *mask)
+{
+	int r = real_ppoll(fds, n, ts, mask);
+	int saved = errno;
+
+	threads_revive();
+	errno = saved;
+	return r;
+}
+
+static bool threads_are_missing(void)
+{
+	return threads_count() && syscall(SYS_getpid) == syscall(SYS_gettid) &&
+	       (flags & ZYGOTE_LATE_THREADS) && threads_all_asleep();
+}
+
+static int poll_as_template(struct pollfd *fds, nfds_t n, const struct timespec *ts, const sigset_t *mask)
+{
+	struct pollfd more[MAX_POLL + 1];
+	bool gone = false;
+
+	memcpy(more, fds, n * sizeof(*fds));
+	more[n] = (struct pollfd){ .fd = control_fd, .events = POLLIN };
+	int r = real_ppoll(more, n + 1, ts, mask);
+	memcpy(fds, more, n * sizeof(*fds));
+	if (r <= 0 || !more[n].revents)
+		return r;
+	bool in_copy = serve(&gone);
+	if (gone)
+		_exit(0); /* the harness closed the channel: the template's work is done */
+	if (in_copy)
+		return threads_are_missing() ? sleep_then_revive(fds, n, ts, mask)
+					     : real_ppoll(fds, n, ts, mask);
+	return r - 1;
+}
+
+EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *ts, const sigset_t *mask)
+{
+	if (!real_ppoll)
+		find_real();
+	if (!mode_clone || copied || n > MAX_POLL || syscall(SYS_gettid) != main_tid)
+		return real_ppoll(fds, n, ts, mask);
+	return poll_as_template(fds, n, ts, mask);
+}
+
+EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *ts, const sigset_t *mask,
+		       size_t size)
+{
+	(void)size;
+	return ppoll(fds, n, ts, mask);
+}
+
+/* QEMU's parent would wait on this pipe for its child's report; here every copy reports to us. */
+static int find_report_pipe(void)
+{
+	for (int fd = 3; fd < 64; fd++) {
+		char path[64], what[64];
+		int mode = fcntl(fd, F_GETFL);
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		ssize_t n = mode < 0 ? -1 : readlink(path, what, sizeof(what));
+		if (n > 5 && strncmp(what, "pipe:", 5) == 0 && (mode & O_ACCMODE) == O_RDONLY)
+			return fd;
+	}
+	return -1;
+}
+
+static void drain(int fd)
+{
+	char text[256];
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	while (fd >= 0 && poll(&p, 1, 0) == 1 && read(fd, text, sizeof(text)) > 0)
+		;
+}
+
+EXPORT pid_t fork(void)
+{
+	bool gone = false;
+
+	if (!real_fork)
+		find_real();
+	if (!mode_fork)
+		return real_fork();
+	if (copied)
+		return 0; /* the second step into the background: a copy is there already */
+	int report = find_report_pipe();
+	while (!gone) {
+		if (serve(&gone))
+			return 0;
+		drain(report);
+	}
+	_exit(0);
+}
+
+EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	sigset_t open;
+
+	if (!real_sigmask)
+		find_real();
+	if (set && how != SIG_UNBLOCK && (mode_clone || mode_fork)) {
+		open = *set;
+		sigdelset(&open, threads_signal());
+		sigdelset(&open, SIGSEGV);
+		set = &open;
+	}
+	return real_sigmask(how, set, old);
+}
+
+EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	int e = pthread_sigmask(how, set, old);
+
+	errno = e ? e : errno;
+	return e ? -1 : 0;
+}
+
+EXPORT int madvise(void *addr, size_t len, int advice)
+{
+	if (advice == MADV_DONTFORK && mode_clone)
+		return 0;
+	return (int)syscall(SYS_madvise, addr, len, advice);
+}

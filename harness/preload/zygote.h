@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_PRELOAD_ZYGOTE_H
+#define MVM_PRELOAD_ZYGOTE_H
+
+/*
+ * Private to the library that is preloaded into a template QEMU (docs/clone.md tells
+ * the whole idea). Between the raw clone() and the moment a copy's threads exist again,
+ * only system calls and plain memory may be used here: libc's locks may be held by a
+ * thread that the copy does not have yet.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define MAX_THREADS 32
+#define MAX_FDS 32
+
+/* threads.c: stopping the template's other threads, and making them again in a copy. */
+void threads_init(void);
+/* Stops every other thread in a signal handler that holds its context. False: refusal says why. */
+bool threads_park(char *refusal, size_t size);
+/* Lets them go on, in the template. */
+void threads_release(void);
+/* Makes them in a copy; each goes on where its original was stopped. */
+void threads_revive(void);
+unsigned threads_count(void);
+/* All wait for a futex without a time limit: none can do anything before somebody else does. */
+bool threads_all_asleep(void);
+/* The signal that parks; must never be blocked. */
+int threads_signal(void);
+
+/* fds.c: what a copy must not share with its template. */
+/* rebind_console: copies listen on a socket of their own name, instead of the one that is open now. */
+bool fds_survey(int console_fd, int control_fd, bool rebind_console, char *refusal, size_t size);
+/* Replaces them, in a copy; vm names its console. */
+bool fds_renew(unsigned vm);
+
+/* libs.c: libraries that a sleeping QEMU does not use are left out and come back when touched. */
+unsigned libs_leave_out(void);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "base/csv.h"
+#include "base/util.h"
+
+static struct csv *parsed(const char *text)
+{
+	struct csv *t = NULL;
+	_cleanup_err_ error *e = csv_parse(text, "some.csv", &t);
+
+	if (e)
+		fail_msg("%s", e->msg);
+	return t;
+}
+
+static void refused(const char *text, const char *word)
+{
+	struct csv *t = NULL;
+	_cleanup_err_ error *e = csv_parse(text, "some.csv", &t);
+
+	assert_non_null(e);
+	assert_null(t);
+	assert_int_equal(e->code, EXIT_BAD_INPUT);
+	assert_non_null(strstr(e->msg, "some.csv"));
+	if (!strstr(e->msg, word))
+		fail_msg("'%s' lacks '%s'", e->msg, word);
+}
+
+static void reads_cells_by_name(void **state)
+{
+	(void)state;
+	_cleanup_(csv_freep) struct csv *t = parsed("a,b,c\n1,2.5,-3e2\n4,,x\n");
+
+	assert_int_equal(t->rows, 2);
+	assert_int_equal(t->columns, 3);
+	assert_false(t->truncated);
+	assert_int_equal(csv_column(t, "c"), 2);
+	assert_int_equal(csv_column(t, "d"), -1);
+	assert_true(csv_cell(t, 0, "c") == -300);
+	assert_true(csv_cell(t, 1, "a") == 4);
+	assert_true(isnan(csv_cell(t, 1, "b")));
+	assert_true(isnan(csv_cell(t, 1, "c")));
+	assert_true(isnan(csv_cell(t, 0, "d")));
+	assert_true(isnan(csv_cell(t, 2, "a")));
+}
+
+/* A writer may be killed at any byte: whole rows stay, the cut one goes. */
+static void cut_anywhere(void **state)
+{
+	static const char *const whole = "a,b\n10,20\n30,40\n";
+
+	(void)state;
+	for (size_t len = strlen("a,b\n"); len <= strlen(whole); len++) {
+		_cleanup_free_ char *text = xasprintf("%.*s", (int)len, whole);
+		_cleanup_(csv_freep) struct csv *t = parsed(text);
+		size_t newlines = 0;
+
+		for (const char *c = text; *c; c++)
+			newlines += *c == '\n';
+		assert_int_equal(t->rows, newlines - 1);
+		assert_int_equal(t->truncated, text[len - 1] != '\n');
+	}
+}
+
+static void damage_is_named(void **state)
+{
+	(void)state;
+	refused("", "empty");
+	refused("a,b", "header");
+	refused("a,b\n1,2\n1,2,3\n", "line 3 has 3 fields, the header has 2");
+	refused("a,b\n1\n", "line 2 has 1 fields");
+	refused("a,b\n1,2\n\n3,4\n", "line 3");
+}
+
+static void other_line_ends(void **state)
+{
+	(void)state;
+	_cleanup_(csv_freep) struct csv *t = parsed("a,b\r\n1,2\r\n");
+
+	assert_int_equal(csv_column(t, "b"), 1);
+	assert_true(csv_cell(t, 0, "b") == 2);
+	csv_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_cells_by_name),
+		cmocka_unit_test(cut_anywhere),
+		cmocka_unit_test(damage_is_named),
+		cmocka_unit_test(other_line_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+#include "curve/runread.h"
+
+#define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
+#define RUNS "tests/fixtures/runs/"
+
+static void refused(const char *dir, const char *const *words)
+{
+	struct run_record *r = NULL;
+	_cleanup_err_ error *e = run_record_load(dir, &r);
+
+	assert_non_null(e);
+	assert_null(r);
+	assert_int_equal(e->code, EXIT_BAD_INPUT);
+	for (; *words; words++)
+		if (!strstr(e->msg, *words))
+			fail_msg("'%s' lacks '%s'", e->msg, *words);
+}
+
+static struct run_record *loaded(const char *dir)
+{
+	struct run_record *r = NULL;
+	_cleanup_err_ error *e = run_record_load(dir, &r);
+
+	if (e)
+		fail_msg("%s", e->msg);
+	return r;
+}
+
+static void reads_whole_run(void **state)
+{
+	(void)state;
+	_cleanup_(run_record_freep) struct run_record *r = loaded(RUNS "sleep/");
+	_cleanup_free_ char *label = run_label(r);
+
+	assert_false(r->partial);
+	assert_null(r->note);
+	assert_string_equal(r->dir, RUNS "sleep");
+	assert_int_equal(r->intervals->rows, 21);
+	assert_string_equal(label, "qemu dense sleep");
+	assert_string_equal(run_str(r, "host.kernel"), "6.18.5");
+	assert_near(run_num(r, "host.cores"), 2, 0);
+	assert_near(run_measured_to(r), 46000, 0);
+	assert_null(run_str(r, "host.nothing.deeper"));
+	assert_null(run_str(r, "host.cores"));
+	assert_true(isnan(run_num(r, "host.kernel")));
+	assert_true(isnan(run_num(r, "absent")));
+}
+
+static void name_is_the_label(void **state)
+{
+	(void)state;
+	_cleanup_(run_record_freep) struct run_record *r = loaded(RUNS "swap");
+	_cleanup_free_ char *label = run_label(r);
+
+	assert_string_equal(label, "host with 'swap' & zram_1");
+}
+
+static void killed_run_is_derived(void **state)
+{
+	(void)state;
+	_cleanup_(run_record_freep) struct run_record *r = loaded(RUNS "killed");
+
+	assert_true(r->partial);
+	assert_non_null(strstr(r->note, "has not ended"));
+	assert_non_null(strstr(r->note, "derived from samples.csv"));
+	assert_non_null(strstr(r->note, "was cut"));
+	assert_int_equal(r->intervals->rows, 6);
+	assert_near(csv_cell(r->intervals, 5, "vm_count"), 5000, 0);
+	assert_near(csv_cell(r->intervals, 5, "samples"), 5, 0);
+	assert_near(csv_cell(r->intervals, 5, "ram_pct_mean"), 64, 1);
+	assert_true(csv_cell(r->intervals, 5, "ram_pct_sd") > 0);
+	assert_true(isnan(csv_cell(r->intervals, 5, "settled")));
+	assert_near(csv_cell(r->intervals, 1, "slab_kb_mean"), 210000, 1e-6);
+}
+
+static void cut_line_is_left_out(void **state)
+{
+	(void)state;
+	_cleanup_(run_record_freep) struct run_record *r = loaded(RUNS "cut-intervals");
+
+	assert_true(r->partial);
+	assert_non_null(strstr(r->note, "intervals.csv was cut"));
+	assert_int_equal(r->intervals->rows, 5);
+}
+
+static void damage_is_named(void **state)
+{
+	(void)state;
+	refused(RUNS "damaged-json", (const char *const[]){ "run.json", "line 2", "damaged", NULL });
+	refused(RUNS "damaged-fields", (const char *const[]){ "intervals.csv", "line 3", "remove", NULL });
+	refused(RUNS "damaged-count", (const char *const[]){ "intervals.csv", "line 3", "vm_count", NULL });
+	refused(RUNS "damaged-column",
+		(const char *const[]){ "intervals.csv", "line 1", "cpu_pct_sd", NULL });
+	refused(RUNS "no-json", (const char *const[]){ "no-json", "run.json", "mvmscale run", NULL });
+	refused(RUNS "nowhere", (const char *const[]){ "nowhere", "mvmscale run", NULL });
+}
+
+/* A folder with the given files; the caller removes it. */
+static char *made(const char *json, const char *intervals, const char *samples)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *dir = xasprintf("%s/mvm-runread-XXXXXX", tmp && *tmp ? tmp : P_tmpdir);
+	const char *const names[] = { "run.json", "intervals.csv", "samples.csv" };
+	const char *const texts[] = { json, intervals, samples };
+
+	assert_non_null(mkdtemp(dir));
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_free_ char *path = xasprintf("%s/%s", dir, names[i]);
+
+		if (texts[i])
+			assert_null(fs_write_atomic(path, texts[i], strlen(texts[i])));
+	}
+	return dir;
+}
+
+#define HEADER                                                                                        \
+	"vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,swap_pct_mean,swap_pct_sd,samples," \
+	"settled\n"
+#define RUNNING "{\"format\":1,\"state\":\"running\"}"
+
+static void wrong_metadata(void **state)
+{
+	static const char *const json[] = { "[]", "{}", "{\"format\":2,\"state\":\"complete\"}",
+					    "{\"format\":1}", "" };
+	static const char *const words[] = { "object", "format", "format 2", "state", "line 1" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(json); i++) {
+		_cleanup_free_ char *dir = made(json[i], HEADER "0,1,1,1,1,0,0,3,1\n", NULL);
+
+		refused(dir, (const char *const[]){ words[i], NULL });
+		fs_remove_tree(dir);
+	}
+}
+
+/* Every moment at which a harness can be killed. */
+static void killed_at_any_moment(void **state)
+{
+	static const char *const early[] = { NULL, "", "vm_cou", HEADER, HEADER "0,1" };
+	static const char *const samples =
+		"time_s,vm_count,cpu_pct,ram_pct,swap_pct\n1,0,2,4,0\n2,0,4,4,0\n3,0";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(early); i++) {
+		_cleanup_free_ char *dir = made(RUNNING, early[i], samples);
+		_cleanup_(run_record_freep) struct run_record *r = loaded(dir);
+
+		assert_int_equal(r->intervals->rows, 1);
+		assert_near(csv_cell(r->intervals, 0, "cpu_pct_mean"), 3, 1e-9);
+		assert_near(csv_cell(r->intervals, 0, "cpu_pct_sd"), sqrt(2), 1e-9);
+		fs_remove_tree(dir);
+		_cleanup_free_ char *none = made(RUNNING, early[i], "time_s,vm_c");
+		refused(none, (const char *const[]){ "before its first measurement", NULL });
+		fs_remove_tree(none);
+	}
+}
+
+static void only_population_at_rest_counts(void **state)
+{
+	struct csv *samples = NULL, *t = NULL;
+
+	(void)state;
+	assert_null(csv_parse("vm_count,cpu_pct,ram_pct,swap_pct,phase\n"
+			      "0,1,4,0,2\n50,90,5,0,0\n100,80,6,0,1\n100,2,6,0,2\n100,4,,0,2\n70,60,5,0,3\n",
+			      "samples", &samples));
+	assert_null(run_intervals_from_samples(samples, "samples", &t));
+	assert_int_equal(t->rows, 2);
+	assert_near(csv_cell(t, 1, "vm_count"), 100, 0);
+	assert_near(csv_cell(t, 1, "cpu_pct_mean"), 3, 1e-9);
+	assert_near(csv_cell(t, 1, "ram_pct_mean"), 6, 1e-9);
+	csv_free(t);
+	csv_free(samples);
+	assert_null(csv_parse("vm_count,cpu_pct,ram_pct,swap_pct,phase\n0,1,4,0,0\n", "samples", &samples));
+	_cleanup_err_ error *e = run_intervals_from_samples(samples, "samples", &t);
+	assert_non_null(strstr(e->msg, "at rest"));
+	csv_free(samples);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_whole_run),	 cmocka_unit_test(name_is_the_label),
+		cmocka_unit_test(killed_run_is_derived), cmocka_unit_test(cut_line_is_left_out),
+		cmocka_unit_test(damage_is_named),	 cmocka_unit_test(wrong_metadata),
+		cmocka_unit_test(killed_at_any_moment),	 cmocka_unit_test(only_population_at_rest_counts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
