@@ -234,7 +234,8 @@ static error *power_on(struct boot *b, enum accel a)
 	struct strlist argv = { 0 };
 	int pair[2];
 
-	if (ftruncate(b->log_fd, 0) < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	if (ftruncate(b->log_fd, 0) < 0 || lseek(b->log_fd, 0, SEEK_SET) < 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(EXIT_CANNOT, errno, "cannot make the guest's serial line");
 	make_argv(b, a, &argv);
 	struct spawn_fd fds[] = { { .from = pair[1], .to = SERIAL_FD },

@@ -49,6 +49,7 @@ struct qemu {
 	struct tuning tuning;
 	int control_fd; /* to the template; -1 without one */
 	pid_t template_pid;
+	uint32_t template_clones;  /* made by this template */
 	struct zygote_reply reply; /* the latest */
 	int signal_fd;		   /* SIGCHLD */
 	struct qemu_slot *slots;

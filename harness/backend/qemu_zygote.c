@@ -23,6 +23,12 @@
 /* The template's console goes by a number that no VM has. */
 #define TEMPLATE_ID 4294967294U
 #define STACK_KB 256
+/*
+ * Pages that a template shares with its clones are found by the kernel through a tree of
+ * all of them: the more clones, the slower each further one, and whatever walks that tree
+ * (reclaim, DAMON). So a template is replaced after so many.
+ */
+#define TEMPLATE_CLONES 4000
 
 static error *exchange(struct qemu *q, const struct zygote_request *req, int pass_fd, struct zygote_reply *r)
 {
@@ -194,6 +200,14 @@ static error *start_template(struct qemu *q)
 	return exchange(q, &ping, -1, &q->reply);
 }
 
+/* A new generation: the old template ends, its clones do not need it. */
+static error *renew_template(struct qemu *q)
+{
+	qemu_zygote_stop(q);
+	q->template_clones = 0;
+	return err_wrap(start_template(q), "a further template after %u VMs", q->living);
+}
+
 error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t *ret_begun)
 {
 	struct zygote_request req = { .op = ZYGOTE_COPY,
@@ -204,9 +218,12 @@ error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t
 	*ret_begun = 0;
 	if (fault_hit(FAULT_FORK_EAGAIN))
 		return err_sys(EXIT_CANNOT, EAGAIN, "cannot clone: fork (injected)");
-	error *e = exchange(q, &req, -1, &q->reply);
+	error *e = q->template_clones >= TEMPLATE_CLONES ? renew_template(q) : NULL;
+	if (!e)
+		e = exchange(q, &req, -1, &q->reply);
 	if (e)
 		return e;
+	q->template_clones += q->reply.begun;
 	uint32_t us = (uint32_t)((clock_ns() - before) / 1000);
 	for (uint32_t i = 0; i < q->reply.begun && i < req.count; i++) {
 		struct vm *vm = &q->vms[first + i];

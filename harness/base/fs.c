@@ -188,16 +188,18 @@ char *fs_find_program(const char *name)
 	return NULL;
 }
 
-/* Where each kind of data lives in a build tree, seen from the folder of the binary. */
+/* Where each kind of data lives, seen from the folder of the binary: in a build tree, and installed. */
 static const struct {
-	const char *kind, *in_tree;
+	const char *kind, *in_tree, *installed;
 } data_kinds[] = {
-	{ "guests", "guests" },
-	{ "presets", "../profiles/presets" },
-	{ "profiles", "../profiles/cpu" },
-	{ "plots", "../plots" },
-	{ "lib", "." },
+	{ "guests", "guests", "../share/mvmscale/guests" },
+	{ "presets", "../profiles/presets", "../share/mvmscale/presets" },
+	{ "profiles", "../profiles/cpu", "../share/mvmscale/profiles" },
+	{ "plots", "../plots", "../share/mvmscale/plots" },
+	{ "lib", ".", "../lib/mvmscale" },
 };
+
+enum data_place { PLACE_ENVIRONMENT, PLACE_TREE, PLACE_INSTALLED, PLACE_PREFIX, PLACE_COUNT };
 
 static char *binary_dir(void)
 {
@@ -210,13 +212,13 @@ static char *binary_dir(void)
 	return xstrdup(dirname(buf));
 }
 
-static char *data_candidate(const char *kind, int where)
+static char *data_candidate(const char *kind, enum data_place place)
 {
 	const char *env = getenv("MVMSCALE_DATA");
 
-	if (where == 0)
+	if (place == PLACE_ENVIRONMENT)
 		return env && *env ? xasprintf("%s/%s", env, kind) : NULL;
-	if (where == 2)
+	if (place == PLACE_PREFIX)
 		return xasprintf("%s/%s", MVM_DATADIR, kind);
 	_cleanup_free_ char *dir = binary_dir();
 	const char *base = strrchr(dir, '/');
@@ -224,14 +226,16 @@ static char *data_candidate(const char *kind, int where)
 		dir[base - dir] = '\0';
 	for (size_t i = 0; i < ARRAY_LEN(data_kinds); i++)
 		if (strcmp(data_kinds[i].kind, kind) == 0)
-			return xasprintf("%s/%s", dir, data_kinds[i].in_tree);
+			return xasprintf("%s/%s", dir,
+					 place == PLACE_TREE ? data_kinds[i].in_tree
+							     : data_kinds[i].installed);
 	return NULL;
 }
 
 char *fs_find_data(const char *kind, const char *name)
 {
-	for (int where = 0; where < 3; where++) {
-		_cleanup_free_ char *dir = data_candidate(kind, where);
+	for (enum data_place p = 0; p < PLACE_COUNT; p++) {
+		_cleanup_free_ char *dir = data_candidate(kind, p);
 
 		if (!dir)
 			continue;
@@ -245,8 +249,8 @@ char *fs_find_data(const char *kind, const char *name)
 
 char *fs_data_dir(const char *kind)
 {
-	for (int where = 0; where < 3; where++) {
-		char *dir = data_candidate(kind, where);
+	for (enum data_place p = 0; p < PLACE_COUNT; p++) {
+		char *dir = data_candidate(kind, p);
 
 		if (dir && access(dir, R_OK | X_OK) == 0)
 			return dir;

@@ -2,10 +2,11 @@
 /*
  * Of the fifty libraries that a distribution's QEMU loads, a sleeping guest needs a
  * handful; yet each costs every copy five mappings, a dirty page and page tables. So
- * copies are made without them (MADV_DONTFORK), and what they held is kept in one file
- * in memory. A copy that touches such a library gets a fault, maps it all from that file
- * to its old place, and goes on. The one thing this cannot catch is a system call that
- * is handed a pointer into a library none of whose code ever ran in this copy.
+ * copies are made without them (MADV_DONTFORK). What the template had written into them
+ * is kept in one file in memory; the rest is in the library's own file. A copy that
+ * touches such a library gets a fault, maps it all to its old place, and goes on. The one
+ * thing this cannot catch is a system call that is handed a pointer into a library none
+ * of whose code ever ran in this copy.
  */
 #include <fcntl.h>
 #include <link.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "preload/zygote.h"
 
@@ -23,14 +25,19 @@
 
 struct segment {
 	uintptr_t start, end;
-	off_t offset; /* in the keep */
+	off_t offset; /* in the keep, or in the library's file */
 	int prot;
+	bool kept;
 };
 
 struct lib {
 	uintptr_t start, end;
 	unsigned first, count; /* its segments */
-	volatile int state;    /* in a copy: 0 left out, 1 being mapped, 2 there */
+	uintptr_t data;	       /* where what may have been written begins */
+	const char *path;      /* owned by the dynamic linker */
+	dev_t device;
+	ino_t inode;
+	volatile int state; /* in a copy: 0 left out, 1 being mapped, 2 there */
 };
 
 static struct lib libs[MAX_LIBS];
@@ -55,7 +62,8 @@ static bool is_needed(const char *name)
 
 static int note_lib(struct dl_phdr_info *info, size_t size, void *user)
 {
-	uintptr_t low = UINTPTR_MAX, high = 0;
+	uintptr_t low = UINTPTR_MAX, high = 0, data = UINTPTR_MAX;
+	struct stat st;
 
 	(void)size;
 	(void)user;
@@ -69,9 +77,16 @@ static int note_lib(struct dl_phdr_info *info, size_t size, void *user)
 		uintptr_t from = info->dlpi_addr + ph->p_vaddr, to = from + ph->p_memsz;
 		low = from < low ? from : low;
 		high = to > high ? to : high;
+		if (ph->p_flags & PF_W)
+			data = from < data ? from : data;
 	}
-	if (low < high)
-		libs[lib_count++] = (struct lib){ .start = low & ~4095UL, .end = (high + 4095) & ~4095UL };
+	if (low < high && stat(info->dlpi_name, &st) == 0)
+		libs[lib_count++] = (struct lib){ .start = low & ~4095UL,
+						  .end = (high + 4095) & ~4095UL,
+						  .data = data & ~4095UL,
+						  .path = info->dlpi_name,
+						  .device = st.st_dev,
+						  .inode = st.st_ino };
 	return 0;
 }
 
@@ -98,10 +113,11 @@ static bool copy_to_keep(const struct segment *s)
 /* One line of /proc/self/maps; false when it is no part of a library that may be left out. */
 static bool note_segment(const char *line, off_t *offset)
 {
-	unsigned long start, end;
+	unsigned long start, end, file_offset;
 	char perms[5];
 
-	if (sscanf(line, "%lx-%lx %4s", &start, &end, perms) != 3 || segment_count == MAX_SEGMENTS)
+	if (sscanf(line, "%lx-%lx %4s %lx", &start, &end, perms, &file_offset) != 4 ||
+	    segment_count == MAX_SEGMENTS)
 		return false;
 	struct lib *lib = lib_at(start);
 	if (!lib || end > lib->end || perms[0] != 'r' || perms[3] != 'p')
@@ -109,30 +125,38 @@ static bool note_segment(const char *line, off_t *offset)
 	struct segment *s = &segments[segment_count];
 	*s = (struct segment){ .start = start,
 			       .end = end,
-			       .offset = *offset,
+			       .kept = start >= lib->data,
 			       .prot = PROT_READ | (perms[1] == 'w' ? PROT_WRITE : 0) |
 				       (perms[2] == 'x' ? PROT_EXEC : 0) };
-	if (!copy_to_keep(s))
+	s->offset = s->kept ? *offset : (off_t)file_offset;
+	if (s->kept && !copy_to_keep(s))
 		return false;
 	if (!lib->count)
 		lib->first = segment_count;
 	lib->count++;
 	segment_count++;
-	*offset += (off_t)(end - start);
+	if (s->kept)
+		*offset += (off_t)(end - start);
 	return true;
 }
 
+/* Raw calls: this runs in a signal handler of a process whose libc may be busy. */
 static void map_lib(struct lib *lib)
 {
+	struct stat st;
+	int file = (int)syscall(SYS_openat, AT_FDCWD, lib->path, O_RDONLY | O_CLOEXEC);
+
+	/* a library that was replaced on disk meanwhile is another one */
+	if (file < 0 || fstat(file, &st) < 0 || st.st_dev != lib->device || st.st_ino != lib->inode)
+		_exit(125);
 	for (unsigned i = lib->first; i < lib->first + lib->count; i++) {
 		const struct segment *s = &segments[i];
-
-		/* raw: this runs in a signal handler of a process whose libc may be busy */
 		long got = syscall(SYS_mmap, s->start, s->end - s->start, s->prot, MAP_PRIVATE | MAP_FIXED,
-				   keep, s->offset);
+				   s->kept ? keep : file, s->offset);
 		if (got != (long)s->start)
 			_exit(125);
 	}
+	syscall(SYS_close, file);
 }
 
 static void on_fault(int sig, siginfo_t *info, void *context)

@@ -34,6 +34,9 @@
 #endif
 #define MAX_POLL 63
 #define ASLEEP_TRIES 40
+#define TIMER_SOON_S 20
+/* So often a template with a timer running is left alone before it is copied all the same. */
+#define TIMER_TRIES 50
 
 static int (*real_ppoll)(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
 static int (*real_sigmask)(int, const sigset_t *, sigset_t *);
@@ -190,8 +193,14 @@ static bool threads_are_missing(void)
 
 static int poll_as_template(struct pollfd *fds, nfds_t n, const struct timespec *ts, const sigset_t *mask)
 {
+	static unsigned timers_seen;
 	struct pollfd more[MAX_POLL + 1];
 	bool gone = false;
+
+	/* A timer that is due soon would wake every copy once: let it pass in the template first. */
+	if (ts && ts->tv_sec < TIMER_SOON_S && (flags & ZYGOTE_LATE_THREADS) && timers_seen++ < TIMER_TRIES)
+		return real_ppoll(fds, n, ts, mask);
+	timers_seen = 0;
 
 	memcpy(more, fds, n * sizeof(*fds));
 	more[n] = (struct pollfd){ .fd = control_fd, .events = POLLIN };

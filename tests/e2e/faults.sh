@@ -1,0 +1,147 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Wrong input and failing hosts: the message names the thing, the exit code is the documented one, and
+# what was measured before stays.
+. "$(dirname "$0")/lib.sh"
+
+M=$BUILD/mvmscale
+T=$(t_tmp)
+img=$BUILD/guests/sleep.img
+
+run() {
+	"$M" run --quiet "$@"
+}
+null() {
+	run --backend null "$@"
+}
+# shellcheck disable=SC2086
+real() {
+	run --preset lean --accel tcg --settle 0.2 --samples 3 --sample-time 0.1 "$@"
+}
+fault() {
+	f=$1
+	shift
+	MVMSCALE_FAULT=$f "$@"
+}
+# keeps FOLDER ROWS: so many samples at least, and all of them whole
+keeps() {
+	[ "$(awk -F, 'NR == 1 { n = NF } NF != n { print -1; exit } END { print NR - 1 }' "$1/samples.csv" | head -n 1)" -ge "$2" ]
+}
+# readable FOLDER: plot and advise take it, whatever they can say about it
+readable() {
+	"$M" plot "$1" -o "$T/readable.svg" && [ -s "$T/readable.svg" ] || return
+	rm "$T/readable.svg"
+	status=0
+	"$M" advise "$1" || status=$?
+	[ "$status" = 0 ] || [ "$status" = 4 ]
+}
+says() {
+	grep -q "\"$2\": $3,\{0,1\}\$" "$1/run.json"
+}
+holds() {
+	grep -Eq -- "$2" "$1"
+}
+fake() {
+	printf '#!/bin/sh\n[ "$1" != --version ] || { echo "QEMU emulator version 7.2.0"; exit 0; }\n%s\n' "$2" >"$T/$1"
+	chmod +x "$T/$1"
+}
+nothing_runs() {
+	! grep -alq -- "$MVMSCALE_STATE/run-" /proc/[0-9]*/cmdline 2>/dev/null
+}
+
+# Wrong input
+t_fail "--max 0" 2 '--max 0' null --max 0
+t_fail "--max -5" 2 '-5' null --max -5
+t_fail "--max abc" 2 '--max abc: needs a whole number' null --max abc
+t_fail "--max 5x" 2 '--max 5x' null --max 5x
+t_fail "--max of more than fits" 2 '--max 99999999999999999999' null --max 99999999999999999999
+t_fail "--max without a number" 2 'requires an argument' null --max
+t_fail "--threshold 0" 2 '--threshold 0' null --threshold 0
+t_fail "--threshold 100" 2 '--threshold 100' null --threshold 100
+t_fail "--threshold nan" 2 '--threshold nan' null --threshold nan
+t_fail "--intervals 0" 2 '--intervals 0' null --intervals 0
+t_fail "--repeat 0" 2 '--repeat 0' null --repeat 0
+t_fail "--settle soon" 2 '--settle soon' null --settle soon
+t_fail "--rate 0" 2 '--rate 0' null --rate 0
+t_fail "--jobs 0" 2 '--jobs 0' null --jobs 0
+t_fail "--verify 101" 2 '--verify 101' run --verify 101
+t_fail "--launch warp" 2 'auto, exec, fork or clone' run --launch warp
+t_fail "--accel xen" 2 'auto, tcg or kvm' run --accel xen
+t_fail "an unknown backend lists the known" 2 'vmware: unknown; known are .*qemu.*null' run --backend vmware
+t_fail "an unknown preset lists the known" 2 "unknown preset 'none'.*lean" run --preset none -o "$T/none"
+t_fail "a preset file that is not there" 2 "$T/x.preset" run --preset "$T/x.preset" -o "$T/none"
+t_fail "an unknown profile lists the known" 2 "'none'.*sleep" null --profile none -o "$T/none"
+t_fail "a profile file that is not there" 2 "$T/x.profile" null --profile "$T/x.profile" -o "$T/none"
+head -c 511 "$img" >"$T/short.img"
+head -c 510 "$img" | cat - /dev/zero | head -c 512 >"$T/unsigned.img"
+t_fail "an image of 511 bytes" 2 'short.img.* 511 bytes' real --image "$T/short.img" -o "$T/none"
+t_fail "an image without signature" 2 'unsigned.img.*signature' real --image "$T/unsigned.img" -o "$T/none"
+t_fail "a folder as image" 2 "$T" real --image "$T" -o "$T/none"
+t_ok "none of them made a run folder" test ! -e "$T/none"
+
+# QEMU
+fake silent 'exec sleep 1000'
+fake broken 'echo "qemu: it is broken" >&2; exit 1'
+printf 'no program' >"$T/data"
+chmod +x "$T/data"
+t_fail "a missing QEMU" 3 "'/nonexistent' \(--qemu\)" real --qemu /nonexistent -o "$T/none"
+t_fail "a QEMU that is not executable" 3 'short.img' real --qemu "$T/short.img" -o "$T/none"
+t_fail "a QEMU that is no program" 3 "$T/data" real --qemu "$T/data" -o "$T/none"
+t_fail "a QEMU that is none" 3 '/bin/true is not a working QEMU' real --qemu /bin/true -o "$T/none"
+t_fail "a QEMU that ends at once, and its words" 3 'broken.*it is broken' real --qemu "$T/broken" -o "$T/none"
+t_fail "a QEMU that never boots its guest" 3 'did not become ready within 1.0 s under .*silent' \
+	real --qemu "$T/silent" --ready-timeout 1 -o "$T/none"
+t_fail "no QEMU on PATH" 3 'apt-get install' env PATH="$T" "$M" --quiet --preset lean -o "$T/none"
+t_ok "none of them made a run folder" test ! -e "$T/none"
+t_ok "nor left a process" nothing_runs
+
+# Where the results go
+t_fail "a file in the way of --out" 3 'short.img' null --max 5 -o "$T/short.img"
+t_fail "a file on the way to --out" 3 'short.img' null --max 5 -o "$T/short.img/run"
+t_fail "--out where nobody can write" 3 '/proc/' null --max 5 -o /proc/mvmscale-run
+mkdir "$T/full"
+if mount -t tmpfs -o size=96k tmpfs "$T/full" 2>/dev/null; then
+	t_fail "a disk that fills up" 3 "cannot write .*(No space left|kept)" null --max 200 -o "$T/full/run"
+	cp -r "$T/full/run" "$T/after-full"
+	umount "$T/full"
+	t_ok "what was written before is kept" keeps "$T/after-full" 20
+	t_ok "and can be read" readable "$T/after-full"
+else
+	t_skip "a disk that fills up" "mounting a small tmpfs needs root"
+fi
+t_fail "a disk that is full at the 61st sample" 3 "cannot write .*samples.csv .*kept" \
+	fault enospc:60 null --max 200 -o "$T/enospc"
+t_ok "60 samples are kept" keeps "$T/enospc" 60
+t_ok "the run says that it failed" says "$T/enospc" state '"failed"'
+t_ok "and why" holds "$T/enospc/run.json" '"evidence": ".*No space left'
+t_ok "and can be read" readable "$T/enospc"
+t_fail "the same with real VMs" 3 "samples.csv .*kept" fault enospc:12 real --max 4 --intervals 2 -o "$T/enospc-real"
+t_ok "12 samples are kept" keeps "$T/enospc-real" 12
+t_ok "no VM is" nothing_runs
+
+# Hosts that fail
+t_ok "no more pids at the 51st VM" fault fork-eagain:50 null --max 200 -o "$T/eagain"
+t_ok "is a limit, not a failure" says "$T/eagain" kind '"limit"'
+t_ok "with its errno" says "$T/eagain" errno 11
+t_ok "as an event" holds "$T/eagain/events.jsonl" '"event":"limit_hit"'
+t_ok "the samples are kept" keeps "$T/eagain" 40
+t_ok "and can be read" readable "$T/eagain"
+t_ok "the same with real VMs" fault fork-eagain:6 real --max 10 --intervals 5 -o "$T/eagain-real"
+t_ok "is a limit as well" says "$T/eagain-real" kind '"limit"'
+t_fail "VMs that die" 5 'VMs died' fault vm-dies:3 null --max 100 -o "$T/dies"
+t_ok "are events" holds "$T/dies/events.jsonl" '"event":"vm_died"'
+t_ok "and can be read" readable "$T/dies"
+t_fail "real VMs that die" 5 'VMs died' fault vm-dies:3 real --max 6 --intervals 3 -o "$T/dies-real"
+t_ok "are events" holds "$T/dies-real/events.jsonl" '"event":"vm_died".*killed|"event":"vm_died".*signal'
+t_fail "a kernel without MemAvailable" 3 '/proc/meminfo' fault proc-fields null --max 5 -o "$T/none"
+t_ok "makes no run folder" test ! -e "$T/none"
+t_ok "processes that vanish while they are read" fault pid-vanished real --max 4 --intervals 2 -o "$T/vanished"
+t_ok "leave a whole run" says "$T/vanished" state '"complete"'
+t_ok "KVM that does not work, --accel auto" fault no-kvm run --preset lean --settle 0.2 --samples 2 \
+	--max 2 --intervals 1 -o "$T/no-kvm"
+t_ok "runs under TCG" says "$T/no-kvm" accel '"tcg"'
+t_ok "and says why" holds "$T/no-kvm/run.json" '"accel_note": "KVM cannot be used'
+t_fail "KVM that does not work, --accel kvm" 3 'KVM cannot be used' fault no-kvm run --preset lean \
+	--accel kvm --max 2 -o "$T/none"
+t_ok "no VM is left" nothing_runs
+t_done
