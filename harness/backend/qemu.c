@@ -326,7 +326,7 @@ static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32
 	q->vms = vms;
 	q->max = max;
 	q->console_dir_fd = -1;
-	q->control_fd = -1;
+	q->template = q->next = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
 	q->launch = LAUNCH_EXEC;
 	q->signal_fd = take_sigchld();
 	error *e = tuning_parse(cfg->preset->tune, cfg->tune, &q->tuning);

@@ -47,9 +47,13 @@ struct qemu {
 	enum launch_mode launch;
 	char *launch_note; /* proof of the mode, or why it fell back */
 	struct tuning tuning;
-	int control_fd; /* to the template; -1 without one */
-	pid_t template_pid;
-	uint32_t template_clones;  /* made by this template */
+	struct qemu_template {
+		pid_t pid;
+		int control_fd;	 /* -1: there is none */
+		int console_fd;	 /* until its guest is ready */
+		uint32_t clones; /* made by it */
+	} template, next;	 /* next: started ahead, so that a change of template costs no time */
+	unsigned generation;
 	struct zygote_reply reply; /* the latest */
 	int signal_fd;		   /* SIGCHLD */
 	struct qemu_slot *slots;

@@ -188,8 +188,10 @@ static void reap(struct qemu *q)
 	if (read(q->signal_fd, &ended, sizeof(ended)) <= 0)
 		return;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == q->template_pid)
-			q->template_pid = 0;
+		if (pid == q->template.pid)
+			q->template.pid = 0;
+		if (pid == q->next.pid)
+			q->next.pid = 0;
 		if (!pidmap_take(&q->pids, pid, &id))
 			continue;
 		struct vm *vm = &q->vms[id];

@@ -20,9 +20,11 @@
 
 #define CONTROL_FD 11
 #define REPLY_TIMEOUT_MS 60000
-/* The template's console goes by a number that no VM has. */
-#define TEMPLATE_ID 4294967294U
+/* A template's console goes by a number that no VM has; the next one's by another. */
+#define TEMPLATE_ID 4294967290U
 #define STACK_KB 256
+#define SETTLE_TRIES 100
+#define SETTLE_STEP_NS 10000000
 /*
  * Pages that a template shares with its clones are found by the kernel through a tree of
  * all of them: the more clones, the slower each further one, and whatever walks that tree
@@ -35,7 +37,7 @@ static error *exchange(struct qemu *q, const struct zygote_request *req, int pas
 	char space[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec io = { .iov_base = (void *)req, .iov_len = sizeof(*req) };
 	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1 };
-	struct pollfd p = { .fd = q->control_fd, .events = POLLIN };
+	struct pollfd p = { .fd = q->template.control_fd, .events = POLLIN };
 
 	if (pass_fd >= 0) {
 		m.msg_control = space;
@@ -46,13 +48,14 @@ static error *exchange(struct qemu *q, const struct zygote_request *req, int pas
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
 	}
-	if (sendmsg(q->control_fd, &m, MSG_NOSIGNAL) < 0)
+	r->refusal[0] = '\0';
+	if (sendmsg(q->template.control_fd, &m, MSG_NOSIGNAL) < 0)
 		return err_sys(EXIT_CANNOT, errno, "the template QEMU does not listen");
 	int n = poll(&p, 1, REPLY_TIMEOUT_MS);
 	if (n == 0)
 		return err_new(EXIT_CANNOT, "the template QEMU gave no answer within %d s",
 			       REPLY_TIMEOUT_MS / 1000);
-	if (recv(q->control_fd, r, sizeof(*r), 0) != (ssize_t)sizeof(*r))
+	if (recv(q->template.control_fd, r, sizeof(*r), 0) != (ssize_t)sizeof(*r))
 		return err_new(EXIT_CANNOT, "the template QEMU is gone");
 	r->refusal[sizeof(r->refusal) - 1] = '\0';
 	if (*r->refusal)
@@ -104,7 +107,7 @@ error *qemu_tune_spec(struct qemu *q, unsigned extra_flags, struct strlist *env,
 	return NULL;
 }
 
-static error *spawn_template(struct qemu *q, int listen_fd, int control)
+static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *ret_pid)
 {
 	struct strlist env = { 0 }, argv = { 0 };
 	struct spawn_fd fds[] = { { .from = control, .to = CONTROL_FD },
@@ -128,7 +131,7 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control)
 	if (!e && ftruncate(q->slots[0].stderr_fd, 0) < 0)
 		e = err_sys(EXIT_CANNOT, errno, "cannot empty the error log");
 	if (!e)
-		e = spawn_process(&spec, &q->template_pid);
+		e = spawn_process(&spec, ret_pid);
 	strlist_clear(&env);
 	strlist_clear(&argv);
 	return e;
@@ -159,53 +162,96 @@ static error *await_template(struct qemu *q, int console)
 	return NULL;
 }
 
-void qemu_zygote_stop(struct qemu *q)
+static void end_template(struct qemu_template *t)
 {
-	if (q->control_fd >= 0)
-		close(q->control_fd);
-	q->control_fd = -1;
-	if (q->template_pid > 0) {
-		kill(q->template_pid, SIGKILL);
-		waitpid(q->template_pid, NULL, 0);
+	if (t->control_fd >= 0)
+		close(t->control_fd);
+	if (t->console_fd >= 0)
+		close(t->console_fd);
+	if (t->pid > 0) {
+		kill(t->pid, SIGKILL);
+		waitpid(t->pid, NULL, 0);
 	}
-	q->template_pid = 0;
+	*t = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
 }
 
-static error *start_template(struct qemu *q)
+void qemu_zygote_stop(struct qemu *q)
 {
-	_cleanup_close_ int listen_fd = -1, console = -1;
-	struct zygote_request ping = { .op = ZYGOTE_PING };
+	end_template(&q->template);
+	end_template(&q->next);
+}
+
+/* Starts a template without waiting for it. */
+static error *begin_template(struct qemu *q, struct qemu_template *t)
+{
+	_cleanup_close_ int listen_fd = -1;
+	uint32_t id = TEMPLATE_ID + q->generation++ % 2;
 	int pair[2];
 	error *e;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(EXIT_CANNOT, errno, "cannot make a channel to the template");
-	q->control_fd = pair[0];
-	if (q->launch == LAUNCH_CLONE && ((e = console_listen(q->console_dir_fd, TEMPLATE_ID, &listen_fd)) ||
-					  (e = console_connect(q->console_dir_fd, TEMPLATE_ID, &console)))) {
+	t->control_fd = pair[0];
+	if (q->launch == LAUNCH_CLONE && ((e = console_listen(q->console_dir_fd, id, &listen_fd)) ||
+					  (e = console_connect(q->console_dir_fd, id, &t->console_fd)))) {
 		close(pair[1]);
 		return e;
 	}
-	e = spawn_template(q, listen_fd, pair[1]);
+	e = spawn_template(q, listen_fd, pair[1], &t->pid);
 	close(pair[1]);
-	if (!e && q->launch == LAUNCH_CLONE)
-		e = await_template(q, console);
-	if (e)
-		return e;
-	if (console >= 0) {
-		close(console);
-		console = -1;
-		clock_sleep_ns(200000000); /* QEMU's own start-up work (RCU) ends meanwhile */
+	return e;
+}
+
+/* Waits until q->template can be copied. */
+static error *finish_template(struct qemu *q)
+{
+	struct zygote_request ping = { .op = ZYGOTE_PING };
+	error *e;
+
+	if (q->template.console_fd >= 0) {
+		if ((e = await_template(q, q->template.console_fd)))
+			return e;
+		close(q->template.console_fd);
+		q->template.console_fd = -1;
 	}
-	return exchange(q, &ping, -1, &q->reply);
+	/* QEMU still has to notice that the console was closed */
+	for (int i = 0; (e = exchange(q, &ping, -1, &q->reply)) && *q->reply.refusal && i < SETTLE_TRIES;
+	     i++) {
+		err_free(e);
+		clock_sleep_ns(SETTLE_STEP_NS);
+	}
+	return e;
+}
+
+static error *start_template(struct qemu *q)
+{
+	error *e = begin_template(q, &q->template);
+
+	return e ? e : finish_template(q);
 }
 
 /* A new generation: the old template ends, its clones do not need it. */
 static error *renew_template(struct qemu *q)
 {
-	qemu_zygote_stop(q);
-	q->template_clones = 0;
-	return err_wrap(start_template(q), "a further template after %u VMs", q->living);
+	error *e = q->next.pid ? NULL : begin_template(q, &q->next);
+
+	if (!e) {
+		end_template(&q->template);
+		q->template = q->next;
+		q->next = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
+		e = finish_template(q);
+	}
+	return err_wrap(e, "a further template after %u VMs", q->living);
+}
+
+/* At half the template's life, if more VMs than it can make may follow. */
+static error *prepare_next(struct qemu *q, uint32_t made)
+{
+	bool last = made + TEMPLATE_CLONES / 2 >= q->max;
+
+	if (q->template.clones < TEMPLATE_CLONES / 2 || q->next.pid || last)
+		return NULL;
+	return begin_template(q, &q->next);
 }
 
 error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t *ret_begun)
@@ -218,12 +264,12 @@ error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t
 	*ret_begun = 0;
 	if (fault_hit(FAULT_FORK_EAGAIN))
 		return err_sys(EXIT_CANNOT, EAGAIN, "cannot clone: fork (injected)");
-	error *e = q->template_clones >= TEMPLATE_CLONES ? renew_template(q) : NULL;
+	error *e = q->template.clones >= TEMPLATE_CLONES ? renew_template(q) : prepare_next(q, first);
 	if (!e)
 		e = exchange(q, &req, -1, &q->reply);
 	if (e)
 		return e;
-	q->template_clones += q->reply.begun;
+	q->template.clones += q->reply.begun;
 	uint32_t us = (uint32_t)((clock_ns() - before) / 1000);
 	for (uint32_t i = 0; i < q->reply.begun && i < req.count; i++) {
 		struct vm *vm = &q->vms[first + i];
@@ -340,7 +386,7 @@ static error *probe_clone(struct qemu *q)
 	const char *line = strstr(status, "\nThreads:");
 	long threads = line ? strtol(line + 9, NULL, 10) : -1;
 	note_techniques(q, threads, count_lines("/proc/%d/maps", q->vms[0].pid),
-			count_lines("/proc/%d/maps", q->template_pid));
+			count_lines("/proc/%d/maps", q->template.pid));
 	if (answers && ((e = must_answer(q, 0, "ping", "pong")) || (e = must_answer(q, 1, "ping", "pong")) ||
 			(e = prove_separate(q))))
 		return e;

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=sh
 # Sourced by the tests: assertions that print TAP (testanything.org), for any POSIX shell.
 #	t_ok DESCRIPTION COMMAND...			COMMAND ends with 0
 #	t_fail DESCRIPTION STATUS PATTERN COMMAND...	it ends with STATUS, its output matches PATTERN (grep -E)
