@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "backend/backend.h"
+#include "backend/tune.h"
 #include "base/util.h"
 #include "cmd.h"
 #include "curve/interval.h"
@@ -86,12 +87,19 @@ static error *list_metrics(json_t *rows)
 	return NULL;
 }
 
+static error *list_techniques(json_t *rows)
+{
+	for (int k = 0; k < TECH_COUNT; k++)
+		add(rows, technique_names[k], technique_texts[k]);
+	return NULL;
+}
+
 static const struct {
 	const char *kind;
 	error *(*list)(json_t *rows);
 } kinds[] = {
 	{ "backends", list_backends }, { "presets", list_presets }, { "profiles", list_profiles },
-	{ "guests", list_guests },     { "metrics", list_metrics },
+	{ "guests", list_guests },     { "metrics", list_metrics }, { "techniques", list_techniques },
 };
 
 struct list_args {
@@ -119,7 +127,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 		return 0;
 	case ARGP_KEY_END:
 		if (!a->kind)
-			argp_error(st, "what to list? backends, presets, profiles, guests or metrics");
+			argp_error(
+				st,
+				"what to list? backends, presets, profiles, guests, metrics or techniques");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -129,7 +139,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 static const struct argp list_argp = {
 	.options = options,
 	.parser = parse_option,
-	.args_doc = "backends|presets|profiles|guests|metrics",
+	.args_doc = "backends|presets|profiles|guests|metrics|techniques",
 	.doc = "Lists what can be chosen, with one line each.",
 };
 
@@ -140,9 +150,10 @@ static int list_main(int argc, char **argv)
 	size_t i;
 
 	cmd_parse(&cmd_list, argc, argv, &a);
-	error *e =
-		err_new(EXIT_BAD_INPUT,
-			"list %s: unknown; known are backends, presets, profiles, guests, metrics", a.kind);
+	error *e = err_new(
+		EXIT_BAD_INPUT,
+		"list %s: unknown; known are backends, presets, profiles, guests, metrics, techniques",
+		a.kind);
 	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
 		if (!str_eq(kinds[k].kind, a.kind))
 			continue;
@@ -164,7 +175,7 @@ static int list_main(int argc, char **argv)
 
 const struct command cmd_list = {
 	.name = "list",
-	.summary = "backends, presets, profiles, guests or metrics to choose from",
+	.summary = "backends, presets, profiles, guests, metrics or techniques to choose from",
 	.argp = &list_argp,
 	.run = list_main,
 };

@@ -33,6 +33,7 @@ enum {
 	OPT_YES,
 	OPT_IMAGE,
 	OPT_NO_RAISE,
+	OPT_TUNE,
 	OPT_SEED,
 	OPT_TIMEOUT,
 	OPT_SAMPLES,
@@ -60,8 +61,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "accel", OPT_ACCEL, "auto|tcg|kvm", 0,
 	  "Accelerator; auto takes KVM only if a probe guest boots in good time", 0 },
-	{ "preset", OPT_PRESET, "NAME|FILE", 0, "How QEMU is run; see 'mvmscale list presets' (default lean)",
-	  0 },
+	{ "preset", OPT_PRESET, "NAME|FILE", 0,
+	  "How QEMU is run; see 'mvmscale list presets' (default dense)", 0 },
 	{ "profile", OPT_PROFILE, "NAME|FILE", 0,
 	  "What the guests do; see 'mvmscale list profiles' (default sleep)", 0 },
 	{ "image", OPT_IMAGE, "FILE", 0, "A 512-byte boot sector instead of a profile", 0 },
@@ -74,6 +75,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "ready-timeout", OPT_TIMEOUT, "SECONDS", 0,
 	  "A guest that is not ready by then has failed (default 60)", 0 },
+	{ "tune", OPT_TUNE, "+NAME,-NAME", 0,
+	  "Add or leave out density techniques of the preset; see 'mvmscale list techniques'", 0 },
 	{ "no-raise", OPT_NO_RAISE, NULL, 0, "Leave the host's limits as they are", 0 },
 	{ NULL, 0, NULL, 0, "How to measure:", 4 },
 	{ "settle", OPT_SETTLE, "auto|SECONDS", 0, "Wait until CPU and RAM are quiet (auto), or a fixed time",
@@ -244,6 +247,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 	case 'j':
 		o->jobs = (unsigned)whole(st, "jobs", arg, 1, 256);
 		return 0;
+	case OPT_TUNE:
+		o->tune = arg;
+		return 0;
 	case OPT_NO_RAISE:
 		o->no_raise = true;
 		return 0;
@@ -293,8 +299,9 @@ static void check_combination(const struct run_options *o)
 	bool qemu = o->backend->flags & BACKEND_QEMU;
 	bool synthetic = o->backend->flags & BACKEND_SYNTHETIC;
 
-	if (!qemu && (o->qemu || o->accel || o->preset || o->launch != LAUNCH_AUTO))
-		cmd_usage(&cmd_run, "backend %s has no use for --qemu, --accel, --preset and --launch",
+	if (!qemu && (o->qemu || o->accel || o->preset || o->tune || o->launch != LAUNCH_AUTO))
+		cmd_usage(&cmd_run,
+			  "backend %s has no use for --qemu, --accel, --preset, --tune and --launch",
 			  o->backend->name);
 	if (!synthetic &&
 	    (o->null.mem_kb >= 0 || o->null.cpu_pct >= 0 || o->null.start_ms >= 0 || o->null.noise >= 0))
@@ -311,7 +318,7 @@ static void set_defaults(struct run_options *o)
 	if (!o->accel)
 		o->accel = "auto";
 	if (!o->preset)
-		o->preset = "lean";
+		o->preset = "dense";
 	if (!o->profile && !o->image)
 		o->profile = "sleep";
 	o->verify_pct = o->verify_pct < 0 ? 1 : o->verify_pct;
@@ -411,10 +418,10 @@ static int outcome_status(const struct run_outcome *out)
 {
 	if (out->stop.kind == STOP_INTERRUPTED)
 		return EXIT_INTERRUPTED;
-	if (out->stop.kind == STOP_FAILED)
-		return EXIT_CANNOT;
 	/* A population that loses members is not the one that was asked for. */
-	return out->died ? EXIT_UNTRUSTED : EXIT_DONE;
+	if (out->died)
+		return EXIT_UNTRUSTED;
+	return out->stop.kind == STOP_FAILED ? EXIT_CANNOT : EXIT_DONE;
 }
 
 static void print_outcome(const struct run_outcome *out, const char *advice, bool plotted)

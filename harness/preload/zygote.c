@@ -7,6 +7,7 @@
  *   ppoll            main thread, no lock held, nothing half done: the place to copy at
  *   fork             -daemonize calls it before the machine exists: the other place
  *   pthread_sigmask, sigprocmask   QEMU's threads block all signals; one stays open
+ *   io_uring_queue_init   a ring is shared memory that copies must not share
  *   madvise          MADV_DONTFORK would leave guest memory out of the copies
  *
  * Copies are children of the harness (CLONE_PARENT): they outlive the template, die with
@@ -155,8 +156,10 @@ static bool serve(bool *ret_gone)
 	else if (mode_clone && (flags & ZYGOTE_LAZY_LIBS))
 		lazy_libs = libs_leave_out();
 	r.lazy_libs = lazy_libs;
-	if (!*r.refusal && q.op == ZYGOTE_COPY && mode_fork && fd >= 0)
-		dup2(fd, console_fd);
+	if (!*r.refusal && q.op == ZYGOTE_COPY && mode_fork && fd >= 0) {
+		if (dup2(fd, console_fd) == console_fd && close(fd) == 0)
+			fd = -1;
+	}
 	if (!*r.refusal && fds_survey(console_fd, control_fd, mode_clone, r.refusal, sizeof(r.refusal)) &&
 	    park(&r)) {
 		for (unsigned i = 0; q.op == ZYGOTE_COPY && i < q.count && !r.error && !in_copy; i++)
@@ -274,6 +277,18 @@ EXPORT pid_t fork(void)
 		drain(report);
 	}
 	_exit(0);
+}
+
+/* A ring would be shared by all copies; without one QEMU polls, and drops its rings later anyhow. */
+EXPORT int io_uring_queue_init(unsigned entries, void *ring, unsigned ring_flags)
+{
+	static int (*real)(unsigned, void *, unsigned);
+
+	if (mode_fork || mode_clone)
+		return -ENOSYS;
+	if (!real)
+		real = (__typeof__(real))dlsym(RTLD_NEXT, "io_uring_queue_init");
+	return real ? real(entries, ring, ring_flags) : -ENOSYS;
 }
 
 EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)

@@ -41,8 +41,8 @@ static error *note_death(struct session *s, const struct backend_event *ev)
 	/* they are replaced, but not for ever */
 	if (s->out->died == SPARE_VMS / 2)
 		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->out->died,
-			     "%u VMs died after they were ready, the last was VM %u: %s", s->out->died, ev->vm,
-			     ev->reason);
+			     "%u VMs died after they were ready, the last was VM %u: %s", s->out->died,
+			     ev->vm, ev->reason);
 	return run_folder_event(&s->folder, "vm_died",
 				json_pack("{s:i,s:s}", "vm", (int)ev->vm, "reason", ev->reason));
 }

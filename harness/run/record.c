@@ -39,6 +39,8 @@ void record_environment(struct session *s)
 	json_t *m = s->folder.meta, *backend = s->backend->ops->describe(s->backend);
 	double window = s->o->sample_s * s->o->samples;
 
+	const char *mode = json_string_value(json_object_get(json_object_get(backend, "launch"), "mode"));
+	s->cloned = str_eq(mode, "clone");
 	/* launch stands at the top level too: readers ask for it often */
 	json_object_set(m, "launch", json_object_get(backend, "launch"));
 	json_object_set_new(m, "backend", backend);

@@ -37,6 +37,7 @@ struct session {
 	int janitor_fd; /* the janitor cleans up when this closes */
 	pid_t janitor;
 
+	bool cloned; /* the VMs are copies of a booted one */
 	struct vm *vms;
 	uint32_t vm_slots, next_id;	       /* ids are given once */
 	uint32_t ready, lost, failures_in_row; /* lost: failed or died in this ramp */
