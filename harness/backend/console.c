@@ -30,8 +30,7 @@ error *console_listen(int dir_fd, uint32_t vm, int *ret_fd)
 	unlink(a.sun_path);
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 4) < 0)
 		return err_sys(EXIT_CANNOT, errno, "console of VM %u: cannot listen", vm);
-	*ret_fd = fd;
-	fd = -1;
+	*ret_fd = steal_fd(&fd);
 	return NULL;
 }
 
@@ -44,8 +43,7 @@ error *console_connect(int dir_fd, uint32_t vm, int *ret_fd)
 		return err_sys(EXIT_CANNOT, errno, "console of VM %u: socket", vm);
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return err_sys(EXIT_CANNOT, errno, "console of VM %u: cannot connect", vm);
-	*ret_fd = fd;
-	fd = -1;
+	*ret_fd = steal_fd(&fd);
 	return NULL;
 }
 

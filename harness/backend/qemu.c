@@ -197,7 +197,9 @@ error *qemu_probe_guest(struct qemu *q, uint64_t good_time_ns, double *ret_ms)
 	while (!e) {
 		if (qemu_poll(&q->base, 100, &ev, 1) == 0)
 			continue;
-		if (ev.kind != BACKEND_READY)
+		if (ev.kind == BACKEND_READY)
+			qemu_verify_tuning(q, q->vms[0].pid);
+		else
 			e = err_new(EXIT_CANNOT, "%s", ev.reason);
 		free(ev.reason);
 		break;
@@ -273,6 +275,39 @@ static const char *const launch_proofs[] = {
 		"each VM is a copy of a running, sleeping one and was not booted on its own; proven by two "
 		"probe clones with their own consoles and memory",
 };
+
+static bool proc_has(pid_t pid, const char *file, const char *text)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/%s", (int)pid, file);
+	_cleanup_free_ char *content = NULL;
+	size_t len = 0;
+	error *e = fs_read(path, &content, &len);
+
+	err_free(e);
+	return content && memmem(content, len, text, strlen(text));
+}
+
+/* Asked of a QEMU that runs, not of what we meant to give it. ADDR_NO_RANDOMIZE is 0x0040000. */
+void qemu_verify_tuning(struct qemu *q, pid_t pid)
+{
+	static const struct {
+		enum technique k;
+		const char *file, *text;
+	} signs[] = {
+		{ TECH_NOASLR, "personality", "00040000" },
+		{ TECH_ONE_ARENA, "environ", "glibc.malloc.arena_max=1" },
+		{ TECH_NO_TCACHE, "environ", "glibc.malloc.tcache_count=0" },
+		{ TECH_SMALL_STACKS, "limits", "Max stack size            262144 " },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(signs); i++) {
+		bool seen = proc_has(pid, signs[i].file, signs[i].text);
+
+		if (q->tuning.t[signs[i].k].asked)
+			tuning_note(&q->tuning, signs[i].k, seen, "%s in /proc/PID/%s of a running QEMU",
+				    seen ? "seen" : "not found", signs[i].file);
+	}
+}
 
 /* What late-threads and lazy-libs do needs clones; say so where there are none. */
 static void note_clone_only(struct qemu *q)

@@ -89,6 +89,8 @@ error *qemu_fork_spawn(struct qemu *q, uint32_t id, int listen_fd, pid_t *ret_pi
 /* Environment and limits that the techniques ask for; ZYGOTE_KEEP_PROCESS for VMs started by exec. */
 error *qemu_tune_spec(struct qemu *q, unsigned extra_flags, struct strlist *env,
 		      struct spawn_spec *spec) ERR_MUST_CHECK;
+/* Which techniques are in force in that QEMU. */
+void qemu_verify_tuning(struct qemu *q, pid_t pid);
 /* Boots one VM as VM 0 in the present launch mode and stops it. */
 error *qemu_probe_guest(struct qemu *q, uint64_t good_time_ns, double *ret_ms) ERR_MUST_CHECK;
 

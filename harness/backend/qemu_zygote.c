@@ -362,6 +362,10 @@ static void note_techniques(struct qemu *q, long threads, long maps, long templa
 	const struct zygote_reply *r = &q->reply;
 	struct tuning *t = &q->tuning;
 
+	qemu_verify_tuning(q, q->vms[0].pid);
+	if (t->t[TECH_KSM].asked)
+		tuning_note(t, TECH_KSM, !r->merge_error, "prctl(PR_SET_MEMORY_MERGE): %s",
+			    r->merge_error ? strerror((int)r->merge_error) : "accepted");
 	if (t->t[TECH_LATE_THREADS].asked)
 		tuning_note(t, TECH_LATE_THREADS, r->late && threads == 1,
 			    "a sleeping clone has %ld of %u threads", threads, r->threads + 1);

@@ -89,7 +89,8 @@ error *spawn_process(const struct spawn_spec *spec, pid_t *ret_pid)
 	 * wanted. */
 	pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 	if (pid == 0) {
-		failed.step = become(spec, parent, &childs);
+		/* become() only makes system calls and writes to its own stack */
+		failed.step = become(spec, parent, &childs); /* NOLINT(clang-analyzer-unix.Vfork) */
 		failed.sys = errno;
 		_exit(127); /* NOLINT(clang-analyzer-unix.Vfork) */
 	}
@@ -128,7 +129,7 @@ error *spawn_capture(char *const *argv, int timeout_ms, char **ret_text, int *re
 	_cleanup_free_ char *path = fs_find_program(argv[0]);
 	uint64_t deadline = clock_ns() + (uint64_t)timeout_ms * 1000000U;
 	int pipefd[2];
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (!path)
 		return err_new(EXIT_CANNOT, "%s: no such program on PATH", argv[0]);

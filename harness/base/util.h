@@ -34,6 +34,14 @@ static inline void util_fclosep(FILE **f)
 #define _cleanup_fclose_ _cleanup_(util_fclosep)
 #define _cleanup_err_ _cleanup_(err_freep)
 
+/* Takes a descriptor out of a cleanup variable. */
+static inline int steal_fd(int *fd)
+{
+	int got = *fd;
+
+	*fd = -1;
+	return got;
+}
 /* Takes ownership out of a cleanup variable. */
 #define STEAL(p)                            \
 	({                                  \

@@ -64,7 +64,7 @@ static error *one_interval(struct session *s, size_t index, uint32_t target)
 		before[k] = row->extra[k];
 	row->runs++;
 	s->status.interval = (unsigned)index;
-	if (target && (e = launch_to(s, target, row)))
+	if (target && ((e = ksm_hurry(s)) || (e = launch_to(s, target, row)) || (e = ksm_converge(s))))
 		return e;
 	if ((e = measure_interval(s, (unsigned)index, row)))
 		return e;

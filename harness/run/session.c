@@ -309,6 +309,8 @@ error *session_open(struct session *s)
 	preflight(s);
 	s->status.predicted_end = s->preflight_end;
 	record_environment(s);
+	if ((e = ksm_begin(s)))
+		return e;
 	return session_save(s, "running");
 }
 

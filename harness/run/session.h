@@ -37,6 +37,7 @@ struct session {
 	int janitor_fd; /* the janitor cleans up when this closes */
 	pid_t janitor;
 
+	bool ksm;    /* technique ksm is in force */
 	bool cloned; /* the VMs are copies of a booted one */
 	struct vm *vms;
 	uint32_t vm_slots, next_id;	       /* ids are given once */
@@ -81,6 +82,12 @@ error *launch_watch(struct session *s, int timeout_ms) ERR_MUST_CHECK;
 
 /* measure.c: settles, samples, verifies at the present population; *row gets it all. */
 error *measure_interval(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;
+
+/* ksm.c: starts it if the techniques ask for it, scans hard while launching, waits until merging converged.
+ */
+error *ksm_begin(struct session *s) ERR_MUST_CHECK;
+error *ksm_hurry(struct session *s) ERR_MUST_CHECK;
+error *ksm_converge(struct session *s) ERR_MUST_CHECK;
 
 /* janitor.c: a process that outlives us by a moment and undoes what we could not. */
 error *janitor_start(int *ret_fd, pid_t *ret_pid) ERR_MUST_CHECK;

@@ -87,7 +87,7 @@ chmod +x "$T/data"
 t_fail "a missing QEMU" 3 "'/nonexistent' \(--qemu\)" real --qemu /nonexistent -o "$T/none"
 t_fail "a QEMU that is not executable" 3 'short.img' real --qemu "$T/short.img" -o "$T/none"
 t_fail "a QEMU that is no program" 3 "$T/data" real --qemu "$T/data" -o "$T/none"
-t_fail "a QEMU that is none" 3 '/bin/true is not a working QEMU' real --qemu /bin/true -o "$T/none"
+t_fail "a QEMU that is none" 3 '/bin/true (is not a working QEMU|exited)' real --qemu /bin/true -o "$T/none"
 t_fail "a QEMU that ends at once, and its words" 3 'broken.*it is broken' real --qemu "$T/broken" -o "$T/none"
 t_fail "a QEMU that never boots its guest" 3 'did not become ready within 1.0 s under .*silent' \
 	real --qemu "$T/silent" --ready-timeout 1 -o "$T/none"
@@ -101,7 +101,7 @@ t_fail "a file on the way to --out" 3 'short.img' null --max 5 -o "$T/short.img/
 t_fail "--out where nobody can write" 3 '/proc/' null --max 5 -o /proc/mvmscale-run
 mkdir "$T/full"
 if mount -t tmpfs -o size=96k tmpfs "$T/full" 2>/dev/null; then
-	t_fail "a disk that fills up" 3 "cannot write .*(No space left|kept)" null --max 200 -o "$T/full/run"
+	t_fail "a disk that fills up" 3 "cannot write .*(No space left|kept)" null --max 200 --samples 50 -o "$T/full/run"
 	cp -r "$T/full/run" "$T/after-full"
 	umount "$T/full"
 	t_ok "what was written before is kept" keeps "$T/after-full" 20
@@ -109,14 +109,14 @@ if mount -t tmpfs -o size=96k tmpfs "$T/full" 2>/dev/null; then
 else
 	t_skip "a disk that fills up" "mounting a small tmpfs needs root"
 fi
-t_fail "a disk that is full at the 61st sample" 3 "cannot write .*samples.csv .*kept" \
+t_fail "a disk that is full at the 61st line" 3 "cannot write .*samples.csv .*kept" \
 	fault enospc:60 null --max 200 -o "$T/enospc"
-t_ok "60 samples are kept" keeps "$T/enospc" 60
+t_ok "59 samples are kept" keeps "$T/enospc" 59
 t_ok "the run says that it failed" says "$T/enospc" state '"failed"'
 t_ok "and why" holds "$T/enospc/run.json" '"evidence": ".*No space left'
 t_ok "and can be read" readable "$T/enospc"
 t_fail "the same with real VMs" 3 "samples.csv .*kept" fault enospc:12 real --max 4 --intervals 2 -o "$T/enospc-real"
-t_ok "12 samples are kept" keeps "$T/enospc-real" 12
+t_ok "11 samples are kept" keeps "$T/enospc-real" 11
 t_ok "no VM is" nothing_runs
 
 # Hosts that fail

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * KSM for the run's length: scan hard while VMs are launched, until merging converges;
+ * slowly while the host is measured, so that the measured CPU is the guests'.
+ */
+#include <math.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/fs.h"
+#include "run/session.h"
+
+#define KSM_DIR "/sys/kernel/mm/ksm/"
+#define HARD_PAGES "20000"
+#define HARD_SLEEP_MS "10"
+#define SLOW_SLEEP_MS "2000"
+#define CONVERGE_STEP_NS 500000000ULL
+#define CONVERGE_LIMIT_NS 60000000000ULL
+/* Merged pages that a step may still add, per VM, when merging counts as converged. */
+#define CONVERGED_PAGES 2.0
+
+error *ksm_begin(struct session *s)
+{
+	static const struct {
+		const char *path, *value;
+	} steps[] = {
+		{ KSM_DIR "use_zero_pages", "1" },
+		{ KSM_DIR "pages_to_scan", HARD_PAGES },
+		{ KSM_DIR "sleep_millisecs", HARD_SLEEP_MS },
+		{ KSM_DIR "run", "1" },
+	};
+	json_t *tuning = json_object_get(json_object_get(s->folder.meta, "backend"), "tuning");
+	json_t *ksm = json_object_get(tuning, "ksm");
+
+	if (!json_is_true(json_object_get(ksm, "asked")))
+		return NULL;
+	error *e = fault_hit(FAULT_NO_KSM) ? err_new(EXIT_CANNOT, "this kernel has no KSM (injected)") : NULL;
+	for (size_t i = 0; i < ARRAY_LEN(steps) && !e; i++)
+		e = settings_set(s->settings, steps[i].path, steps[i].value, "technique ksm");
+	s->ksm = !e;
+	if (e) {
+		/* a density technique that the host refuses does not end the run */
+		session_notice(s, "technique ksm is not in force: %s", e->msg);
+		json_object_set_new(ksm, "in_force", json_false());
+		json_object_set_new(ksm, "note", json_string(e->msg));
+		err_free(e);
+	}
+	return NULL;
+}
+
+static error *set_sleep(struct session *s, const char *ms)
+{
+	return settings_set(s->settings, KSM_DIR "sleep_millisecs", ms, "technique ksm");
+}
+
+error *ksm_hurry(struct session *s)
+{
+	return s->ksm ? set_sleep(s, HARD_SLEEP_MS) : NULL;
+}
+
+error *ksm_converge(struct session *s)
+{
+	uint64_t start = clock_ns();
+	long long before = -1, now = 0;
+
+	if (!s->ksm || !s->ready)
+		return NULL;
+	while (!run_interrupted && clock_ns() - start < CONVERGE_LIMIT_NS) {
+		if (!fs_read_number(KSM_DIR "pages_sharing", &now))
+			break;
+		if (before >= 0 && fabs((double)(now - before)) < CONVERGED_PAGES * s->ready)
+			break;
+		before = now;
+		error *e = launch_watch(s, (int)(CONVERGE_STEP_NS / 1000000));
+		if (e)
+			return e;
+		session_status(s, STAGE_SETTLE, false);
+	}
+	json_t *ksm =
+		json_object_get(json_object_get(json_object_get(s->folder.meta, "backend"), "tuning"), "ksm");
+	_cleanup_free_ char *note = xasprintf("%lld pages share with %u VMs", now, s->ready);
+	json_object_set_new(ksm, "in_force", json_boolean(now > 0));
+	json_object_set_new(ksm, "note", json_string(note));
+	return set_sleep(s, SLOW_SLEEP_MS);
+}
