@@ -119,7 +119,9 @@ static const char *nearest_limit(const struct run_record *r, double *vms)
 	json_array_foreach(limits, i, l)
 	{
 		const char *this = json_string_value(json_object_get(l, "name"));
-		const json_t *v = json_object_get(l, "vms_now");
+		/* a run raises a limit only as far as it needs: how far it could go is the answer */
+		bool raised = json_is_true(json_object_get(l, "raised"));
+		const json_t *v = json_object_get(l, raised ? "vms_raised" : "vms_now");
 
 		if (!this || !json_is_number(v) || strcmp(this, "ram") == 0 ||
 		    (name && json_number_value(v) >= *vms))

@@ -81,6 +81,8 @@ static void drop_events(struct qemu *q)
 /* An empty folder of consoles: a name that is still taken would make a clone fail. */
 static error *reset_consoles(struct qemu *q)
 {
+	if (!q->console_dir)
+		return NULL; /* never got so far */
 	fs_remove_tree(q->console_dir);
 	error *e = fs_mkdirs(q->console_dir);
 	if (e)

@@ -87,6 +87,9 @@ error *qemu_tune_spec(struct qemu *q, unsigned extra_flags, struct strlist *env,
 	_cleanup_free_ char *malloc_env = tunables(q);
 	unsigned flags = template_flags(q) | extra_flags;
 
+	if (extra_flags & ZYGOTE_KEEP_PROCESS)
+		flags &= ZYGOTE_MERGE | ZYGOTE_KEEP_PROCESS;
+
 	for (size_t i = 0; i < q->plan.envp.count; i++)
 		strlist_add(env, q->plan.envp.items[i]);
 	if (malloc_env)

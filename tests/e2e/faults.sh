@@ -8,6 +8,12 @@ M=$BUILD/mvmscale
 T=$(t_tmp)
 img=$BUILD/guests/sleep.img
 
+t_unmount() {
+	umount "$T/full" 2>/dev/null
+	t_remove
+}
+trap t_unmount EXIT
+
 run() {
 	"$M" run --quiet "$@"
 }

@@ -125,7 +125,7 @@ for preset in $presets; do
 done
 
 # The harness may be gone before its first measurement.
-"$M" run --quiet --backend null --max 100000 --null-start 1000 --sample-time 1 -o "$T/early" >"$T/run.out" 2>&1 &
+"$M" run --quiet --preset lean --accel tcg --max 5 --settle 60 -o "$T/early" >"$T/run.out" 2>&1 &
 pid=$!
 within 10 test -s "$T/early/run.json"
 kill -KILL "$pid"
