@@ -20,15 +20,15 @@ run() {
 null() {
 	run --backend null "$@"
 }
-# shellcheck disable=SC2086
 real() {
-	run --preset lean --accel tcg --settle 0.2 --samples 3 --sample-time 0.1 "$@"
+	t_real --preset lean "$@"
 }
-fault() {
-	f=$1
+# in a subshell: some shells keep what is set for a function
+fault() (
+	export MVMSCALE_FAULT="$1"
 	shift
-	MVMSCALE_FAULT=$f "$@"
-}
+	"$@"
+)
 # keeps FOLDER ROWS: so many samples at least, and all of them whole
 keeps() {
 	[ "$(awk -F, 'NR == 1 { n = NF } NF != n { print -1; exit } END { print NR - 1 }' "$1/samples.csv" | head -n 1)" -ge "$2" ]

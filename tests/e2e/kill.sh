@@ -61,7 +61,7 @@ measured() {
 begin() {
 	out=$1
 	shift
-	"$M" run --quiet --accel tcg --settle 0.2 --samples 3 --sample-time 0.1 --rate 20 -o "$out" "$@" \
+	"$M" run --quiet --accel tcg --threshold 99 --settle 0.3 --samples 3 --sample-time 0.1 --rate 20 -o "$out" "$@" \
 		>"$T/run.out" 2>&1 &
 	pid=$!
 	within 60 measured "$out" 4 || cat "$T/run.out"

@@ -8,7 +8,6 @@ T=$(t_tmp)
 cd "$T" || exit 1
 # 90 % of the RAM is reached at 180 of these, however large the host is
 big=$(awk '/^MemTotal:/ {print int($2 / 200)}' /proc/meminfo)
-brief="--settle 0.2 --samples 3 --sample-time 0.1"
 
 null() {
 	"$M" run --backend null --quiet "$@"
@@ -161,11 +160,7 @@ t_fail "an unknown option" 2 'unrecognized' "$M" --surplus
 t_fail "an unknown command" 2 "unknown command 'surplus'" "$M" surplus
 
 # Real VMs
-# shellcheck disable=SC2086 # options, one a word
-real() {
-	"$M" run --quiet --accel tcg $brief "$@"
-}
-t_ok "6 VMs, all of them verified" real --preset lean --max 6 --intervals 3 --verify all -o real
+t_ok "6 VMs, all of them verified" t_real --preset lean --max 6 --intervals 3 --verify all -o real
 t_ok "their folder is complete" files real
 t_ok "the last interval has 6" cell_is real/intervals.csv 4 vm_count 6
 t_ok "each by its own ready line" cell_is real/intervals.csv 4 proven_ready 6
@@ -177,14 +172,14 @@ t_ok "run.json: the accelerator" says real accel '"tcg"'
 t_ok "run.json: the binary's hash" holds real/run.json '"sha256": "[0-9a-f]{64}"'
 t_ok "run.json: the argv" holds real/run.json '"-bios"'
 t_ok "run.json: the launch mode" holds real/run.json '"mode": "exec"'
-t_ok "the other guest" real --preset lean --max 4 --intervals 2 --profile idle -o idle
+t_ok "the other guest" t_real --preset lean --max 4 --intervals 2 --profile idle -o idle
 t_ok "is counted too" cell_is idle/intervals.csv 3 proven_ready 4
-t_ok "an untuned QEMU with SeaBIOS" real --preset stock --max 2 --intervals 1 -o stock
+t_ok "an untuned QEMU with SeaBIOS" t_real --preset stock --max 2 --intervals 1 -o stock
 t_ok "is ready as well" cell_is stock/intervals.csv 2 proven_ready 2
-t_ok "a boot sector of one's own" real --preset lean --image "$BUILD/guests/sleep.img" --max 2 --intervals 1 -o own
-t_ok "--rate" real --preset lean --max 4 --intervals 1 --rate 4 -o rate
+t_ok "a boot sector of one's own" t_real --preset lean --image "$BUILD/guests/sleep.img" --max 2 --intervals 1 -o own
+t_ok "--rate" t_real --preset lean --max 4 --intervals 1 --rate 4 -o rate
 t_ok "paces the launch" column rate/intervals.csv launch_s 'x == "" || x > 0.7'
-t_ok "--repeat" real --preset lean --max 4 --intervals 2 --repeat 2 -o twice
+t_ok "--repeat" t_real --preset lean --max 4 --intervals 2 --repeat 2 -o twice
 t_ok "with the same points" rows_between twice/intervals.csv 3 3
 t_ok "no run folder of the state is left" test -z "$(ls -d "$MVMSCALE_STATE"/run-* 2>/dev/null)"
 t_done
