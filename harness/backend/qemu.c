@@ -223,7 +223,12 @@ static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
 	if (a == ACCEL_KVM && fault_hit(FAULT_NO_KVM))
 		return err_new(EXIT_CANNOT,
 			       "KVM cannot be used: the probe guest did not become ready (injected)");
-	error *e = qemu_plan_make(&q->cfg, a, q->image_path, q->firmware_path, &q->plan);
+	const char *own = q->cfg.preset->accel[a].tune;
+	tuning_clear(&q->tuning);
+	error *e = tuning_parse(own ? own : q->cfg.preset->tune, q->cfg.tune, &q->tuning);
+	if (e)
+		return e;
+	e = qemu_plan_make(&q->cfg, a, q->image_path, q->firmware_path, &q->plan);
 	if (!e)
 		e = qemu_probe_guest(q, good_time_ns, &ms);
 	if (e) {
@@ -366,9 +371,7 @@ static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32
 	q->template = q->next = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
 	q->launch = LAUNCH_EXEC;
 	q->signal_fd = take_sigchld();
-	error *e = tuning_parse(cfg->preset->tune, cfg->tune, &q->tuning);
-	if (!e)
-		e = prepare_files(q);
+	error *e = prepare_files(q);
 	if (!e)
 		e = choose_accel(q);
 	if (!e)

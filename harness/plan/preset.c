@@ -10,9 +10,11 @@
 const char *const accel_names[ACCEL_COUNT] = { [ACCEL_TCG] = "tcg", [ACCEL_KVM] = "kvm" };
 
 static const char *const allowed_keys[] = {
-	"preset.summary", "preset.launch", "preset.tune", "preset.prefer", "tcg.binary", "tcg.args",
-	"tcg.boot",	  "tcg.tasks",	   "tcg.fds",	  "tcg.mem_kb",	   "kvm.binary", "kvm.args",
-	"kvm.boot",	  "kvm.tasks",	   "kvm.fds",	  "kvm.mem_kb",	   NULL,
+	"preset.summary", "preset.launch", "preset.tune", "preset.prefer",
+	"tcg.binary",	  "tcg.args",	   "tcg.boot",	  "tcg.tasks",
+	"tcg.fds",	  "tcg.mem_kb",	   "kvm.binary",  "kvm.args",
+	"kvm.boot",	  "kvm.tasks",	   "kvm.fds",	  "kvm.mem_kb",
+	"tcg.tune",	  "kvm.tune",	   NULL,
 };
 
 void preset_names(struct strlist *ret)
@@ -46,6 +48,8 @@ static error *load_accel(const struct ini_file *f, enum accel a, struct preset_a
 	ret->firmware_boot = str_eq(boot, "firmware");
 	ret->binary = xstrdup(binary);
 	ret->args = xstrdup(args);
+	const char *tune = ini_get(f, section, "tune");
+	ret->tune = tune ? xstrdup(tune) : NULL;
 	return NULL;
 }
 
@@ -121,6 +125,7 @@ void preset_free(struct preset *p)
 	for (enum accel a = 0; a < ACCEL_COUNT; a++) {
 		free(p->accel[a].binary);
 		free(p->accel[a].args);
+		free(p->accel[a].tune);
 	}
 	free(p->name);
 	free(p->path);

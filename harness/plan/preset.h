@@ -15,6 +15,7 @@ struct preset_accel {
 	bool present;
 	char *binary; /* programs in order of preference, blank-separated */
 	char *args;   /* may hold {image} and {firmware} */
+	char *tune;   /* techniques instead of the preset's, or NULL */
 	bool firmware_boot;
 	/* Declared cost of one VM; the first interval replaces it by what was measured. */
 	long tasks, fds, mem_kb;

@@ -15,6 +15,7 @@
 #define HARD_SLEEP_MS "10"
 #define SLOW_SLEEP_MS "2000"
 #define CONVERGE_STEP_NS 500000000ULL
+#define CONVERGE_SCANS 3
 #define CONVERGE_LIMIT_NS 60000000000ULL
 /* Merged pages that a step may still add, per VM, when merging counts as converged. */
 #define CONVERGED_PAGES 2.0
@@ -61,14 +62,18 @@ error *ksm_hurry(struct session *s)
 error *ksm_converge(struct session *s)
 {
 	uint64_t start = clock_ns();
-	long long before = -1, now = 0;
+	long long before = -1, now = 0, scans = 0, first_scan = -1;
 
 	if (!s->ksm || !s->ready)
 		return NULL;
 	while (!run_interrupted && clock_ns() - start < CONVERGE_LIMIT_NS) {
-		if (!fs_read_number(KSM_DIR "pages_sharing", &now))
+		if (!fs_read_number(KSM_DIR "pages_sharing", &now) ||
+		    !fs_read_number(KSM_DIR "full_scans", &scans))
 			break;
-		if (before >= 0 && fabs((double)(now - before)) < CONVERGED_PAGES * s->ready)
+		first_scan = first_scan < 0 ? scans : first_scan;
+		/* a page is merged at the second look: newcomers need whole scans, not only a quiet moment */
+		if (scans >= first_scan + CONVERGE_SCANS &&
+		    fabs((double)(now - before)) < CONVERGED_PAGES * s->ready)
 			break;
 		before = now;
 		error *e = launch_watch(s, (int)(CONVERGE_STEP_NS / 1000000));
