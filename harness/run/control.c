@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The ramp: baseline, steps, stop. */
 #include <math.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "run/session.h"
@@ -10,6 +11,7 @@
 /* Memory of a killed population comes back with a delay; the next ramp waits for it, so long at most. */
 #define RETURN_LIMIT_NS 120000000000ULL
 #define RETURN_SLACK_PCT 0.5
+#define SPOILED_TRIES 3
 
 void run_outcome_clear(struct run_outcome *o)
 {
@@ -127,6 +129,34 @@ static void check_threshold(struct session *s, const struct interval *row)
 	}
 }
 
+/* CPU over the threshold, most of it spent by processes that are neither VMs, harness nor kernel threads. */
+static bool spoiled(const struct session *s, const struct interval *row)
+{
+	double cpu = moments_mean(&row->metric[METRIC_CPU]);
+
+	return cpu >= s->o->threshold_pct && moments_mean(&row->metric[METRIC_CPU_REST]) > cpu / 2;
+}
+
+/* What others did for a moment must not end a long run: measure again, a few times at most. */
+static error *measure_unspoiled(struct session *s, size_t index)
+{
+	struct interval *row = &s->rows[index];
+	error *e = NULL;
+
+	for (int i = 0; i < SPOILED_TRIES && !e && !s->repeat && !run_interrupted && spoiled(s, row); i++) {
+		session_notice(s, "other processes took %.0f %% of the CPU: this interval is measured again",
+			       moments_mean(&row->metric[METRIC_CPU_REST]));
+		memset(row->metric, 0, sizeof(row->metric));
+		row->vm_count = (struct moments){ 0 };
+		row->samples = 0;
+		row->settled = true;
+		e = measure_interval(s, (unsigned)index, row);
+		if (!e && row->samples)
+			e = finish_row(s, index);
+	}
+	return e;
+}
+
 /* Where the run will end if all goes on as since the baseline. */
 static uint32_t forecast_end(const struct session *s, const struct interval *row)
 {
@@ -173,6 +203,8 @@ static error *climb(struct session *s, struct ramp *r)
 			return e;
 		if (s->row_count <= index)
 			return NULL;
+		if ((e = measure_unspoiled(s, index)))
+			return e;
 		if (!s->repeat)
 			s->targets[index] = target;
 		ramp_finish_interval(r, s->ready);
