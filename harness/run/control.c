@@ -157,6 +157,18 @@ static error *measure_unspoiled(struct session *s, size_t index)
 	return e;
 }
 
+/* A metric at an interval, for forecasts: CPU that others began to use since the baseline is left out. */
+static double forecast_value(const struct session *s, const struct interval *row, enum metric m)
+{
+	double v = moments_mean(&row->metric[m]);
+
+	if (m != METRIC_CPU)
+		return v;
+	double others = moments_mean(&row->metric[METRIC_CPU_REST]) -
+			moments_mean(&s->rows[0].metric[METRIC_CPU_REST]);
+	return others > 0 ? v - others : v;
+}
+
 /* Where the run will end if all goes on as since the baseline. */
 static uint32_t forecast_end(const struct session *s, const struct interval *row)
 {
@@ -165,8 +177,8 @@ static uint32_t forecast_end(const struct session *s, const struct interval *row
 
 	for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
 		uint32_t n = ramp_forecast(moments_mean(&s->rows[0].metric[watched[i]]),
-					   moments_mean(&row->metric[watched[i]]), s->ready,
-					   s->o->threshold_pct, FORECAST_MIN_GROWTH);
+					   forecast_value(s, row, watched[i]), s->ready, s->o->threshold_pct,
+					   FORECAST_MIN_GROWTH);
 		best = MIN(best, n);
 	}
 	return MIN(end, best);

@@ -108,14 +108,14 @@ error *sampler_open(const struct cgroup *population, struct sampler **ret)
 	if (fault_hit(FAULT_PROC_FIELDS))
 		s->mem.available = -1;
 	parse_stat(read_source(s, SRC_STAT), &s->last.ticks);
-	if (isnan(meminfo_ram_pct(&s->mem)) || s->last.ticks.total < 0) {
+	bool no_memory = isnan(meminfo_ram_pct(&s->mem));
+	if (no_memory || s->last.ticks.total < 0) {
 		sampler_close(s);
 		return err_new(EXIT_CANNOT,
 			       "this kernel's %s, without which nothing can be measured; "
 			       "Linux 3.14 or later with /proc mounted is needed",
-			       isnan(meminfo_ram_pct(&s->mem))
-				       ? "/proc/meminfo has no MemTotal or MemAvailable"
-				       : "/proc/stat has no cpu line");
+			       no_memory ? "/proc/meminfo has no MemTotal or MemAvailable"
+					 : "/proc/stat has no cpu line");
 	}
 	s->host_usage_fd = cgroup_open_host_usage(s->last.ticks.busy, s->hz);
 	s->kthreads = kthreads_open();
