@@ -40,6 +40,7 @@ _mvmscale_value() {
 		;;
 	--metric | -m) _mvm_match "$(_mvm_names metrics)" ;;
 	--accel) _mvm_match "auto tcg kvm" ;;
+	--tune) _mvm_match "$(_mvm_names techniques | sed "s/^/+/;p;s/^+/-/")" ;;
 	--launch) _mvm_match "auto exec fork clone" ;;
 	--settle) _mvm_match auto ;;
 	--verify) _mvm_match all ;;
@@ -69,7 +70,7 @@ _mvmscale() {
 	elif [ "$COMP_CWORD" -eq 1 ]; then
 		_mvm_match "$("$program" help --list-commands 2>/dev/null)"
 	elif [ "$verb" = list ]; then
-		_mvm_match "backends presets profiles guests metrics"
+		_mvm_match "backends presets profiles guests metrics techniques"
 	elif [ "$verb" = help ]; then
 		_mvm_match "$("$program" help --list-commands 2>/dev/null)"
 	elif [ "$verb" != run ] && [ "$verb" != doctor ]; then
