@@ -313,11 +313,9 @@ static error *take_output(struct boot *b)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return NULL;
 	if (n <= 0) {
-		_cleanup_free_ char *said = NULL;
-
 		waitpid(b->pid, NULL, 0);
 		b->pid = 0;
-		said = complaint(b);
+		_cleanup_free_ char *said = complaint(b);
 		return err_new(EXIT_CANNOT, "%s ended by itself%s%s", b->binary,
 			       b->ready ? "" : " before the guest was ready", said);
 	}

@@ -101,8 +101,11 @@ static void tell_cost(const struct advice *a, FILE *out)
 	if (isfinite(a->ram_kb)) {
 		bool mib = a->ram_kb >= 1024;
 
-		fprintf(out, "One more VM takes %.*f %s of RAM", mib ? 2 : 0,
-			mib ? a->ram_kb / 1024 : a->ram_kb, mib ? "MiB" : "KiB");
+		if (ram->rises)
+			fprintf(out, "One more VM takes %.*f %s of RAM", mib ? 2 : 0,
+				mib ? a->ram_kb / 1024 : a->ram_kb, mib ? "MiB" : "KiB");
+		else
+			fputs("One more VM takes no RAM that could be told from noise", out);
 		if (cpu->rises && isfinite(a->core_pct))
 			fprintf(out, " and %.*f %% of one core", small_decimals(a->core_pct), a->core_pct);
 		else if (cpu->present)
