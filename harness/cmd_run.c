@@ -6,12 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "advise/verdict.h"
-#include "base/fs.h"
 #include "base/util.h"
 #include "cmd.h"
-#include "curve/runread.h"
-#include "report/plot.h"
+#include "cmd_run.h"
 #include "report/progress.h"
 #include "run/run.h"
 
@@ -361,87 +358,6 @@ static void on_interval(void *user, const struct run_status *s, double kb, bool 
 	progress_interval(user, s, kb, settled);
 }
 
-/* Plot and advice of a finished run; what cannot be made is said and does not undo the run. */
-static char *finish(const char *dir, bool *ret_plotted)
-{
-	_cleanup_(run_record_freep) struct run_record *r = NULL;
-	struct advice *advice = NULL;
-	char *text = NULL;
-	error *e = run_record_load(dir, &r);
-
-	*ret_plotted = false;
-	for (int i = 0; i < 2 && !e; i++) {
-		struct run_record *const one[] = { r };
-		_cleanup_free_ char *path = xasprintf("%s/plot.%s", dir, i ? "png" : "svg");
-
-		e = plot_runs(one, 1, NULL, NULL, path);
-	}
-	*ret_plotted = !e;
-	if (e) {
-		cmd_fail(err_wrap(e, "no plot"));
-		e = NULL;
-	}
-	if (r && !(e = advise_run(r, 0, &advice))) {
-		_cleanup_free_ char *json_path = xasprintf("%s/advice.json", dir);
-		_cleanup_free_ char *text_path = xasprintf("%s/advice.txt", dir);
-		json_t *j = advice_json(advice);
-		_cleanup_free_ char *dump = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
-
-		json_decref(j);
-		text = advice_text(advice);
-		e = fs_write_atomic(json_path, dump, strlen(dump));
-		if (!e)
-			e = fs_write_atomic(text_path, text, strlen(text));
-		advice_free(advice);
-	}
-	if (e)
-		cmd_fail(err_wrap(e, "no advice"));
-	return text ? text : xstrdup("");
-}
-
-static void print_json(const struct run_outcome *out, int status)
-{
-	_cleanup_free_ char *path = out->dir ? xasprintf("%s/advice.json", out->dir) : xstrdup("");
-	json_t *advice = json_load_file(path, 0, NULL);
-	json_t *j = json_pack("{s:s?,s:s,s:s?,s:s?,s:f,s:s?,s:i,s:i,s:i,s:o?,s:i}", "dir", out->dir, "stop",
-			      stop_kind_names[out->stop.kind], "metric", out->stop.metric, "limit",
-			      out->stop.limit, "value", out->stop.value, "evidence", out->stop.evidence,
-			      "vms", (int)out->reached, "died", (int)out->died, "failed", (int)out->failed,
-			      "advice", advice, "exit_status", status);
-
-	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
-	putchar('\n');
-	json_decref(j);
-}
-
-static int outcome_status(const struct run_outcome *out)
-{
-	if (out->stop.kind == STOP_INTERRUPTED)
-		return EXIT_INTERRUPTED;
-	/* A population that loses members is not the one that was asked for. */
-	if (out->died)
-		return EXIT_UNTRUSTED;
-	return out->stop.kind == STOP_FAILED ? EXIT_CANNOT : EXIT_DONE;
-}
-
-static void print_outcome(const struct run_outcome *out, const char *advice, bool plotted)
-{
-	printf("\n%u VMs; stopped by %s%s%s: %s\n", out->reached, stop_kind_names[out->stop.kind],
-	       out->stop.limit || out->stop.metric ? " " : "",
-	       out->stop.limit	  ? out->stop.limit
-	       : out->stop.metric ? out->stop.metric
-				  : "",
-	       out->stop.evidence ? out->stop.evidence : "");
-	if (out->died || out->failed)
-		printf("%u VMs died and %u did not start: see %s/events.jsonl\n", out->died, out->failed,
-		       out->dir);
-	if (*advice)
-		printf("\n%s", advice);
-	printf("\nRun folder: %s\n", out->dir);
-	if (plotted)
-		printf("Plot:       %s/plot.png (and plot.svg)\n", out->dir);
-}
-
 static int run_main(int argc, char **argv)
 {
 	struct run_args a = { .o = { .max = 200,
@@ -480,13 +396,13 @@ static int run_main(int argc, char **argv)
 		return cmd_fail(e);
 	}
 	int status = e ? cmd_fail(e) : outcome_status(&out);
-	_cleanup_free_ char *advice = finish(out.dir, &plotted);
+	_cleanup_free_ char *advice = outcome_finish(out.dir, &plotted);
 	if (out.stop.kind == STOP_FAILED && out.reached == 0 && !e)
 		fprintf(stderr, "mvmscale: no VM came up: %s\n", out.stop.evidence);
 	if (a.json)
-		print_json(&out, status);
+		outcome_print_json(&out, status);
 	else
-		print_outcome(&out, advice, plotted);
+		outcome_print(&out, advice, plotted);
 	run_outcome_clear(&out);
 	return status;
 }

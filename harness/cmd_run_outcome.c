@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the run command says and leaves when the ramp is over. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "advise/verdict.h"
+#include "base/fs.h"
+#include "base/util.h"
+#include "cmd.h"
+#include "cmd_run.h"
+#include "curve/runread.h"
+#include "report/plot.h"
+
+/* Plot and advice of a finished run; what cannot be made is said and does not undo the run. */
+char *outcome_finish(const char *dir, bool *ret_plotted)
+{
+	_cleanup_(run_record_freep) struct run_record *r = NULL;
+	struct advice *advice = NULL;
+	char *text = NULL;
+	error *e = run_record_load(dir, &r);
+
+	*ret_plotted = false;
+	for (int i = 0; i < 2 && !e; i++) {
+		struct run_record *const one[] = { r };
+		_cleanup_free_ char *path = xasprintf("%s/plot.%s", dir, i ? "png" : "svg");
+
+		e = plot_runs(one, 1, NULL, NULL, path);
+	}
+	*ret_plotted = !e;
+	if (e) {
+		cmd_fail(err_wrap(e, "no plot"));
+		e = NULL;
+	}
+	if (r && !(e = advise_run(r, 0, &advice))) {
+		_cleanup_free_ char *json_path = xasprintf("%s/advice.json", dir);
+		_cleanup_free_ char *text_path = xasprintf("%s/advice.txt", dir);
+		json_t *j = advice_json(advice);
+		_cleanup_free_ char *dump = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+
+		json_decref(j);
+		text = advice_text(advice);
+		e = fs_write_atomic(json_path, dump, strlen(dump));
+		if (!e)
+			e = fs_write_atomic(text_path, text, strlen(text));
+		advice_free(advice);
+	}
+	if (e)
+		cmd_fail(err_wrap(e, "no advice"));
+	return text ? text : xstrdup("");
+}
+
+void outcome_print_json(const struct run_outcome *out, int status)
+{
+	_cleanup_free_ char *path = out->dir ? xasprintf("%s/advice.json", out->dir) : xstrdup("");
+	json_t *advice = json_load_file(path, 0, NULL);
+	json_t *j = json_pack("{s:s?,s:s,s:s?,s:s?,s:f,s:s?,s:i,s:i,s:i,s:o?,s:i}", "dir", out->dir, "stop",
+			      stop_kind_names[out->stop.kind], "metric", out->stop.metric, "limit",
+			      out->stop.limit, "value", out->stop.value, "evidence", out->stop.evidence,
+			      "vms", (int)out->reached, "died", (int)out->died, "failed", (int)out->failed,
+			      "advice", advice, "exit_status", status);
+
+	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+	putchar('\n');
+	json_decref(j);
+}
+
+int outcome_status(const struct run_outcome *out)
+{
+	if (out->stop.kind == STOP_INTERRUPTED)
+		return EXIT_INTERRUPTED;
+	/* A population that loses members is not the one that was asked for. */
+	if (out->died)
+		return EXIT_UNTRUSTED;
+	return out->stop.kind == STOP_FAILED ? EXIT_CANNOT : EXIT_DONE;
+}
+
+/* Where the memory of a VM went, and the CPU: from the last row of the record. */
+static void print_ledgers(const struct run_record *r)
+{
+	static const struct {
+		const char *column, *name;
+	} memory[] = {
+		{ "ledger_anon_kb", "anonymous" },
+		{ "ledger_shmem_kb", "shared" },
+		{ "ledger_slab_kb", "slab" },
+		{ "ledger_page_tables_kb", "page tables" },
+		{ "ledger_kernel_stack_kb", "kernel stacks" },
+		{ "ledger_percpu_kb", "per-CPU" },
+		{ "ledger_vmalloc_kb", "vmalloc" },
+		{ "ledger_rest_kb", "unexplained" },
+	};
+	static const struct {
+		const char *column, *name;
+	} cpu[] = {
+		{ "cpu_guests_pct_mean", "guests" },
+		{ "cpu_harness_pct_mean", "harness" },
+		{ "cpu_ksmd_pct_mean", "ksmd" },
+		{ "cpu_kdamond_pct_mean", "kdamond" },
+		{ "cpu_kswapd_pct_mean", "kswapd" },
+		{ "cpu_kcompactd_pct_mean", "kcompactd" },
+		{ "cpu_kthreads_pct_mean", "other kernel threads" },
+		{ "cpu_rest_pct_mean", "the rest" },
+	};
+	size_t last = r->intervals->rows - 1;
+	double n = csv_cell(r->intervals, last, "vm_count");
+	double drop = csv_cell(r->intervals, last, "ledger_drop_kb");
+
+	if (!(n > 0) || isnan(drop))
+		return;
+	printf("\nMemory, kB per VM: %.1f =", drop / n);
+	for (size_t i = 0; i < ARRAY_LEN(memory); i++)
+		printf("%s %s %.1f", i ? "," : "", memory[i].name,
+		       csv_cell(r->intervals, last, memory[i].column) / n);
+	printf("\nCPU, %% of the host: %.2f =", csv_cell(r->intervals, last, "cpu_pct_mean"));
+	for (size_t i = 0; i < ARRAY_LEN(cpu); i++)
+		if (!isnan(csv_cell(r->intervals, last, cpu[i].column)))
+			printf("%s %s %.2f", i ? "," : "", cpu[i].name,
+			       csv_cell(r->intervals, last, cpu[i].column));
+	putchar('\n');
+}
+
+void outcome_print(const struct run_outcome *out, const char *advice, bool plotted)
+{
+	_cleanup_(run_record_freep) struct run_record *r = NULL;
+	error *e = run_record_load(out->dir, &r);
+
+	err_free(e); /* outcome_finish() has said it */
+	printf("\n%u VMs; stopped by %s%s%s: %s\n", out->reached, stop_kind_names[out->stop.kind],
+	       out->stop.limit || out->stop.metric ? " " : "",
+	       out->stop.limit	  ? out->stop.limit
+	       : out->stop.metric ? out->stop.metric
+				  : "",
+	       out->stop.evidence ? out->stop.evidence : "");
+	if (out->died || out->failed)
+		printf("%u VMs died and %u did not start: see %s/events.jsonl\n", out->died, out->failed,
+		       out->dir);
+	if (r && r->intervals->rows)
+		print_ledgers(r);
+	if (*advice)
+		printf("\n%s", advice);
+	printf("\nRun folder: %s\n", out->dir);
+	if (plotted)
+		printf("Plot:       %s/plot.png (and plot.svg)\n", out->dir);
+}
