@@ -91,7 +91,7 @@ t_real() {
 		"$BUILD/mvmscale" run --quiet --accel tcg --threshold 99 --settle 0.2 --samples 3 --sample-time 0.1 "$@" ||
 			t_status=$?
 		eval "t_dir=\${$#}"
-		# shellcheck disable=SC2154 # t_dir is the caller's
+		# shellcheck disable=SC2154 # the eval above assigns it
 		grep -qs "\"metric\": \"cpu\"" "$t_dir/run.json" && [ $t_try != 3 ] || return $t_status
 		rm -rf "$t_dir"
 	done
