@@ -2,9 +2,19 @@
 #ifndef MVM_CMD_RUN_H
 #define MVM_CMD_RUN_H
 
+#include <argp.h>
 #include <stdbool.h>
 
 #include "run/run.h"
+
+/* What the command line of `mvmscale run` says. */
+struct run_args {
+	struct run_options o;
+	bool json, quiet;
+};
+extern const struct argp run_argp;
+/* Parses and checks; a usage error ends the program with EXIT_BAD_INPUT. */
+void run_args_parse(int argc, char **argv, struct run_args *a);
 
 /* Makes plot and advice in the run folder; returns the advice as text, owned by the caller, "" without one.
  */

@@ -13,6 +13,17 @@
 #define RETURN_SLACK_PCT 0.5
 #define SPOILED_TRIES 3
 
+const struct run_resource_info run_resources[RESOURCE_COUNT] = {
+	[RESOURCE_CPU] = { "cpu", METRIC_CPU },
+	[RESOURCE_RAM] = { "ram", METRIC_RAM },
+	[RESOURCE_SWAP] = { "swap", METRIC_SWAP },
+};
+
+bool session_stops_on(const struct session *s, enum run_resource r)
+{
+	return s->o->stop_on & 1U << r;
+}
+
 void run_outcome_clear(struct run_outcome *o)
 {
 	free(o->dir);
@@ -112,19 +123,15 @@ static char *cpu_spenders(const struct interval *row)
 
 static void check_threshold(struct session *s, const struct interval *row)
 {
-	static const struct {
-		enum metric m;
-		const char *name;
-	} watched[] = { { METRIC_CPU, "cpu" }, { METRIC_RAM, "ram" }, { METRIC_SWAP, "swap" } };
+	for (int i = 0; i < RESOURCE_COUNT; i++) {
+		const struct run_resource_info *res = &run_resources[i];
+		double mean = moments_mean(&row->metric[res->metric]);
 
-	for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
-		double mean = moments_mean(&row->metric[watched[i].m]);
-
-		_cleanup_free_ char *spent = i ? NULL : cpu_spenders(row);
-		if (mean >= s->o->threshold_pct)
-			session_stop(s, STOP_THRESHOLD, watched[i].name, NULL, 0, mean,
+		_cleanup_free_ char *spent = i == RESOURCE_CPU ? cpu_spenders(row) : NULL;
+		if (session_stops_on(s, (enum run_resource)i) && mean >= s->o->threshold_pct)
+			session_stop(s, STOP_THRESHOLD, res->name, NULL, 0, mean,
 				     "%s was at %.2f %% with %u VMs, the threshold is %.0f %%%s%s",
-				     metric_table[watched[i].m].label, mean, s->ready, s->o->threshold_pct,
+				     metric_table[res->metric].label, mean, s->ready, s->o->threshold_pct,
 				     spent ? "; of it " : "", spent ? spent : "");
 	}
 }
@@ -134,7 +141,8 @@ static bool spoiled(const struct session *s, const struct interval *row)
 {
 	double cpu = moments_mean(&row->metric[METRIC_CPU]);
 
-	return cpu >= s->o->threshold_pct && moments_mean(&row->metric[METRIC_CPU_REST]) > cpu / 2;
+	return session_stops_on(s, RESOURCE_CPU) && cpu >= s->o->threshold_pct &&
+	       moments_mean(&row->metric[METRIC_CPU_REST]) > cpu / 2;
 }
 
 /* What others did for a moment must not end a long run: measure again, a few times at most. */
@@ -172,13 +180,15 @@ static double forecast_value(const struct session *s, const struct interval *row
 /* Where the run will end if all goes on as since the baseline. */
 static uint32_t forecast_end(const struct session *s, const struct interval *row)
 {
-	static const enum metric watched[] = { METRIC_CPU, METRIC_RAM, METRIC_SWAP };
 	uint32_t end = MIN(s->o->max, s->limit_vms), best = UINT32_MAX;
 
-	for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
-		uint32_t n = ramp_forecast(moments_mean(&s->rows[0].metric[watched[i]]),
-					   forecast_value(s, row, watched[i]), s->ready, s->o->threshold_pct,
-					   FORECAST_MIN_GROWTH);
+	for (int i = 0; i < RESOURCE_COUNT; i++) {
+		enum metric m = run_resources[i].metric;
+
+		if (!session_stops_on(s, (enum run_resource)i))
+			continue;
+		uint32_t n = ramp_forecast(moments_mean(&s->rows[0].metric[m]), forecast_value(s, row, m),
+					   s->ready, s->o->threshold_pct, FORECAST_MIN_GROWTH);
 		best = MIN(best, n);
 	}
 	return MIN(end, best);

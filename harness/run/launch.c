@@ -123,6 +123,10 @@ static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 	return logged;
 }
 
+/* Beyond these the host itself is at risk, whatever --stop-on leaves out. */
+#define RAM_NEVER_ABOVE_PCT 96
+#define SWAP_NEVER_ABOVE_PCT 95
+
 /* Is the host still able to take more? */
 static void guard(struct session *s, struct launch *l)
 {
@@ -131,15 +135,21 @@ static void guard(struct session *s, struct launch *l)
 	session_peek(s, &ram, &swap);
 	s->status.ram_pct = ram;
 	s->status.swap_pct = swap;
-	if (ram >= s->o->threshold_pct) {
+	if (session_stops_on(s, RESOURCE_RAM) && ram >= s->o->threshold_pct) {
 		session_stop(s, STOP_THRESHOLD, "ram", NULL, 0, ram,
 			     "RAM in use reached %.2f %% while launching, the threshold is %.0f %%", ram,
 			     s->o->threshold_pct);
 		l->halted = true;
-	} else if (swap >= s->o->threshold_pct) {
+	} else if (session_stops_on(s, RESOURCE_SWAP) && swap >= s->o->threshold_pct) {
 		session_stop(s, STOP_THRESHOLD, "swap", NULL, 0, swap,
 			     "swap in use reached %.2f %% while launching, the threshold is %.0f %%", swap,
 			     s->o->threshold_pct);
+		l->halted = true;
+	} else if (ram >= RAM_NEVER_ABOVE_PCT && !(s->status.has_swap && swap < SWAP_NEVER_ABOVE_PCT)) {
+		session_stop(
+			s, STOP_THRESHOLD, "ram", NULL, 0, ram,
+			"RAM in use reached %.2f %% and no swap is left: the host comes before --stop-on",
+			ram);
 		l->halted = true;
 	}
 }

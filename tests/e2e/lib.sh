@@ -33,6 +33,8 @@ if [ -z "${MVMSCALE_DATA-}" ]; then
 	ln -s "$BUILD/guests" "$MVMSCALE_DATA/guests"
 	ln -s "$t_root/profiles/presets" "$MVMSCALE_DATA/presets"
 	ln -s "$t_root/profiles/cpu" "$MVMSCALE_DATA/profiles"
+	ln -s "$t_root/profiles/matrix" "$MVMSCALE_DATA/matrix"
+	ln -s "$t_root/profiles/slo" "$MVMSCALE_DATA/slo"
 	ln -s "$t_root/plots" "$MVMSCALE_DATA/plots"
 	export MVMSCALE_DATA
 fi

@@ -113,6 +113,9 @@ t_ok "as a threshold" says ram kind '"threshold"'
 t_ok "with about 20 intervals" rows_between ram/intervals.csv 14 31
 t_ok "the advice names RAM" holds ram/advice.json '"binding_resource": "ram"'
 t_ok "advise says so as well" "$M" advise ram
+t_ok "a resource that is left out ends nothing" null --max 60 --null-cpu 5 --null-mem 1 --stop-on ram,swap -o nocpu
+t_ok "and the run goes to its maximum" says nocpu kind '"max"'
+t_fail "an unknown resource is refused by name" 2 "'disk' is no resource" null --max 10 --stop-on disk -o none
 t_ok "CPU can be what ends it" null --max 100000 --null-cpu 0.5 --null-mem 1 --threshold 50 -o cpu
 t_ok "attributed to CPU" says cpu metric '"cpu"'
 t_ok "a population that was unforeseen" null --max 100000 --null-mem 20000 -o replan
