@@ -14,6 +14,7 @@ enum {
 	OPT_INTERVALS,
 	OPT_THRESHOLD,
 	OPT_STOP_ON,
+	OPT_SWAP,
 	OPT_REPEAT,
 	OPT_LAUNCH,
 	OPT_VERIFY,
@@ -66,6 +67,11 @@ static const struct argp_option options[] = {
 	  "A guest that is not ready by then has failed (default 60)", 0 },
 	{ "tune", OPT_TUNE, "+NAME,-NAME", 0,
 	  "Add or leave out density techniques of the preset; see 'mvmscale list techniques'", 0 },
+	{ "swap", OPT_SWAP, "SIZE|zram:SIZE", 0,
+	  "Add a swap file (or compressed swap in RAM) for this run; RAM then does not end it unless "
+	  "--stop-on "
+	  "says so. Needs root",
+	  0 },
 	{ "no-raise", OPT_NO_RAISE, NULL, 0, "Leave the host's limits as they are", 0 },
 	{ NULL, 0, NULL, 0, "How to measure:", 4 },
 	{ "settle", OPT_SETTLE, "auto|SECONDS", 0, "Wait until CPU and RAM are quiet (auto), or a fixed time",
@@ -263,6 +269,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 	case OPT_TUNE:
 		o->tune = arg;
 		return 0;
+	case OPT_SWAP:
+		o->swap = arg;
+		return 0;
 	case OPT_NO_RAISE:
 		o->no_raise = true;
 		return 0;
@@ -319,6 +328,8 @@ static void check_combination(const struct run_options *o)
 	if (!synthetic &&
 	    (o->null.mem_kb >= 0 || o->null.cpu_pct >= 0 || o->null.start_ms >= 0 || o->null.noise >= 0))
 		cmd_usage(&cmd_run, "--null-* options need --backend null");
+	if (synthetic && o->swap)
+		cmd_usage(&cmd_run, "backend %s uses no memory: --swap cannot be used", o->backend->name);
 	if (o->image && o->profile)
 		cmd_usage(&cmd_run, "--image and --profile exclude each other");
 	if (synthetic && o->verify_pct >= 0)
@@ -334,6 +345,9 @@ static void set_defaults(struct run_options *o)
 		o->preset = "dense";
 	if (!o->profile && !o->image)
 		o->profile = "sleep";
+	/* swap was asked for to see it used: RAM is full before that */
+	if (!o->stop_on)
+		o->stop_on = o->swap ? 1U << RESOURCE_CPU | 1U << RESOURCE_SWAP : (1U << RESOURCE_COUNT) - 1;
 	o->verify_pct = o->verify_pct < 0 ? 1 : o->verify_pct;
 	o->null.mem_kb = o->null.mem_kb < 0 ? 1000 : o->null.mem_kb;
 	o->null.cpu_pct = o->null.cpu_pct < 0 ? 0.01 : o->null.cpu_pct;
@@ -347,7 +361,6 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 				       .intervals = 20,
 				       .repeat = 1,
 				       .threshold_pct = 90,
-				       .stop_on = (1U << RESOURCE_COUNT) - 1,
 				       .verify_pct = -1,
 				       .settle_s = -1,
 				       .ready_timeout_s = 60,

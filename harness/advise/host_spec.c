@@ -6,19 +6,11 @@
 
 #include "base/util.h"
 
-/* kB of "128G"; a size needs its unit, as 128 alone could mean anything. */
-static bool parse_size(const char *s, double *ret)
+static bool parse_kb(const char *s, double *ret)
 {
-	static const char units[] = "KMGT";
-	size_t n = strlen(s);
-	const char *unit = n ? strchr(units, s[n - 1]) : NULL;
-	_cleanup_free_ char *number = xstrdup(s);
-
-	if (n && unit)
-		number[n - 1] = '\0';
-	if (!parse_double(number, 0, 1e12, ret) || (!unit && *ret != 0))
+	if (!parse_bytes(s, ret))
 		return false;
-	*ret *= unit ? pow(1024, (double)(unit - units)) : 0;
+	*ret /= 1024;
 	return true;
 }
 
@@ -27,9 +19,9 @@ static bool take_part(const char *part, struct host_spec *spec)
 	if (str_starts(part, "cores="))
 		return parse_double(part + 6, 1, 1e6, &spec->cores);
 	if (str_starts(part, "ram="))
-		return parse_size(part + 4, &spec->ram_kb) && spec->ram_kb > 0;
+		return parse_kb(part + 4, &spec->ram_kb) && spec->ram_kb > 0;
 	if (str_starts(part, "swap="))
-		return parse_size(part + 5, &spec->swap_kb);
+		return parse_kb(part + 5, &spec->swap_kb);
 	return false;
 }
 

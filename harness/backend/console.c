@@ -47,7 +47,7 @@ error *console_connect(int dir_fd, uint32_t vm, int *ret_fd)
 	return NULL;
 }
 
-static error *read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, size_t size)
+error *console_read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, size_t size)
 {
 	size_t len = 0;
 
@@ -74,8 +74,17 @@ static error *read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, siz
 	return err_new(EXIT_CANNOT, "VM %u answers with more than %zu bytes and no end of line", vm, size);
 }
 
-error *console_ask(int dir_fd, uint32_t vm, const char *request, int timeout_ms, char *reply, size_t size,
-		   double *ret_ms)
+pid_t console_owner(int fd)
+{
+	struct ucred c = { 0 };
+	socklen_t len = sizeof(c);
+
+	/* of the connecting side: who called listen(2) */
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) == 0 ? c.pid : 0;
+}
+
+error *console_ask(int dir_fd, uint32_t vm, pid_t owner, const char *request, int timeout_ms, char *reply,
+		   size_t size, double *ret_ms)
 {
 	_cleanup_close_ int fd = -1;
 	uint64_t start = clock_ns();
@@ -84,13 +93,17 @@ error *console_ask(int dir_fd, uint32_t vm, const char *request, int timeout_ms,
 
 	if (e)
 		return e;
+	if (owner && console_owner(fd) != owner)
+		return err_new(EXIT_UNTRUSTED,
+			       "console of VM %u belongs to process %d, the VM is process %d", vm,
+			       (int)console_owner(fd), (int)owner);
 	int n = snprintf(line, sizeof(line), "%s\n", request);
 	if (n >= (int)sizeof(line))
 		return err_new(EXIT_BAD_INPUT, "request of %d bytes: at most %zu fit on a guest's line", n,
 			       sizeof(line) - 2);
 	if (send(fd, line, (size_t)n, MSG_NOSIGNAL) != n)
 		return err_sys(EXIT_CANNOT, errno, "console of VM %u: send", vm);
-	e = read_line(fd, vm, start + (uint64_t)timeout_ms * 1000000U, reply, size);
+	e = console_read_line(fd, vm, start + (uint64_t)timeout_ms * 1000000U, reply, size);
 	if (!e && ret_ms)
 		*ret_ms = (double)(clock_ns() - start) / 1e6;
 	return e;

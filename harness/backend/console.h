@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -17,8 +18,13 @@
 error *console_listen(int dir_fd, uint32_t vm, int *ret_fd) ERR_MUST_CHECK;
 /* Connects without blocking; the caller owns *ret_fd. */
 error *console_connect(int dir_fd, uint32_t vm, int *ret_fd) ERR_MUST_CHECK;
-/* Sends request and '\n', reads a line (without '\n') within timeout_ms; *ret_ms is the round trip. */
-error *console_ask(int dir_fd, uint32_t vm, const char *request, int timeout_ms, char *reply, size_t size,
-		   double *ret_ms) ERR_MUST_CHECK;
+/* One line (without '\n') of that VM's console until deadline (clock_ns()). */
+error *console_read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, size_t size) ERR_MUST_CHECK;
+/* Process that listens on the socket behind a connected console; 0 when the kernel does not tell. */
+pid_t console_owner(int fd);
+/* Sends request and '\n', reads a line (without '\n') within timeout_ms; *ret_ms is the round trip.
+   owner: process that must be the one that listens, so that no answer can be another VM's; 0: any. */
+error *console_ask(int dir_fd, uint32_t vm, pid_t owner, const char *request, int timeout_ms, char *reply,
+		   size_t size, double *ret_ms) ERR_MUST_CHECK;
 
 #endif

@@ -68,7 +68,11 @@ static uint32_t qemu_room(const struct backend *b)
 static error *qemu_ask(struct backend *b, uint32_t vm, const char *request, int timeout_ms, char *reply,
 		       size_t size, double *ret_ms)
 {
-	return console_ask(self(b)->console_dir_fd, vm, request, timeout_ms, reply, size, ret_ms);
+	const struct qemu *q = self(b);
+	/* a clone listens itself; the console of a VM that was started anew was made for it by us */
+	pid_t owner = q->launch == LAUNCH_CLONE ? q->vms[vm].pid : 0;
+
+	return console_ask(q->console_dir_fd, vm, owner, request, timeout_ms, reply, size, ret_ms);
 }
 
 static void drop_events(struct qemu *q)

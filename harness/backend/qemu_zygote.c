@@ -257,6 +257,19 @@ static error *prepare_next(struct qemu *q, uint32_t made)
 	return begin_template(q, &q->next);
 }
 
+/* Copies count VMs; a template that died meanwhile is replaced once. */
+static error *copy_batch(struct qemu *q, const struct zygote_request *req)
+{
+	error *e = exchange(q, req, -1, &q->reply);
+
+	if (!e || waitpid(q->template.pid, NULL, WNOHANG) != q->template.pid)
+		return e;
+	err_free(e);
+	q->template.pid = 0;
+	e = renew_template(q);
+	return e ? e : exchange(q, req, -1, &q->reply);
+}
+
 error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t *ret_begun)
 {
 	struct zygote_request req = { .op = ZYGOTE_COPY,
@@ -269,7 +282,7 @@ error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t
 		return err_sys(EXIT_CANNOT, EAGAIN, "cannot clone: fork (injected)");
 	error *e = q->template.clones >= TEMPLATE_CLONES ? renew_template(q) : prepare_next(q, first);
 	if (!e)
-		e = exchange(q, &req, -1, &q->reply);
+		e = copy_batch(q, &req);
 	if (e)
 		return e;
 	q->template.clones += q->reply.begun;
@@ -323,7 +336,7 @@ static long count_lines(const char *fmt, pid_t pid)
 static error *must_answer(struct qemu *q, uint32_t vm, const char *request, const char *answer)
 {
 	char reply[64];
-	error *e = console_ask(q->console_dir_fd, vm, request, 5000, reply, sizeof(reply), NULL);
+	error *e = console_ask(q->console_dir_fd, vm, 0, request, 5000, reply, sizeof(reply), NULL);
 
 	if (!e && strcmp(reply, answer) != 0)
 		e = err_new(EXIT_CANNOT, "VM %u answered '%s' to '%s'", vm, reply, request);

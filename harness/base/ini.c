@@ -2,30 +2,20 @@
 #include "base/ini.h"
 
 #include <ini.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "base/util.h"
 
-static int take_entry(void *user, const char *section, const char *key, const char *value, int line)
-{
-	struct ini_file *f = user;
-
-	f->entries = xrealloc(f->entries, f->count + 1, sizeof(*f->entries));
-	f->entries[f->count++] = (struct ini_entry){
-		.section = xstrdup(section),
-		.key = xstrdup(key),
-		.value = xstrdup(value ? value : ""),
-		.line = line,
-	};
-	return 1;
-}
-
 /* inih hands over a line number only when it is built so; count from the text instead. */
 struct reader {
 	const char *rest;
 	int line;
+	bool indented; /* the line at hand begins with a blank: it goes on with the value before it */
+	int too_long;  /* first line that does not fit inih's buffer, 0 */
+	int room;      /* bytes that fit */
 	struct ini_file *file;
 };
 
@@ -43,14 +33,35 @@ static char *next_line(char *buf, int size, void *stream)
 	}
 	buf[n] = '\0';
 	r->line++;
+	r->indented = buf[0] == ' ' || buf[0] == '\t';
+	if (n == size - 1 && buf[n - 1] != '\n' && *r->rest && !r->too_long) {
+		r->too_long = r->line;
+		r->room = size - 2;
+	}
 	return buf;
 }
 
-static int take_from_reader(void *user, const char *section, const char *key, const char *value)
+static int take_line(void *user, const char *section, const char *key, const char *value)
 {
 	struct reader *r = user;
+	struct ini_file *f = r->file;
+	struct ini_entry *last = f->count ? &f->entries[f->count - 1] : NULL;
 
-	return take_entry(r->file, section, key, value, r->line);
+	if (r->indented && last && str_eq(last->section, section) && str_eq(last->key, key)) {
+		char *whole = xasprintf("%s %s", last->value, value ? value : "");
+
+		free(last->value);
+		last->value = whole;
+		return 1;
+	}
+	f->entries = xrealloc(f->entries, f->count + 1, sizeof(*f->entries));
+	f->entries[f->count++] = (struct ini_entry){
+		.section = xstrdup(section),
+		.key = xstrdup(key),
+		.value = xstrdup(value ? value : ""),
+		.line = r->line,
+	};
+	return 1;
 }
 
 error *ini_parse_text(const char *text, const char *what, struct ini_file **ret)
@@ -59,7 +70,12 @@ error *ini_parse_text(const char *text, const char *what, struct ini_file **ret)
 	struct reader r = { .rest = text, .file = f };
 
 	f->path = xstrdup(what);
-	int bad = ini_parse_stream(next_line, &r, take_from_reader, &r);
+	int bad = ini_parse_stream(next_line, &r, take_line, &r);
+	if (r.too_long)
+		return err_new(
+			EXIT_BAD_INPUT,
+			"%s: line %d is longer than %d bytes: go on in the next line, indented by a blank",
+			what, r.too_long, r.room);
 	if (bad > 0)
 		return err_new(EXIT_BAD_INPUT, "%s: line %d is neither '[section]' nor 'key = value'", what,
 			       bad);

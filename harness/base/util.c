@@ -154,6 +154,21 @@ bool parse_double(const char *s, double min, double max, double *ret)
 	return true;
 }
 
+bool parse_bytes(const char *s, double *ret)
+{
+	static const char units[] = "KMGT";
+	size_t n = s ? strlen(s) : 0;
+	const char *unit = n ? strchr(units, s[n - 1]) : NULL;
+	_cleanup_free_ char *number = xstrdup(n ? s : "");
+
+	if (unit)
+		number[n - 1] = '\0';
+	if (!parse_double(number, 0, 1e12, ret) || (!unit && *ret != 0))
+		return false;
+	*ret *= unit ? pow(1024, (double)(unit - units) + 1) : 0;
+	return true;
+}
+
 bool str_eq(const char *a, const char *b)
 {
 	return a && b && strcmp(a, b) == 0;

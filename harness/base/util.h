@@ -74,6 +74,9 @@ void strlist_clear(struct strlist *l);
 bool parse_long(const char *s, long min, long max, long *ret);
 /* Finite decimal number in [min, max]; false on anything else. */
 bool parse_double(const char *s, double min, double max, double *ret);
+/* Bytes of a size such as "512M" (K, M, G, T by 1024), or "0"; a bare number could mean anything and is
+ * refused. */
+bool parse_bytes(const char *s, double *ret);
 bool str_eq(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
 

@@ -21,6 +21,7 @@
 	X(LAUNCH_RATE, "launch_rate_per_s", "VMs ready per second while launching")                 \
 	X(LAUNCH_CPU, "launch_cpu_ms_per_vm", "CPU time of the whole host per VM while launching")  \
 	X(LAUNCH_S, "launch_s", "seconds spent launching")                                          \
+	X(LAUNCH_WAIT, "launch_wait_s", "of them: waiting until the host had memory again")         \
 	X(WAKE_P50, "wake_p50_ms", "ping to pong, median of the VMs asked")                         \
 	X(WAKE_P99, "wake_p99_ms", "ping to pong, 99th percentile")                                 \
 	X(PROVEN_READY, "proven_ready", "VMs counted because their own ready line was read")        \

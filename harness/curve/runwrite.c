@@ -80,7 +80,7 @@ static error *samples_header(struct run_folder *r)
 
 error *run_folder_create(const char *dir, struct run_folder *ret)
 {
-	*ret = (struct run_folder){ .samples_fd = -1, .events_fd = -1 };
+	*ret = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1 };
 	_cleanup_free_ char *record = xasprintf("%s/run.json", dir);
 	error *e = fs_mkdirs(dir);
 
@@ -107,15 +107,18 @@ void run_folder_close(struct run_folder *r)
 		close(r->samples_fd);
 	if (r->events_fd >= 0)
 		close(r->events_fd);
+	if (r->teardown_fd >= 0)
+		close(r->teardown_fd);
 	if (r->meta)
 		json_decref(r->meta);
 	free(r->dir);
-	*r = (struct run_folder){ .samples_fd = -1, .events_fd = -1 };
+	*r = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1 };
 }
 
 void run_folder_discard(struct run_folder *r)
 {
-	static const char *const files[] = { "samples.csv", "events.jsonl", "run.json", "intervals.csv" };
+	static const char *const files[] = { "samples.csv", "events.jsonl", "run.json", "intervals.csv",
+					     "teardown.csv" };
 
 	for (size_t i = 0; r->dir && i < ARRAY_LEN(files); i++) {
 		_cleanup_free_ char *path = xasprintf("%s/%s", r->dir, files[i]);
@@ -162,6 +165,24 @@ error *run_folder_event(struct run_folder *r, const char *event, json_t *detail)
 	json_decref(line);
 	_cleanup_free_ char *full = xasprintf("%s\n", text ? text : "{}");
 	return append(r->events_fd, r->dir, "events.jsonl", full, strlen(full));
+}
+
+error *run_folder_teardown(struct run_folder *r, const struct teardown_row *t)
+{
+	struct row row;
+	bool first = r->teardown_fd < 0;
+	error *e = first ? open_file(r, "teardown.csv", &r->teardown_fd) : NULL;
+
+	if (e)
+		return e;
+	row_open(&row);
+	if (first)
+		fputs("repeat,time_s,vm_count,ram_pct,swap_pct,tasks\n", row.f);
+	fprintf(row.f, "%u,%.6f,%u", t->repeat, t->seconds, t->vms);
+	row_number(&row, t->ram_pct);
+	row_number(&row, t->swap_pct);
+	row_number(&row, t->tasks < 0 ? (double)NAN : (double)t->tasks);
+	return row_append(&row, r->teardown_fd, r->dir, "teardown.csv");
 }
 
 static void intervals_header(FILE *f)

@@ -19,6 +19,7 @@ struct run_folder {
 	char *dir;
 	json_t *meta; /* becomes run.json with run_folder_save() */
 	int samples_fd, events_fd;
+	int teardown_fd;   /* -1 until the first row */
 	uint64_t start_ns; /* time 0 of time_s */
 };
 
@@ -33,6 +34,16 @@ error *run_folder_sample(struct run_folder *r, const struct sample *s, uint32_t 
 			 unsigned repeat, enum phase phase) ERR_MUST_CHECK;
 /* One line of events.jsonl: time_s, event, and the members of detail (stolen, may be NULL). */
 error *run_folder_event(struct run_folder *r, const char *event, json_t *detail) ERR_MUST_CHECK;
+/* One look at a population that is being stopped. */
+struct teardown_row {
+	unsigned repeat;
+	double seconds; /* since the first VM was killed */
+	uint32_t vms;	/* not yet gone */
+	double ram_pct, swap_pct;
+	long long tasks; /* on the host; -1 unknown */
+};
+/* Appends it to teardown.csv, which the first row makes. */
+error *run_folder_teardown(struct run_folder *r, const struct teardown_row *row) ERR_MUST_CHECK;
 error *run_folder_intervals(struct run_folder *r, const struct interval *rows, size_t n) ERR_MUST_CHECK;
 
 #endif

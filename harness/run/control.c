@@ -245,34 +245,6 @@ static error *climb(struct session *s, struct ramp *r)
 	return NULL;
 }
 
-static void stop_progress(void *user, uint32_t left)
-{
-	struct session *s = user;
-
-	s->ready = left;
-	session_status(s, STAGE_STOP, false);
-}
-
-static error *teardown(struct session *s)
-{
-	uint64_t start = clock_ns();
-	uint32_t n = s->ready;
-	double ram, swap;
-
-	session_status(s, STAGE_STOP, true);
-	error *e = s->backend->ops->stop_all(s->backend, stop_progress, s);
-	if (e)
-		return e;
-	double seconds = (double)(clock_ns() - start) / 1e9;
-	for (uint32_t i = 0; i < s->vm_slots; i++)
-		s->vms[i] = (struct vm){ 0 };
-	s->ready = s->next_id = s->lost = s->failures_in_row = 0;
-	session_peek(s, &ram, &swap);
-	return run_folder_event(
-		&s->folder, "stopped",
-		json_pack("{s:i,s:f,s:f}", "vms", (int)n, "seconds", seconds, "ram_pct_after", ram));
-}
-
 static void wait_for_baseline(struct session *s)
 {
 	double base = moments_mean(&s->rows[0].metric[METRIC_RAM]), ram = 0, swap;

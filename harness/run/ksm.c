@@ -4,6 +4,7 @@
  * slowly while the host is measured, so that the measured CPU is the guests'.
  */
 #include <math.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -57,6 +58,18 @@ static error *set_sleep(struct session *s, const char *ms)
 error *ksm_hurry(struct session *s)
 {
 	return s->ksm ? set_sleep(s, HARD_SLEEP_MS) : NULL;
+}
+
+double ksm_merged_mb(const struct session *s)
+{
+	long long sharing = 0, zero = 0;
+
+	if (!s->ksm || !fs_read_number(KSM_DIR "pages_sharing", &sharing))
+		return 0;
+	/* since 6.1; pages merged with the zero page count apart */
+	if (!fs_read_number(KSM_DIR "ksm_zero_pages", &zero))
+		zero = 0;
+	return (double)(sharing + zero) * (double)sysconf(_SC_PAGESIZE) / 1e6;
 }
 
 error *ksm_converge(struct session *s)

@@ -16,6 +16,9 @@ struct launch {
 	uint64_t start_ns, guard_ns, sample_ns;
 	uint32_t first_id, target;
 	double cpu_ms;
+	struct pace pace;
+	uint64_t wait_ns; /* so long it waited for memory */
+	bool waiting;
 	bool halted; /* the guard or the host said no more */
 };
 
@@ -123,35 +126,41 @@ static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 	return logged;
 }
 
-/* Beyond these the host itself is at risk, whatever --stop-on leaves out. */
-#define RAM_NEVER_ABOVE_PCT 96
-#define SWAP_NEVER_ABOVE_PCT 95
-
-/* Is the host still able to take more? */
-static void guard(struct session *s, struct launch *l)
+static void stop_at(struct session *s, enum pace_reason why, const struct pace_reading *r)
 {
-	double ram, swap;
+	bool swap = why == PACE_SWAP;
 
-	session_peek(s, &ram, &swap);
-	s->status.ram_pct = ram;
-	s->status.swap_pct = swap;
-	if (session_stops_on(s, RESOURCE_RAM) && ram >= s->o->threshold_pct) {
-		session_stop(s, STOP_THRESHOLD, "ram", NULL, 0, ram,
-			     "RAM in use reached %.2f %% while launching, the threshold is %.0f %%", ram,
-			     s->o->threshold_pct);
-		l->halted = true;
-	} else if (session_stops_on(s, RESOURCE_SWAP) && swap >= s->o->threshold_pct) {
-		session_stop(s, STOP_THRESHOLD, "swap", NULL, 0, swap,
-			     "swap in use reached %.2f %% while launching, the threshold is %.0f %%", swap,
-			     s->o->threshold_pct);
-		l->halted = true;
-	} else if (ram >= RAM_NEVER_ABOVE_PCT && !(s->status.has_swap && swap < SWAP_NEVER_ABOVE_PCT)) {
-		session_stop(
-			s, STOP_THRESHOLD, "ram", NULL, 0, ram,
-			"RAM in use reached %.2f %% and no swap is left: the host comes before --stop-on",
-			ram);
+	session_stop(s, STOP_THRESHOLD, swap ? "swap" : "ram", NULL, 0, swap ? r->swap_pct : r->ram_pct,
+		     "%s, seen while launching: %.2f %% of RAM and %.2f %% of swap in use; the threshold is "
+		     "%.0f %%",
+		     pace_reason_texts[why], r->ram_pct, r->swap_pct, s->o->threshold_pct);
+}
+
+/* Is the host still able to take more, now? */
+static error *guard(struct session *s, struct launch *l, uint64_t now)
+{
+	const struct pace_limits limits = { .threshold_pct = s->o->threshold_pct,
+					    .ram_ends = session_stops_on(s, RESOURCE_RAM),
+					    .swap_ends = session_stops_on(s, RESOURCE_SWAP) };
+	struct pace_reading r;
+
+	session_pressure(s, &r);
+	s->status.ram_pct = r.ram_pct;
+	s->status.swap_pct = r.swap_pct;
+	enum pace_verdict v = pace_decide(&l->pace, &limits, &r);
+	bool waited = l->waiting;
+	l->waiting = v == PACE_WAIT;
+	if (waited)
+		l->wait_ns += now - l->guard_ns;
+	if (v == PACE_STOP) {
+		stop_at(s, l->pace.reason, &r);
 		l->halted = true;
 	}
+	if (!l->waiting || waited)
+		return NULL;
+	return run_folder_event(&s->folder, "paced",
+				json_pack("{s:s,s:f,s:i}", "waiting_for", pace_reason_texts[l->pace.reason],
+					  "ram_pct", r.ram_pct, "vms", (int)s->ready));
 }
 
 static error *launch_sample(struct session *s, struct launch *l)
@@ -187,6 +196,7 @@ static void fill_row(struct session *s, const struct launch *l, struct interval 
 	row->extra[EXTRA_BOOT_P99] = quantile(boot, got, 0.99);
 	row->extra[EXTRA_UP_P50] = quantile(up, got, 0.5);
 	row->extra[EXTRA_LAUNCH_S] = seconds;
+	row->extra[EXTRA_LAUNCH_WAIT] = (double)l->wait_ns / 1e9;
 	row->extra[EXTRA_LAUNCH_RATE] = got ? (double)got / seconds : (double)NAN;
 	row->extra[EXTRA_LAUNCH_CPU] = got ? l->cpu_ms / (double)got : (double)NAN;
 	free(boot);
@@ -214,10 +224,11 @@ error *launch_to(struct session *s, uint32_t target, struct interval *row)
 		uint64_t now = clock_ns();
 
 		if (now - l.guard_ns >= GUARD_PERIOD_NS && s->out->stop.kind == STOP_NONE) {
+			if ((e = guard(s, &l, now)))
+				return e;
 			l.guard_ns = now;
-			guard(s, &l);
 		}
-		if (!l.halted && s->out->stop.kind == STOP_NONE && (e = begin_more(s, &l, now)))
+		if (!l.halted && !l.waiting && s->out->stop.kind == STOP_NONE && (e = begin_more(s, &l, now)))
 			return e;
 		if ((e = take_events(s, 10)))
 			return e;

@@ -22,11 +22,11 @@ static json_t *options_json(const struct run_options *o)
 	for (int i = 0; i < RESOURCE_COUNT; i++)
 		if (o->stop_on & 1U << i)
 			json_array_append_new(stop_on, json_string(run_resources[i].name));
-	return json_pack("{s:i,s:i,s:i,s:f,s:o,s:f,s:f,s:f,s:f,s:i,s:s?,s:s?}", "intervals",
+	return json_pack("{s:i,s:i,s:i,s:f,s:o,s:f,s:f,s:f,s:f,s:i,s:s?,s:s?,s:s?}", "intervals",
 			 (int)o->intervals, "repeat", (int)o->repeat, "jobs", (int)o->jobs, "threshold_pct",
 			 o->threshold_pct, "stop_on", stop_on, "verify_pct", o->verify_pct, "settle_s",
 			 o->settle_s, "rate", o->rate, "sample_s", o->sample_s, "samples", (int)o->samples,
-			 "qemu", o->qemu, "image", o->image);
+			 "qemu", o->qemu, "image", o->image, "swap", o->swap);
 }
 
 static json_t *guest_json(const struct session *s)
@@ -67,6 +67,46 @@ void record_environment(struct session *s)
 				      sampler_cpu_resolution_pct(s->sampler, window), "guest_cpu_source",
 				      sampler_guest_source(s->sampler), "ram_pct",
 				      "(MemTotal - MemAvailable) / MemTotal"));
+}
+
+/* "name, name" of the techniques that were asked for and are (not) in force; NULL of none. */
+static char *techniques(const json_t *tuning, bool in_force)
+{
+	struct strlist names = { 0 };
+	const char *name;
+	json_t *t;
+
+	json_object_foreach((json_t *)tuning, name, t)
+	{
+		const char *note = json_string_value(json_object_get(t, "note"));
+
+		if (!json_is_true(json_object_get(t, "asked")) ||
+		    json_is_true(json_object_get(t, "in_force")) != in_force)
+			continue;
+		if (in_force)
+			strlist_add(&names, name);
+		else
+			strlist_addf(&names, "%s (%s)", name, note ? note : "not seen");
+	}
+	char *text = names.count ? strlist_join(&names) : NULL;
+	strlist_clear(&names);
+	return text;
+}
+
+void record_announce(struct session *s)
+{
+	json_t *backend = json_object_get(s->folder.meta, "backend");
+	json_t *tuning = json_object_get(backend, "tuning");
+	const char *note = json_string_value(json_object_get(json_object_get(backend, "launch"), "note"));
+	const char *mode = json_string_value(json_object_get(json_object_get(backend, "launch"), "mode"));
+
+	if (mode)
+		session_notice(s, "launch %s: %s", mode, note ? note : "");
+	_cleanup_free_ char *in = techniques(tuning, true), *out = techniques(tuning, false);
+	if (in)
+		session_notice(s, "techniques in force: %s", in);
+	if (out)
+		session_notice(s, "techniques not in force: %s", out);
 }
 
 void record_stop(struct session *s)

@@ -23,6 +23,7 @@ struct run_options {
 	unsigned intervals, repeat, jobs; /* jobs 0: by cores */
 	double threshold_pct;
 	unsigned stop_on; /* 1 << enum run_resource: those whose threshold ends the run */
+	const char *swap; /* swap to add, as swap_parse() takes it, or NULL */
 	const struct backend_ops *backend;
 	const char *accel, *preset, *profile, *qemu, *out, *name, *image, *tune;
 	enum launch_mode launch;

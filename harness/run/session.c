@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "run/session.h"
+#include "plan/swap.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -103,14 +104,39 @@ void session_sample(struct session *s, struct sample *ret)
 
 void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct)
 {
-	long long tasks;
 	double cpu;
 
-	sampler_peek(s->sampler, ret_ram_pct, ret_swap_pct, &tasks);
+	sampler_peek(s->sampler, ret_ram_pct, ret_swap_pct);
 	if (!(s->backend->ops->flags & BACKEND_SYNTHETIC))
 		return;
 	*ret_ram_pct = synthetic_ram_pct(s, &cpu);
 	*ret_swap_pct = 0;
+}
+
+/* The kernel brings PSI up to date every 2 s: in shorter windows it stands still, then jumps. */
+#define PRESSURE_WINDOW_NS 2100000000ULL
+
+void session_pressure(struct session *s, struct pace_reading *ret)
+{
+	bool real = !(s->backend->ops->flags & BACKEND_SYNTHETIC);
+	uint64_t now = clock_ns();
+
+	*ret = (struct pace_reading){ .at_ns = now, .kernel_pct = NAN, .stall_pct = NAN };
+	session_peek(s, &ret->ram_pct, &ret->swap_pct);
+	if (!real)
+		return;
+	double stall = sampler_stall_us(s->sampler);
+	if (now - s->pressure_ns >= PRESSURE_WINDOW_NS) {
+		s->pressure_pct =
+			100 * (stall - s->pressure_stall_us) * 1000 / (double)(now - s->pressure_ns);
+		s->pressure_ns = now;
+		s->pressure_stall_us = stall;
+	}
+	ret->stall_pct = s->pressure_pct;
+	ret->kernel_pct = sampler_kernel_pct(s->sampler);
+	ret->has_swap = s->status.has_swap;
+	ret->merging = s->ksm;
+	ret->merged_mb = ksm_merged_mb(s);
 }
 
 error *session_save(struct session *s, const char *state)
@@ -158,6 +184,26 @@ static error *create_folder(struct session *s)
 	return session_save(s, "running");
 }
 
+/* --swap: from here on it is the host's swap like any other. */
+static error *add_swap(struct session *s)
+{
+	struct swap_spec spec;
+	_cleanup_free_ char *path = NULL;
+	error *e = swap_parse(s->o->swap, &spec);
+
+	if (!e)
+		e = swap_add(s->settings, &spec, &path);
+	if (e)
+		return e;
+	session_notice(s, "added %.0f MB of swap for this run: %s", (double)spec.bytes / 1e6, path);
+	json_object_set_new(s->folder.meta, "swap_added",
+			    json_pack("{s:s,s:s,s:f}", "kind", spec.zram ? "zram" : "file", "path", path,
+				      "kb", (double)spec.bytes / 1024));
+	host_free(&s->host);
+	host_read(&s->host, "");
+	return NULL;
+}
+
 /* Private folder and cgroup; both are in the journal before they exist. */
 static error *create_places(struct session *s)
 {
@@ -168,6 +214,8 @@ static error *create_places(struct session *s)
 		return e;
 	s->runtime_dir = xasprintf("%s/run-%d", settings_folder(s->settings), (int)getpid());
 	if ((e = settings_note_tree(s->settings, s->runtime_dir)) || (e = fs_mkdirs(s->runtime_dir)))
+		return e;
+	if (s->o->swap && (e = add_swap(s)))
 		return e;
 	if (!(s->o->backend->flags & BACKEND_PROCESSES))
 		return NULL;
@@ -289,7 +337,7 @@ error *session_open(struct session *s)
 	s->start_ns = clock_ns();
 	s->janitor_fd = -1;
 	s->cgroup = (struct cgroup){ .procs_fd = -1, .usage_fd = -1 };
-	s->folder = (struct run_folder){ .samples_fd = -1, .events_fd = -1 };
+	s->folder = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1 };
 	s->rng = gsl_rng_alloc(gsl_rng_mt19937);
 	gsl_rng_set(s->rng, o->seed);
 	host_read(&s->host, "");
@@ -311,6 +359,7 @@ error *session_open(struct session *s)
 	record_environment(s);
 	if ((e = ksm_begin(s)))
 		return e;
+	record_announce(s);
 	return session_save(s, "running");
 }
 

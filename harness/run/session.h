@@ -10,6 +10,7 @@
 #include "guest/profile.h"
 #include "plan/host.h"
 #include "plan/limits.h"
+#include "plan/pace.h"
 #include "plan/ramp.h"
 #include "plan/settings.h"
 #include "run/run.h"
@@ -52,7 +53,8 @@ struct session {
 	uint32_t *targets; /* of the first ramp, for the repeats */
 	unsigned repeat;   /* from 0 */
 	struct run_status status;
-	uint64_t last_status_ns;
+	uint64_t last_status_ns, pressure_ns;
+	double pressure_stall_us, pressure_pct; /* PSI of memory: at pressure_ns, and in the window before */
 	gsl_rng *rng;
 	uint64_t start_ns;
 };
@@ -72,9 +74,13 @@ bool session_stops_on(const struct session *s, enum run_resource r);
 /* Synthetic backends replace the host's readings by their own. */
 void session_sample(struct session *s, struct sample *ret);
 void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct);
+/* What the pace of launching is decided by. */
+void session_pressure(struct session *s, struct pace_reading *ret);
 
 /* record.c: the members of run.json. */
 void record_environment(struct session *s);
+/* Tells the user how VMs are launched and which techniques are in force. */
+void record_announce(struct session *s);
 void record_stop(struct session *s);
 
 /* launch.c: starts VMs until `target` are ready, or the stop is set. Fills the launch columns of *row. */
@@ -85,11 +91,16 @@ error *launch_watch(struct session *s, int timeout_ms) ERR_MUST_CHECK;
 /* measure.c: settles, samples, verifies at the present population; *row gets it all. */
 error *measure_interval(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;
 
+/* teardown.c: kills the population and records how it went. */
+error *teardown(struct session *s) ERR_MUST_CHECK;
+
 /* ksm.c: starts it if the techniques ask for it, scans hard while launching, waits until merging converged.
  */
 error *ksm_begin(struct session *s) ERR_MUST_CHECK;
 error *ksm_hurry(struct session *s) ERR_MUST_CHECK;
 error *ksm_converge(struct session *s) ERR_MUST_CHECK;
+/* Memory that merging saves now, in MB; 0 where KSM is not in use. */
+double ksm_merged_mb(const struct session *s);
 
 /* janitor.c: a process that outlives us by a moment and undoes what we could not. */
 error *janitor_start(int *ret_fd, pid_t *ret_pid) ERR_MUST_CHECK;

@@ -355,15 +355,39 @@ const char *sampler_guest_source(const struct sampler *s)
 			     : "random sample of its processes, scaled (no cgroup could be made)";
 }
 
-void sampler_peek(struct sampler *s, double *ret_ram_pct, double *ret_swap_pct, long long *ret_tasks)
+void sampler_peek(struct sampler *s, double *ret_ram_pct, double *ret_swap_pct)
 {
-	struct loadavg load;
-
 	parse_meminfo(read_source(s, SRC_MEMINFO), &s->mem);
 	*ret_ram_pct = meminfo_ram_pct(&s->mem);
 	*ret_swap_pct = meminfo_swap_pct(&s->mem);
+}
+
+long long sampler_tasks(struct sampler *s)
+{
+	struct loadavg load;
+
 	parse_loadavg(read_source(s, SRC_LOADAVG), &load);
-	*ret_tasks = load.tasks;
+	return load.tasks;
+}
+
+double sampler_kernel_pct(const struct sampler *s)
+{
+	const struct meminfo *m = &s->mem;
+
+	if (m->total <= 0 || m->slab < 0 || m->page_tables < 0 || m->kernel_stack < 0)
+		return NAN;
+	return 100 *
+	       (double)(m->slab - MAX(m->slab_reclaimable, 0LL) + m->page_tables + m->kernel_stack +
+			MAX(m->sec_page_tables, 0LL) + MAX(m->percpu, 0LL)) /
+	       (double)m->total;
+}
+
+double sampler_stall_us(struct sampler *s)
+{
+	long long some, full;
+
+	parse_pressure(read_source(s, SRC_PSI_MEM), &some, &full);
+	return full < 0 ? (double)NAN : (double)full;
 }
 
 const struct meminfo *sampler_meminfo(const struct sampler *s)

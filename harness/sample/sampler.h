@@ -40,8 +40,15 @@ double sampler_cpu_resolution_pct(const struct sampler *s, double window_s);
 /* How the guests' CPU is told from the rest, for the record. */
 const char *sampler_guest_source(const struct sampler *s);
 
-/* The cheap question asked while launching: RAM and swap in use, percent, and tasks on the host. */
-void sampler_peek(struct sampler *s, double *ret_ram_pct, double *ret_swap_pct, long long *ret_tasks);
+/* The cheap question asked while launching: RAM and swap in use, percent. */
+void sampler_peek(struct sampler *s, double *ret_ram_pct, double *ret_swap_pct);
+/* Kernel memory that can neither be reclaimed nor swapped, in percent of RAM, as of the last reading; NAN
+   where the kernel does not tell. */
+double sampler_kernel_pct(const struct sampler *s);
+/* Microseconds since boot in which all tasks waited for memory (PSI full); NAN without PSI. */
+double sampler_stall_us(struct sampler *s);
+/* Tasks on the host; -1 unknown. */
+long long sampler_tasks(struct sampler *s);
 /* The last meminfo read, for ledgers and checks. */
 const struct meminfo *sampler_meminfo(const struct sampler *s);
 

@@ -73,6 +73,29 @@ static void damage_is_named(void **state)
 	assert_null(f);
 }
 
+static void values_go_on_in_indented_lines(void **state)
+{
+	struct ini_file *f = NULL;
+
+	(void)state;
+	assert_null(ini_parse_text("[s]\na = one\n  two\n\tthree\nb = x\n", "some.ini", &f));
+	assert_string_equal(ini_get(f, "s", "a"), "one two three");
+	assert_string_equal(ini_get(f, "s", "b"), "x");
+	ini_free(f);
+}
+
+static void lines_that_are_too_long_are_named(void **state)
+{
+	char text[600] = "[s]\na = ";
+	struct ini_file *f = NULL;
+
+	(void)state;
+	memset(text + 8, 'x', 500);
+	strcpy(text + 508, "\nb = 1\n");
+	says(ini_parse_text(text, "some.ini", &f), "line 2 is longer than");
+	assert_null(f);
+}
+
 static void nul_bytes_are_no_text(void **state)
 {
 	char path[] = "/tmp/mvm-ini-XXXXXX";
@@ -101,9 +124,13 @@ static void only_known_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_entries),	 cmocka_unit_test(numbers),
-		cmocka_unit_test(damage_is_named),	 cmocka_unit_test(only_known_keys),
+		cmocka_unit_test(reads_entries),
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(damage_is_named),
+		cmocka_unit_test(only_known_keys),
 		cmocka_unit_test(nul_bytes_are_no_text),
+		cmocka_unit_test(values_go_on_in_indented_lines),
+		cmocka_unit_test(lines_that_are_too_long_are_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

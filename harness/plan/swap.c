@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "plan/swap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/util.h"
+
+#define SWAP_MIN_BYTES (1U << 20)
+#define SWAP_FOLDER "/var/tmp"
+#define ZRAM_CONTROL "/sys/class/zram-control/"
+
+/* Offsets in the header page. */
+#define HEADER_VERSION 1024
+#define HEADER_LAST_PAGE 1028
+#define HEADER_UUID 1036
+static const char HEADER_MAGIC[] = "SWAPSPACE2";
+
+error *swap_parse(const char *text, struct swap_spec *ret)
+{
+	static const char zram[] = "zram:";
+	double bytes = 0;
+
+	*ret = (struct swap_spec){ .zram = strncmp(text, zram, strlen(zram)) == 0 };
+	if (!parse_bytes(text + (ret->zram ? strlen(zram) : 0), &bytes) || bytes < SWAP_MIN_BYTES ||
+	    bytes > 1e15)
+		return err_new(EXIT_BAD_INPUT,
+			       "swap '%s': needs a size of at least 1M, such as 4G, or zram:4G for a "
+			       "compressed one in RAM",
+			       text);
+	ret->bytes = (uint64_t)bytes;
+	return NULL;
+}
+
+void swap_header(unsigned char *page, uint32_t page_size, uint64_t bytes, const unsigned char uuid[16])
+{
+	uint32_t version = 1, last = (uint32_t)(bytes / page_size - 1);
+
+	memset(page, 0, page_size);
+	memcpy(page + HEADER_VERSION, &version, sizeof(version));
+	memcpy(page + HEADER_LAST_PAGE, &last, sizeof(last));
+	memcpy(page + HEADER_UUID, uuid, 16);
+	memcpy(page + page_size - strlen(HEADER_MAGIC), HEADER_MAGIC, strlen(HEADER_MAGIC));
+}
+
+static error *write_header(int fd, const char *path, uint64_t bytes)
+{
+	uint32_t page_size = (uint32_t)sysconf(_SC_PAGESIZE);
+	_cleanup_free_ unsigned char *page = xcalloc(1, page_size);
+	unsigned char uuid[16] = { 0 };
+
+	/* only a label: without randomness it stays 0, which the kernel takes as well */
+	if (getrandom(uuid, sizeof(uuid), 0) < 0)
+		memset(uuid, 0, sizeof(uuid));
+	swap_header(page, page_size, bytes, uuid);
+	if (pwrite(fd, page, page_size, 0) != (ssize_t)page_size || fsync(fd) < 0)
+		return err_sys(EXIT_CANNOT, errno, "--swap: cannot write to %s", path);
+	return NULL;
+}
+
+static error *check_room(uint64_t bytes)
+{
+	struct statvfs v;
+
+	if (statvfs(SWAP_FOLDER, &v) < 0)
+		return err_sys(EXIT_CANNOT, errno, "--swap: %s", SWAP_FOLDER);
+	double free_bytes = (double)v.f_bavail * (double)v.f_frsize;
+	double spare = (double)v.f_blocks * (double)v.f_frsize / 10;
+	if (free_bytes - (double)bytes < spare)
+		return err_new(EXIT_CANNOT,
+			       "--swap: %s has %.0f MB free; a swap file of %.0f MB would leave less than a "
+			       "tenth of the file system: ask for less, or make room",
+			       SWAP_FOLDER, free_bytes / 1e6, (double)bytes / 1e6);
+	return NULL;
+}
+
+static error *take_into_use(const char *path)
+{
+	if (swapon(path, 0) == 0)
+		return NULL;
+	return err_sys(EXIT_CANNOT, errno,
+		       "--swap: the kernel refuses %s as swap (not every file system can hold a swap file, "
+		       "and containers usually may not)",
+		       path);
+}
+
+static error *add_file(struct settings *settings, uint64_t bytes, char **ret_path)
+{
+	_cleanup_free_ char *path = xasprintf("%s/mvmscale-swap.%d", SWAP_FOLDER, (int)getpid());
+	error *e = check_room(bytes);
+
+	if (e || (e = settings_note_swap(settings, path)))
+		return e;
+	unlink(path);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(EXIT_CANNOT, errno, "--swap: cannot create %s", path);
+	/* a hole in a swap file is refused */
+	int full = posix_fallocate(fd, 0, (off_t)bytes);
+	e = full ? err_sys(EXIT_CANNOT, full, "--swap: cannot allocate %s", path)
+		 : write_header(fd, path, bytes);
+	close(fd);
+	if (!e)
+		e = take_into_use(path);
+	if (!e)
+		*ret_path = STEAL(path);
+	return e;
+}
+
+static error *add_zram(struct settings *settings, uint64_t bytes, char **ret_path)
+{
+	long long n = 0;
+
+	if (!fs_read_number(ZRAM_CONTROL "hot_add", &n))
+		return err_new(EXIT_CANNOT,
+			       "--swap zram: this kernel has no zram, or its module is not loaded: "
+			       "'modprobe zram', or use a swap file (--swap SIZE)");
+	_cleanup_free_ char *number = xasprintf("%lld", n), *sys = xasprintf("/sys/block/zram%lld", n);
+	_cleanup_free_ char *size_file = xasprintf("%s/disksize", sys), *reset = xasprintf("%s/reset", sys);
+	_cleanup_free_ char *size = xasprintf("%llu", (unsigned long long)bytes);
+	_cleanup_free_ char *path = xasprintf("/dev/zram%lld", n);
+	error *e;
+
+	/* undone last first: out of use, emptied, removed */
+	if ((e = settings_note_write(settings, ZRAM_CONTROL "hot_remove", number)) ||
+	    (e = settings_note_write(settings, reset, "1")) || (e = settings_note_swap(settings, path)) ||
+	    (e = fs_write_setting(size_file, size)))
+		return e;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	e = fd < 0 ? err_sys(EXIT_CANNOT, errno, "--swap zram: %s", path) : write_header(fd, path, bytes);
+	if (fd >= 0)
+		close(fd);
+	if (!e)
+		e = take_into_use(path);
+	if (!e)
+		*ret_path = STEAL(path);
+	return e;
+}
+
+error *swap_add(struct settings *settings, const struct swap_spec *spec, char **ret_path)
+{
+	if (geteuid() != 0)
+		return err_new(EXIT_CANNOT, "--swap: only root may add swap: run as root, or leave it out");
+	return spec->zram ? add_zram(settings, spec->bytes, ret_path)
+			  : add_file(settings, spec->bytes, ret_path);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The end of a population: how long the kernel takes to let go of it, and when its memory and pids are
+ * back. One row of teardown.csv for each look.
+ */
+#include <math.h>
+
+#include "base/clock.h"
+#include "run/session.h"
+
+/* Memory comes back later than the processes end: so long it is watched, at most. */
+#define RETURN_WATCH_NS 5000000000ULL
+#define RETURN_STEP_NS 100000000ULL
+/* "Back" is this close to the baseline. */
+#define RETURNED_PCT 0.5
+
+struct teardown {
+	struct session *s;
+	uint64_t start_ns;
+	error *e; /* the first that went wrong with the file */
+	double ram_pct;
+	long long tasks;
+};
+
+static void look(struct teardown *t, uint32_t left)
+{
+	struct session *s = t->s;
+	double swap, seconds = (double)(clock_ns() - t->start_ns) / 1e9;
+
+	session_peek(s, &t->ram_pct, &swap);
+	t->tasks = sampler_tasks(s->sampler);
+	if (!t->e)
+		t->e = run_folder_teardown(&s->folder, &(struct teardown_row){ .repeat = s->repeat,
+									       .seconds = seconds,
+									       .vms = left,
+									       .ram_pct = t->ram_pct,
+									       .swap_pct = swap,
+									       .tasks = t->tasks });
+}
+
+static void on_progress(void *user, uint32_t left)
+{
+	struct teardown *t = user;
+
+	t->s->ready = left;
+	look(t, left);
+	session_status(t->s, STAGE_STOP, false);
+}
+
+/* Seconds until RAM in use was that of the baseline again; NAN when it was not in the time allowed. */
+static double watch_return(struct teardown *t, double base_pct)
+{
+	uint64_t gone = clock_ns();
+
+	look(t, 0);
+	while (!(t->ram_pct <= base_pct + RETURNED_PCT)) {
+		if (run_interrupted || clock_ns() - gone >= RETURN_WATCH_NS)
+			return NAN;
+		clock_sleep_ns(RETURN_STEP_NS);
+		look(t, 0);
+	}
+	return (double)(clock_ns() - t->start_ns) / 1e9;
+}
+
+/* The latest teardown in run.json; a run with repeats keeps the others in teardown.csv and events.jsonl. */
+static error *record(struct session *s, uint32_t vms, double seconds, double returned_s,
+		     const struct teardown *t, long long tasks_before)
+{
+	json_t *o = json_pack("{s:i,s:f,s:o,s:f,s:I,s:I}", "vms", (int)vms, "seconds", seconds,
+			      "memory_back_s", isnan(returned_s) ? json_null() : json_real(returned_s),
+			      "ram_pct_after", isnan(t->ram_pct) ? 0 : t->ram_pct, "tasks_before",
+			      (json_int_t)tasks_before, "tasks_after", (json_int_t)t->tasks);
+
+	json_object_set(s->folder.meta, "teardown", o);
+	return run_folder_event(&s->folder, "stopped", o);
+}
+
+error *teardown(struct session *s)
+{
+	struct teardown t = { .s = s, .start_ns = clock_ns() };
+	double base = s->row_count ? moments_mean(&s->rows[0].metric[METRIC_RAM]) : (double)NAN;
+	uint32_t vms = s->ready;
+
+	session_status(s, STAGE_STOP, true);
+	look(&t, vms);
+	long long tasks_before = t.tasks;
+	error *e = s->backend->ops->stop_all(s->backend, on_progress, &t);
+	double seconds = (double)(clock_ns() - t.start_ns) / 1e9;
+	for (uint32_t i = 0; i < s->vm_slots; i++)
+		s->vms[i] = (struct vm){ 0 };
+	s->ready = s->next_id = s->lost = s->failures_in_row = 0;
+	if (e) {
+		err_free(t.e);
+		return e;
+	}
+	double returned_s = watch_return(&t, base);
+	e = record(s, vms, seconds, returned_s, &t, tasks_before);
+	if (t.e)
+		err_free(e);
+	return t.e ? t.e : e;
+}
