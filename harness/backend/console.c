@@ -94,9 +94,8 @@ error *console_ask(int dir_fd, uint32_t vm, pid_t owner, const char *request, in
 	if (e)
 		return e;
 	if (owner && console_owner(fd) != owner)
-		return err_new(EXIT_UNTRUSTED,
-			       "console of VM %u belongs to process %d, the VM is process %d", vm,
-			       (int)console_owner(fd), (int)owner);
+		return err_new(EXIT_UNTRUSTED, "console of VM %u belongs to process %d, the VM is process %d",
+			       vm, (int)console_owner(fd), (int)owner);
 	int n = snprintf(line, sizeof(line), "%s\n", request);
 	if (n >= (int)sizeof(line))
 		return err_new(EXIT_BAD_INPUT, "request of %d bytes: at most %zu fit on a guest's line", n,

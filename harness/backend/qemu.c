@@ -331,34 +331,53 @@ static void note_clone_only(struct qemu *q)
 				    launch_names[q->launch]);
 }
 
-/* The mode asked for, else the preset's, falling back to exec with the reason. */
+/* Tries one mode; on an error nothing of it is left, and the mode is exec. */
+static error *try_launch(struct qemu *q, enum launch_mode mode)
+{
+	error *e = mode == LAUNCH_EXEC ? NULL : qemu_zygote_open(q, mode);
+
+	if (!e)
+		return NULL;
+	error *e2 = qemu_stop_all(&q->base, NULL, NULL);
+	err_free(e2);
+	qemu_zygote_stop(q);
+	q->vms[0] = q->vms[1] = (struct vm){ 0 };
+	q->launch = LAUNCH_EXEC;
+	return err_wrap(e, "launch %s", launch_names[mode]);
+}
+
+/* VMs that boot on their own do not share what clones share: merging is what makes them small. */
+static void merge_forks(struct qemu *q)
+{
+	if (str_eq(q->cfg.preset->launch, launch_names[LAUNCH_CLONE]) &&
+	    (!q->cfg.tune || !strstr(q->cfg.tune, "-ksm")))
+		q->tuning.t[TECH_KSM].asked = true;
+}
+
+/* The mode asked for, else the preset's, falling back step by step to exec with the reasons. */
 static error *choose_launch(struct qemu *q)
 {
 	enum launch_mode want = LAUNCH_EXEC;
-	error *e = NULL;
 
 	for (enum launch_mode m = 0; m < LAUNCH_AUTO; m++)
 		if (str_eq(q->cfg.preset->launch, launch_names[m]))
 			want = m;
 	if (q->cfg.launch_given)
 		want = q->cfg.launch;
-	else if (want == LAUNCH_CLONE && q->plan.accel == ACCEL_KVM)
-		want = LAUNCH_FORK; /* the nearest that KVM can do */
-	if (want != LAUNCH_EXEC && (e = qemu_zygote_open(q, want))) {
-		error *e2 = qemu_stop_all(&q->base, NULL, NULL);
-
-		err_free(e2);
-		qemu_zygote_stop(q);
-		q->vms[0] = q->vms[1] = (struct vm){ 0 };
-		q->launch = LAUNCH_EXEC;
-		if (q->cfg.launch_given)
-			return err_wrap(e, "--launch %s", launch_names[want]);
-		q->launch_note = xasprintf("%s; launch %s was refused: %s", launch_proofs[LAUNCH_EXEC],
-					   launch_names[want], e->msg);
-		err_free(e);
+	if (want == LAUNCH_FORK)
+		merge_forks(q);
+	error *e = try_launch(q, want), *e2 = NULL;
+	if (e && q->cfg.launch_given)
+		return err_wrap(e, "--launch");
+	if (e && want == LAUNCH_CLONE && q->plan.accel == ACCEL_KVM) {
+		merge_forks(q);
+		e2 = try_launch(q, LAUNCH_FORK);
 	}
-	if (!q->launch_note)
-		q->launch_note = xstrdup(launch_proofs[q->launch]);
+	q->launch_note = e ? xasprintf("%s; refused: %s%s%s", launch_proofs[q->launch], e->msg,
+				       e2 ? "; " : "", e2 ? e2->msg : "")
+			   : xstrdup(launch_proofs[q->launch]);
+	err_free(e);
+	err_free(e2);
 	note_clone_only(q);
 	return NULL;
 }

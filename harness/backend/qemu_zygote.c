@@ -419,10 +419,6 @@ error *qemu_zygote_open(struct qemu *q, enum launch_mode mode)
 {
 	error *e;
 
-	if (mode == LAUNCH_CLONE && q->plan.accel == ACCEL_KVM)
-		return err_new(EXIT_CANNOT,
-			       "a running VM cannot be cloned under KVM: its memory and its vCPU belong to "
-			       "one process");
 	q->launch = mode;
 	e = start_template(q);
 	if (!e && mode == LAUNCH_CLONE)

@@ -25,6 +25,8 @@
 #include "preload/zygote.h"
 
 #define PARK_TRIES 2000
+/* include/linux/sched.h of the kernel: "kernel thread cloned from userspace thread" */
+#define PF_USER_WORKER 0x00004000
 #define PARK_STEP_NS 100000
 
 struct parked {
@@ -35,7 +37,7 @@ struct parked {
 	size_t robust_len;
 	pid_t tid;
 	volatile int in;
-	bool asleep; /* was stopped in an endless futex wait */
+	bool asleep; /* was stopped in an endless futex wait, or in KVM_RUN */
 };
 
 static struct parked parked[MAX_THREADS];
@@ -73,7 +75,7 @@ static void on_park(int sig, siginfo_t *info, void *context)
 	p->tid = (pid_t)syscall(SYS_gettid);
 	syscall(SYS_arch_prctl, ARCH_GET_FS, &p->tls);
 	syscall(SYS_get_robust_list, 0, &p->robust_list, &p->robust_len);
-	p->asleep = was_asleep(context);
+	p->asleep = was_asleep(context) || kvm_thread_runs_guest();
 	/* a new thread starts on this stack, below the frame that it then jumps to */
 	p->stack = ((unsigned long)__builtin_frame_address(0) - 1024) & ~63UL;
 	if (sigsetjmp(p->context, 0) == 0) {
@@ -105,6 +107,27 @@ void threads_init(void)
 	tid_offset = find_tid_offset();
 }
 
+/* A task of the kernel's inside this process (KVM has one since 6.11): it runs no handler, and each KVM VM
+   makes its own. */
+static bool is_kernel_task(const char *tid)
+{
+	char path[64], text[256], *end;
+	unsigned task_flags = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%.16s/stat", tid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	/* the name may hold blanks and parentheses; flags are the 7th field after it */
+	end = strrchr(text, ')');
+	return end && sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &task_flags) == 1 &&
+	       (task_flags & PF_USER_WORKER);
+}
+
 static bool signal_others(char *refusal, size_t size)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -115,7 +138,7 @@ static bool signal_others(char *refusal, size_t size)
 	while (dir && (e = readdir(dir))) {
 		pid_t tid = (pid_t)atoi(e->d_name);
 
-		if (tid <= 0 || tid == self)
+		if (tid <= 0 || tid == self || is_kernel_task(e->d_name))
 			continue;
 		if (asked == MAX_THREADS) {
 			snprintf(refusal, size, "it has more than %d threads", MAX_THREADS);

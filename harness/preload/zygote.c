@@ -8,6 +8,7 @@
  *   fork             -daemonize calls it before the machine exists: the other place
  *   pthread_sigmask, sigprocmask   QEMU's threads block all signals; one stays open
  *   io_uring_queue_init   a ring is shared memory that copies must not share
+ *   ioctl, mmap      KVM's calls are made again in each copy (kvm.c)
  *   madvise          MADV_DONTFORK would leave guest memory out of the copies
  *
  * Copies are children of the harness (CLONE_PARENT): they outlive the template, die with
@@ -47,6 +48,11 @@ static unsigned flags, lazy_libs, merge_error;
 static bool mode_clone, mode_fork, copied;
 static pid_t main_tid;
 
+bool zygote_watches_kvm(void)
+{
+	return mode_clone && !copied;
+}
+
 static void find_real(void)
 {
 	real_ppoll = (__typeof__(real_ppoll))dlsym(RTLD_NEXT, "ppoll");
@@ -81,7 +87,11 @@ static bool park(struct zygote_reply *r)
 		if (!threads_park(r->refusal, sizeof(r->refusal)))
 			return false;
 		r->threads = threads_count();
-		r->late = (flags & ZYGOTE_LATE_THREADS) && mode_clone && threads_all_asleep();
+		if (mode_clone && !kvm_capture(r->refusal, sizeof(r->refusal))) {
+			threads_release();
+			return false;
+		}
+		r->late = (flags & ZYGOTE_LATE_THREADS) && mode_clone && threads_all_asleep() && kvm_sleeps();
 		if (r->late || !(flags & ZYGOTE_LATE_THREADS) || i == ASLEEP_TRIES - 1)
 			return true;
 		threads_release();
@@ -106,7 +116,7 @@ static bool copy(struct zygote_reply *r, unsigned vm)
 	}
 	/* the harness is the parent of copies too: they die with it */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != harness || !fds_renew(vm))
+	if (getppid() != harness || !fds_renew(vm) || !kvm_renew())
 		_exit(127);
 	close(control_fd);
 	copied = true;
@@ -191,7 +201,7 @@ static int sleep_then_revive(struct pollfd *fds, nfds_t n, const struct timespec
 static bool threads_are_missing(void)
 {
 	return threads_count() && syscall(SYS_getpid) == syscall(SYS_gettid) &&
-	       (flags & ZYGOTE_LATE_THREADS) && threads_all_asleep();
+	       (flags & ZYGOTE_LATE_THREADS) && threads_all_asleep() && kvm_sleeps();
 }
 
 static int poll_as_template(struct pollfd *fds, nfds_t n, const struct timespec *ts, const sigset_t *mask)

@@ -39,6 +39,20 @@ bool fds_survey(int console_fd, int control_fd, bool rebind_console, char *refus
 /* Replaces them, in a copy; vm names its console. */
 bool fds_renew(unsigned vm);
 
+/* kvm.c: a KVM VM of its own for each copy. */
+/* The process has a KVM VM. */
+bool kvm_present(void);
+/* The calling thread is in KVM_RUN, or was when a signal took it out. */
+bool kvm_thread_runs_guest(void);
+/* Reads the stopped template's VM. False: refusal says why it cannot be copied (now). */
+bool kvm_capture(char *refusal, size_t size);
+/* After kvm_capture(): the vCPU is halted, and no timer of the kernel's will wake it. */
+bool kvm_sleeps(void);
+/* In a copy, after fds_renew(): makes its own VM, in the captured state. */
+bool kvm_renew(void);
+/* zygote.c: whether QEMU's KVM calls are to be watched. */
+bool zygote_watches_kvm(void);
+
 /* libs.c: libraries that a sleeping QEMU does not use are left out and come back when touched. */
 unsigned libs_leave_out(void);
 

@@ -91,7 +91,7 @@ static void lines_that_are_too_long_are_named(void **state)
 
 	(void)state;
 	memset(text + 8, 'x', 500);
-	strcpy(text + 508, "\nb = 1\n");
+	memcpy(text + 508, "\nb = 1\n", 8);
 	says(ini_parse_text(text, "some.ini", &f), "line 2 is longer than");
 	assert_null(f);
 }
