@@ -255,7 +255,7 @@ static void finish_folder(const struct matrix *m, const struct matrix_args *a)
 		names ? names : "");
 }
 
-static error *run_it(struct matrix *m, const struct matrix_args *a)
+static error *run_it(struct matrix *m, struct matrix_args *a)
 {
 	_cleanup_close_ int lock = -1;
 	struct matrix_observer obs;
@@ -290,7 +290,7 @@ static error *prepare(struct matrix *m)
 	return e;
 }
 
-static error *do_matrix(const struct matrix_args *a, int *ret_status)
+static error *do_matrix(struct matrix_args *a, int *ret_status)
 {
 	_cleanup_(matrix_freep) struct matrix *m = NULL;
 	error *e = open_matrix(a, &m);
@@ -328,6 +328,7 @@ static int run(int argc, char **argv)
 		free(a.beside[i].label);
 	}
 	free(a.beside);
+	strlist_clear(&a.warned);
 	return e ? cmd_fail(e) : status;
 }
 

@@ -22,6 +22,7 @@ struct matrix_args {
 	bool dry_run, plots, quiet;
 	struct matrix_beside *beside;
 	size_t beside_count;
+	struct strlist warned; /* warnings that were shown: every run has the same */
 };
 
 /* cmd_matrix_show.c: everything that is printed or written of a matrix. */
@@ -30,7 +31,7 @@ void matrix_show_plan(const struct matrix *m, FILE *out);
 error *matrix_write_tables(const struct matrix *m, const struct matrix_args *a) ERR_MUST_CHECK;
 /* Prints the table in the format asked for. */
 error *matrix_print_table(const struct matrix *m, const struct matrix_args *a) ERR_MUST_CHECK;
-void matrix_observer_init(struct matrix_observer *obs, const struct matrix_args *a);
+void matrix_observer_init(struct matrix_observer *obs, struct matrix_args *a);
 /* The exit status that the whole matrix stands for. */
 int matrix_status(const struct matrix *m, bool interrupted);
 

@@ -100,11 +100,23 @@ static void on_cell(void *user, const struct matrix *m, size_t number, size_t to
 		fprintf(stderr, ", up to %u VMs; about %s left in all\n", m->plans[cell].max, left);
 }
 
+/* Whether that was said before; figures in it may differ. */
+static bool warned(struct matrix_args *a, const char *text)
+{
+	size_t n = strcspn(text, "0123456789");
+
+	for (size_t i = 0; i < a->warned.count; i++)
+		if (strncmp(a->warned.items[i], text, n) == 0)
+			return true;
+	strlist_add(&a->warned, text);
+	return false;
+}
+
 static void on_line(void *user, const char *text)
 {
-	const struct matrix_args *a = user;
+	struct matrix_args *a = user;
 
-	if (!a->quiet)
+	if (!a->quiet && !(str_starts(text, "warning:") && warned(a, text)))
 		fprintf(stderr, "    %s\n", text);
 }
 
@@ -123,11 +135,9 @@ static void on_ended(void *user, const struct matrix *m, unsigned round, size_t 
 			cell_state_names[run->state], run->error);
 }
 
-void matrix_observer_init(struct matrix_observer *obs, const struct matrix_args *a)
+void matrix_observer_init(struct matrix_observer *obs, struct matrix_args *a)
 {
-	*obs = (struct matrix_observer){
-		.user = (void *)a, .cell = on_cell, .line = on_line, .ended = on_ended
-	};
+	*obs = (struct matrix_observer){ .user = a, .cell = on_cell, .line = on_line, .ended = on_ended };
 }
 
 int matrix_status(const struct matrix *m, bool interrupted)

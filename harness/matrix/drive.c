@@ -8,12 +8,20 @@
 #include "matrix/matrix.h"
 #include "plan/settings.h"
 #include "run/janitor.h"
+#include "sample/procfs.h"
+
+/* Memory is back when it is so near to what was free at first, or no more comes for a while. */
+#define RETURNED_SHARE 0.003
+#define STALL_SHARE 0.0002
+#define RETURN_STALL_NS 3000000000ULL
+#define RETURN_LIMIT_NS 120000000000ULL
 
 struct drive {
 	struct matrix *m;
 	const struct matrix_observer *obs;
 	volatile int *signals;
 	size_t number, total; /* of the runs of this invocation */
+	double free_kb;	      /* MemAvailable before the first of them */
 };
 
 void matrix_run_argv(const struct matrix *m, unsigned round, size_t cell, const char *dir,
@@ -158,6 +166,36 @@ static void forget(struct cell_run *run)
 	run->exit_status = 0;
 }
 
+static double available_kb(double *ret_total)
+{
+	_cleanup_free_ char *text = NULL;
+	struct meminfo mem;
+	error *e = fs_read("/proc/meminfo", &text, NULL);
+
+	err_free(e);
+	parse_meminfo(text ? text : "", &mem);
+	*ret_total = (double)mem.total;
+	return (double)mem.available;
+}
+
+/* What the run before used comes back with a delay, and would be taken for memory that this one saves. */
+static void await_memory(struct drive *d)
+{
+	double total, last = available_kb(&total);
+	uint64_t start = clock_ns(), risen = start;
+
+	d->free_kb = d->free_kb > 0 ? d->free_kb : last;
+	while (!*d->signals && last < d->free_kb - RETURNED_SHARE * total &&
+	       clock_ns() - start < RETURN_LIMIT_NS && clock_ns() - risen < RETURN_STALL_NS) {
+		clock_sleep_ns(100000000);
+		double now = available_kb(&total);
+		if (now > last + STALL_SHARE * total) {
+			risen = clock_ns();
+			last = now;
+		}
+	}
+}
+
 static error *run_cell(struct drive *d, unsigned round, size_t cell)
 {
 	struct cell_run *run = matrix_run_at(d->m, round, cell);
@@ -172,6 +210,7 @@ static error *run_cell(struct drive *d, unsigned round, size_t cell)
 		run->exit_status = EXIT_CANNOT;
 		run->error = xstrdup(p->cannot);
 	} else {
+		await_memory(d);
 		run->dir = choose_dir(d->m, round, cell, run);
 		run->state = CELL_RUNNING;
 		error *e = matrix_save(d->m, "running");

@@ -42,6 +42,7 @@
 	K(JOBS, "jobs", "--jobs", WHOLE, 1, 256, "", ANY)                               \
 	K(READY_TIMEOUT, "ready_timeout", "--ready-timeout", REAL, 0.05, 3600, "", ANY) \
 	K(NO_RAISE, "no_raise", "--no-raise", FLAG, 0, 0, "yes no", ANY)                \
+	K(SWAP, "swap", "--swap", TEXT, 0, 0, "", ANY)                                  \
 	K(NULL_MEM, "null_mem", "--null-mem", REAL, 0, 1e9, "", ANY)                    \
 	K(NULL_CPU, "null_cpu", "--null-cpu", REAL, 0, 100, "", ANY)                    \
 	K(NULL_START, "null_start", "--null-start", REAL, 0, 60000, "", ANY)            \

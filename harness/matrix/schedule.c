@@ -99,10 +99,11 @@ static int best_dimension(const int *at, size_t n, size_t dims, size_t most, int
 
 	for (size_t d = 0; d < dims; d++) {
 		int values = 0;
-		bool fits = true;
+		bool fits;
 
 		for (size_t i = 0; i < n; i++)
 			values = MAX(values, at[i * dims + d] + 1);
+		fits = n >= 2 * (size_t)values; /* one curve to a figure compares nothing */
 		for (int v = -1; v < values && fits; v++) {
 			size_t have = 0;
 

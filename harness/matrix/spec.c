@@ -106,7 +106,6 @@ static error *check_list(const struct ini_file *f, const struct ini_entry *e, en
 	return err;
 }
 
-/* A dimension; its values may go on in indented lines, which arrive as the same key again. */
 static error *take_dimension(const struct ini_file *f, const struct ini_entry *e, struct matrix_spec *s)
 {
 	enum matrix_key k = KEY_COUNT;
@@ -114,15 +113,12 @@ static error *take_dimension(const struct ini_file *f, const struct ini_entry *e
 
 	if (err)
 		return err;
-	struct matrix_dimension *d = s->dim_count ? &s->dims[s->dim_count - 1] : NULL;
-	if (!d || d->key != k) {
-		for (size_t i = 0; i < s->dim_count; i++)
-			if (s->dims[i].key == k)
-				return bad(f, e, "this dimension is given twice");
-		s->dims = xrealloc(s->dims, s->dim_count + 1, sizeof(*s->dims));
-		d = &s->dims[s->dim_count++];
-		*d = (struct matrix_dimension){ .key = k };
-	}
+	for (size_t i = 0; i < s->dim_count; i++)
+		if (s->dims[i].key == k)
+			return bad(f, e, "this dimension is given twice");
+	s->dims = xrealloc(s->dims, s->dim_count + 1, sizeof(*s->dims));
+	struct matrix_dimension *d = &s->dims[s->dim_count++];
+	*d = (struct matrix_dimension){ .key = k };
 	strlist_add_words(&d->values, e->value);
 	return check_list(f, e, k, &d->values);
 }
