@@ -75,10 +75,22 @@ static error *begin(struct child *c, const struct strlist *args)
 	return NULL;
 }
 
+/* What a program says may be anything; this goes onto terminals and into JSON. */
+static void make_printable(char *s)
+{
+	json_t *j = json_string(s);
+
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f || (!j && (unsigned char)*s >= 0x80))
+			*s = '?';
+	json_decref(j);
+}
+
 static void end_line(struct child *c)
 {
 	c->buf[c->len] = '\0';
 	c->len = 0;
+	make_printable(c->buf);
 	if (!*c->buf)
 		return;
 	if (c->line)

@@ -2,6 +2,7 @@
 /* Reading .matrix files. */
 #include "matrix/spec.h"
 
+#include <jansson.h>
 #include <string.h>
 
 #include "base/fs.h"
@@ -200,8 +201,11 @@ error *matrix_parse(const char *text, const char *what, struct matrix_spec **ret
 {
 	_cleanup_(matrix_spec_freep) struct matrix_spec *s = xcalloc(1, sizeof(*s));
 	_cleanup_(ini_freep) struct ini_file *f = NULL;
-	error *e = ini_parse_text(text, what, &f);
+	json_t *utf8 = json_string(text);
+	error *e = utf8 ? ini_parse_text(text, what, &f)
+			: err_new(EXIT_BAD_INPUT, "%s: is not UTF-8 text: save it as such", what);
 
+	json_decref(utf8);
 	s->path = xstrdup(what);
 	s->name = name_of(what);
 	s->text = xstrdup(text);

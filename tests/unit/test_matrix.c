@@ -140,6 +140,7 @@ static void bad_files_are_named(void **state)
 		{ TWO "[config a]\nrounds = 3\n", ":4: misplaced key 'rounds'" },
 		{ "[matrix]\nmax = 3\n", "nothing to run" },
 		{ "", "nothing to run" },
+		{ "[matrix]\nsummary = \xff\n" TWO, "not UTF-8" },
 		{ "max = 3\n", ":1: unknown section []" },
 		{ "[matrix\n", "line 1" },
 	};

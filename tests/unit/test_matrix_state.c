@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "matrix/matrix.h"
+#include "plan/settings.h"
 
 #define TEXT                                                                         \
 	"[matrix]\nrounds = 2\nmax = 30\nseed = 7\nno_raise = yes\norder = rotate\n" \
@@ -212,6 +213,42 @@ static void governors_that_all_cpus_offer(void **state)
 	fs_remove_tree(root);
 }
 
+static void is(const char *root, const char *file, const char *want)
+{
+	_cleanup_free_ char *path = xasprintf("%s/sys/devices/system/cpu/%s", root, file), *text = NULL;
+
+	assert_null(fs_read(path, &text, NULL));
+	text[strcspn(text, "\n")] = '\0';
+	assert_string_equal(text, want);
+}
+
+static void a_governor_is_put_back(void **state)
+{
+	_cleanup_free_ char *root = xstrdup("/tmp/mvm-governor-XXXXXX");
+	_cleanup_(strlist_clear) struct strlist said = { 0 };
+	struct settings *s = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	_cleanup_free_ char *journal = xasprintf("%s/state", root);
+	setenv("MVMSCALE_STATE", journal, 1);
+	assert_null(settings_open(&s));
+	_cleanup_err_ error *none = governor_set(s, root, "powersave");
+	assert_non_null(none);
+	assert_int_equal(none->code, EXIT_CANNOT);
+	put(root, "cpu0/cpufreq/scaling_governor", "ondemand\n");
+	put(root, "cpu11/cpufreq/scaling_governor", "performance\n");
+	assert_null(governor_set(s, root, "powersave"));
+	is(root, "cpu0/cpufreq/scaling_governor", "powersave");
+	is(root, "cpu11/cpufreq/scaling_governor", "powersave");
+	assert_null(settings_restore(s, &said));
+	is(root, "cpu0/cpufreq/scaling_governor", "ondemand");
+	is(root, "cpu11/cpufreq/scaling_governor", "performance");
+	settings_close(s);
+	unsetenv("MVMSCALE_STATE");
+	fs_remove_tree(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +259,7 @@ int main(void)
 		cmocka_unit_test(rounds_can_be_added),
 		cmocka_unit_test(command_lines),
 		cmocka_unit_test(governors_that_all_cpus_offer),
+		cmocka_unit_test(a_governor_is_put_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
