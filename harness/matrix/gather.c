@@ -8,7 +8,7 @@
 
 size_t matrix_records(const struct matrix *m, size_t cell, struct run_record ***ret, char **ret_note)
 {
-	struct run_record **records = xcalloc(m->rounds, sizeof(*records));
+	struct run_record **records = xcalloc(m->rounds, sizeof(void *));
 	size_t n = 0;
 
 	*ret_note = NULL;

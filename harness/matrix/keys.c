@@ -7,7 +7,7 @@
 
 const struct key_info matrix_keys[KEY_COUNT] = {
 #define KEY_ROW(sym, key, option, kind, min, max, words, where) \
-	[KEY_##sym] = { key, option, KIND_##kind, min, max, words, WHERE_##where },
+	[KEY_##sym] = { key, option, words, min, max, KIND_##kind, WHERE_##where },
 	MATRIX_KEYS(KEY_ROW)
 #undef KEY_ROW
 };

@@ -73,9 +73,9 @@ enum key_where {
 
 struct key_info {
 	const char *name, *option;
-	enum key_kind kind;
-	double min, max;
 	const char *words; /* blank-separated */
+	double min, max;
+	enum key_kind kind;
 	enum key_where where;
 };
 extern const struct key_info matrix_keys[KEY_COUNT];

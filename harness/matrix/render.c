@@ -19,28 +19,19 @@ const struct table_column table_texts[TEXT_COUNT] = {
 const char *const table_format_names[FORMAT_COUNT] = { "text", "csv", "json", "md", "tex" };
 const char *const table_format_endings[FORMAT_COUNT] = { "txt", "csv", "json", "md", "tex" };
 
+/* A column of either kind. */
+struct shown {
+	bool text;
+	int k; /* enum table_text or enum table_number */
+};
+
 /* What people read: these columns, in this order; one that is empty in all rows is left out. */
-enum { IS_TEXT = 100 };
-static const int shown[] = {
-	IS_TEXT + TEXT_CELL,
-	NUMBER_SLEEP,
-	NUMBER_KVM,
-	NUMBER_ARCH,
-	NUMBER_MVMS,
-	NUMBER_CPU,
-	NUMBER_RAM,
-	NUMBER_SWAP,
-	NUMBER_SIZE,
-	NUMBER_MINUTES,
-	NUMBER_BOOT,
-	NUMBER_GUESTS,
-	NUMBER_ROUNDS,
-	IS_TEXT + TEXT_PRESET,
-	IS_TEXT + TEXT_LAUNCH,
-	IS_TEXT + TEXT_QEMU,
-	IS_TEXT + TEXT_GOVERNOR,
-	IS_TEXT + TEXT_STOP,
-	IS_TEXT + TEXT_STATE,
+static const struct shown shown[] = {
+	{ true, TEXT_CELL },	  { false, NUMBER_SLEEP },   { false, NUMBER_KVM },  { false, NUMBER_ARCH },
+	{ false, NUMBER_MVMS },	  { false, NUMBER_CPU },     { false, NUMBER_RAM },  { false, NUMBER_SWAP },
+	{ false, NUMBER_SIZE },	  { false, NUMBER_MINUTES }, { false, NUMBER_BOOT }, { false, NUMBER_GUESTS },
+	{ false, NUMBER_ROUNDS }, { true, TEXT_PRESET },     { true, TEXT_LAUNCH },  { true, TEXT_QEMU },
+	{ true, TEXT_GOVERNOR },  { true, TEXT_STOP },	     { true, TEXT_STATE },
 };
 
 static const char *latex_of(char c)
@@ -67,21 +58,25 @@ static const char *latex_of(char c)
 
 static void put_escaped(FILE *out, char c, enum table_format f)
 {
+	static const char *const backslash[FORMAT_COUNT] = {
+		[FORMAT_LATEX] = "&%$#_{}", [FORMAT_MARKDOWN] = "\\|*_`<>[]"
+	};
 	const char *word = f == FORMAT_LATEX ? latex_of(c) : NULL;
 
-	if (c == '\n' || c == '\r' || c == '\t')
-		fputc(' ', out);
-	else if (word)
+	if (word) {
 		fputs(word, out);
-	else if (f == FORMAT_LATEX && strchr("&%$#_{}", c))
-		fprintf(out, "\\%c", c);
-	else if (f == FORMAT_MARKDOWN && strchr("\\|*_`<>[]", c))
-		fprintf(out, "\\%c", c);
-	else if (f == FORMAT_CSV && (c == ',' || c == '"'))
-		/* as all CSV of this program: no quotes, so no commas within */
-		fputc(c == ',' ? ';' : '\'', out);
-	else
-		fputc(c, out);
+		return;
+	}
+	if (backslash[f] && strchr(backslash[f], c))
+		fputc('\\', out);
+	if (c == '\n' || c == '\r' || c == '\t')
+		c = ' ';
+	/* as all CSV of this program: no quotes, so no commas within */
+	if (f == FORMAT_CSV && c == ',')
+		c = ';';
+	if (f == FORMAT_CSV && c == '"')
+		c = '\'';
+	fputc(c, out);
 }
 
 char *table_escape(const char *text, enum table_format f)
@@ -114,14 +109,14 @@ static char *number_text(double v, enum table_number k)
 }
 
 /* A cell of the table for people; with rounds, half the distance between the least and the greatest. */
-static char *shown_text(const struct table_row *row, int column, enum table_format f)
+static char *shown_text(const struct table_row *row, struct shown column, enum table_format f)
 {
-	if (column >= IS_TEXT) {
-		const char *text = row->text[column - IS_TEXT];
+	if (column.text) {
+		const char *text = row->text[column.k];
 
 		return table_escape(text ? text : "-", f);
 	}
-	enum table_number k = (enum table_number)column;
+	enum table_number k = (enum table_number)column.k;
 	_cleanup_free_ char *median = number_text(row->median[k], k);
 	if (!table_numbers[k].spread || !(row->median[NUMBER_ROUNDS] > 1) || !(row->max[k] > row->min[k]))
 		return STEAL(median);
@@ -129,30 +124,31 @@ static char *shown_text(const struct table_row *row, int column, enum table_form
 	return xasprintf(f == FORMAT_LATEX ? "%s $\\pm$ %s" : "%s ±%s", median, half);
 }
 
-static bool is_empty(const struct table *t, int column)
+static bool is_empty(const struct table *t, struct shown column)
 {
 	for (size_t i = 0; i < t->count; i++)
-		if (column >= IS_TEXT ? t->rows[i].text[column - IS_TEXT] != NULL
-				      : isfinite(t->rows[i].median[column]))
+		if (column.text ? t->rows[i].text[column.k] != NULL : isfinite(t->rows[i].median[column.k]))
 			return false;
 	return true;
 }
 
 /* One round, done everywhere, needs no column to say so. */
-static bool says_nothing(const struct table *t, int column)
+static bool says_nothing(const struct table *t, struct shown column)
 {
+	bool rounds = !column.text && column.k == NUMBER_ROUNDS,
+	     states = column.text && column.k == TEXT_STATE;
+
 	for (size_t i = 0; i < t->count; i++) {
 		const char *state = t->rows[i].text[TEXT_STATE];
+		bool odd = state && !str_eq(state, "done");
 
-		if (column == NUMBER_ROUNDS && t->rows[i].median[NUMBER_ROUNDS] > 1)
-			return false;
-		if (column == IS_TEXT + TEXT_STATE && state && !str_eq(state, "done"))
+		if ((rounds && t->rows[i].median[NUMBER_ROUNDS] > 1) || (states && odd))
 			return false;
 	}
-	return column == NUMBER_ROUNDS || column == IS_TEXT + TEXT_STATE;
+	return rounds || states;
 }
 
-static size_t choose_columns(const struct table *t, int *ret)
+static size_t choose_columns(const struct table *t, struct shown *ret)
 {
 	size_t n = 0;
 
@@ -162,9 +158,9 @@ static size_t choose_columns(const struct table *t, int *ret)
 	return n;
 }
 
-static const char *head_of(int column)
+static const char *head_of(struct shown column)
 {
-	return column >= IS_TEXT ? table_texts[column - IS_TEXT].head : table_numbers[column].head;
+	return column.text ? table_texts[column.k].head : table_numbers[column.k].head;
 }
 
 /* Characters as they stand on a terminal: bytes that go on with one are none of their own. */
@@ -204,7 +200,8 @@ static const char legend[] = "CPU, RAM and swap: of the whole host at the last s
 
 static void put_text(FILE *out, const struct table *t)
 {
-	int columns[ARRAY_LEN(shown)], width[ARRAY_LEN(shown)];
+	struct shown columns[ARRAY_LEN(shown)];
+	int width[ARRAY_LEN(shown)];
 	size_t n = choose_columns(t, columns);
 
 	fprintf(out, "%s%s%s\n%s\n\n", t->name, *t->title ? ": " : "", t->title, t->host);
@@ -223,8 +220,7 @@ static void put_text(FILE *out, const struct table *t)
 
 			if (c)
 				fputs("  ", out);
-			pad(out, text, c + 1 == n && columns[c] >= IS_TEXT ? 0 : width[c],
-			    columns[c] >= IS_TEXT);
+			pad(out, text, c + 1 == n && columns[c].text ? 0 : width[c], columns[c].text);
 		}
 		fputc('\n', out);
 	}
@@ -304,7 +300,7 @@ static void put_json(FILE *out, const struct table *t)
 
 static void put_markdown(FILE *out, const struct table *t)
 {
-	int columns[ARRAY_LEN(shown)];
+	struct shown columns[ARRAY_LEN(shown)];
 	size_t n = choose_columns(t, columns);
 	_cleanup_free_ char *name = table_escape(t->name, FORMAT_MARKDOWN);
 	_cleanup_free_ char *title = table_escape(t->title, FORMAT_MARKDOWN);
@@ -315,7 +311,7 @@ static void put_markdown(FILE *out, const struct table *t)
 		fprintf(out, " %s |", head_of(columns[c]));
 	fputs("\n|", out);
 	for (size_t c = 0; c < n; c++)
-		fputs(columns[c] >= IS_TEXT ? " --- |" : " ---: |", out);
+		fputs(columns[c].text ? " --- |" : " ---: |", out);
 	fputc('\n', out);
 	for (size_t i = 0; i < t->count; i++) {
 		fputc('|', out);
@@ -334,14 +330,14 @@ static void put_markdown(FILE *out, const struct table *t)
 /* A plain tabular, so that it needs no package; what is no part of the table stands in comments. */
 static void put_latex(FILE *out, const struct table *t)
 {
-	int columns[ARRAY_LEN(shown)];
+	struct shown columns[ARRAY_LEN(shown)];
 	size_t n = choose_columns(t, columns);
 
 	fprintf(out, "%% %s%s%s\n%% %s\n", t->name, *t->title ? ": " : "", t->title, t->host);
 	put_notes(out, t, FORMAT_TEXT, "% ", "\n");
 	fprintf(out, "%% %s\n\\begin{tabular}{", legend);
 	for (size_t c = 0; c < n; c++)
-		fputc(columns[c] >= IS_TEXT ? 'l' : 'r', out);
+		fputc(columns[c].text ? 'l' : 'r', out);
 	fputs("}\n\\hline\n", out);
 	for (size_t i = 0; i <= t->count; i++) {
 		for (size_t c = 0; c < n; c++) {

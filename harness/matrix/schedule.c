@@ -147,9 +147,8 @@ size_t matrix_figures(const int *at, size_t n, size_t dims, size_t most, size_t 
 		for (size_t i = 0; i < n; i++)
 			if (at[i * dims + (size_t)dim] == v)
 				order[done++] = i;
-		if (done > first)
-			groups[count++] =
-				(struct figure_group){ .first = first, .count = done - first, .value = v };
+		groups[count] = (struct figure_group){ .first = first, .count = done - first, .value = v };
+		count += done > first;
 	}
 	return count;
 }
