@@ -13,6 +13,7 @@
 #include "plan/pace.h"
 #include "plan/ramp.h"
 #include "plan/settings.h"
+#include "run/janitor.h"
 #include "run/run.h"
 #include "sample/cgroup.h"
 #include "sample/sampler.h"
@@ -101,9 +102,5 @@ error *ksm_hurry(struct session *s) ERR_MUST_CHECK;
 error *ksm_converge(struct session *s) ERR_MUST_CHECK;
 /* Memory that merging saves now, in MB; 0 where KSM is not in use. */
 double ksm_merged_mb(const struct session *s);
-
-/* janitor.c: a process that outlives us by a moment and undoes what we could not. */
-error *janitor_start(int *ret_fd, pid_t *ret_pid) ERR_MUST_CHECK;
-void janitor_dismiss(int fd, pid_t pid);
 
 #endif

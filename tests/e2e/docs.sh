@@ -109,7 +109,7 @@ links_exist() {
 
 # Documents that name what can be chosen know all of it.
 names_known() {
-	for kind in backends presets profiles guests; do
+	for kind in backends presets profiles guests matrices; do
 		"$BUILD/mvmscale" list "$kind" | while read -r name _; do
 			grep -q -- "\`$name\`" README.md || {
 				echo "README.md does not name the $kind \`$name\`"
