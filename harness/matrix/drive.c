@@ -92,19 +92,20 @@ static char *choose_dir(const struct matrix *m, unsigned round, size_t cell, str
 	}
 }
 
-/* The words of a failed run: its last error line, without the program's name before it. */
-static char *error_of(const char *tail, int status)
+/* The words of a run without a measurement: its last error line, without the program's name before it. */
+static char *error_of(const struct cell_run *run, const char *tail)
 {
 	const char *at = strstr(tail, "mvmscale: "), *next;
 
+	if (run->state == CELL_INTERRUPTED)
+		return xstrdup("interrupted; what it had measured is in its folder");
+	if (run->exit_status > 128)
+		return xasprintf("killed by signal %d", run->exit_status - 128);
 	while (at && (next = strstr(at + 1, "mvmscale: ")))
 		at = next;
 	if (at)
 		return xstrdup(at + strlen("mvmscale: "));
-	if (*tail)
-		return xstrdup(tail);
-	return status > 128 && status != EXIT_INTERRUPTED ? xasprintf("killed by signal %d", status - 128)
-							  : xasprintf("ended with status %d", status);
+	return *tail ? xstrdup(tail) : xasprintf("ended with status %d", run->exit_status);
 }
 
 static error *run_child(struct drive *d, unsigned round, size_t cell, struct cell_run *run)
@@ -127,7 +128,7 @@ static error *run_child(struct drive *d, unsigned round, size_t cell, struct cel
 	if (*d->signals && !cell_measured(run->state))
 		run->state = CELL_INTERRUPTED;
 	if (!cell_measured(run->state))
-		run->error = error_of(tail, status);
+		run->error = error_of(run, tail);
 	return NULL;
 }
 

@@ -113,7 +113,7 @@ static void preset_cost(const struct matrix_cell *c, const struct preset *p, str
 		if (!pa->present || (exact && !str_eq(accel, accel_names[a])))
 			continue;
 		const char *mode = launch && !str_eq(launch, "auto") ? launch : p->launch;
-		bool clone = str_eq(mode, "clone") && a == ACCEL_TCG;
+		bool clone = str_eq(mode, "clone");
 		double ms = clone ? CLONE_MS : str_eq(mode, "exec") ? EXEC_MS : FORK_MS;
 
 		ms += pa->firmware_boot ? 0 : BIOS_MS;

@@ -152,6 +152,27 @@ else
 		matrix governor.matrix -o governor
 fi
 
+# Every key that is an option of run is one that run has.
+keys_are_options() {
+	file keys.matrix '[dimensions]' 'nix = 1'
+	matrix keys.matrix 2>&1 | sed 's/.*known there are //' | tr ' ' '\n' >keys
+	[ "$(wc -l <keys)" -gt 20 ] || return 1
+	"$M" help --list-options run >run-options
+	grep -vx -e arch -e governor keys | tr _ - | while read -r key; do
+		grep -qx -e "--$key" run-options || {
+			echo "run has no --$key"
+			return 1
+		}
+	done
+	while read -r key; do
+		grep -q "\`$key\`" "$t_root/docs/matrix.md" || {
+			echo "docs/matrix.md does not name $key"
+			return 1
+		}
+	done <keys
+}
+t_ok "every key is an option of run, and documented" keys_are_options
+
 # bad files
 bad() {
 	t_what=$1 t_words=$2
