@@ -5,7 +5,6 @@
 
 #include "matrix/table.h"
 #include "report/plot.h"
-#include "run/run.h"
 #include "sample/metric.h"
 
 /* Puts the rows of the later rounds behind those of the first: the figure draws each ramp as a line of its
@@ -36,12 +35,32 @@ static struct run_record *pooled(const struct matrix *m, size_t cell)
 	return all;
 }
 
-static bool has_swap(struct run_record *const *runs, size_t n)
+static const struct {
+	const char *name;
+	enum metric metric;
+} figures[] = {
+	{ "cpu", METRIC_CPU },
+	{ "ram", METRIC_RAM },
+	{ "swap", METRIC_SWAP },
+	{ "guests", METRIC_CPU_GUESTS },
+};
+
+/* Whether each run has values of it; and swap, whether there is any: a line at 0 tells nothing. */
+static bool worth_drawing(struct run_record *const *runs, size_t n, enum metric m)
 {
-	for (size_t i = 0; i < n; i++)
-		if (run_num(runs[i], "host.swap_kb") > 0)
-			return true;
-	return false;
+	_cleanup_free_ char *column = xasprintf("%s_mean", metric_table[m].column);
+	bool swap = false;
+
+	for (size_t i = 0; i < n; i++) {
+		bool any = false;
+
+		for (size_t r = 0; r < runs[i]->intervals->rows && !any; r++)
+			any = isfinite(csv_cell(runs[i]->intervals, r, column));
+		if (!any)
+			return false;
+		swap |= run_num(runs[i], "host.swap_kb") > 0;
+	}
+	return m != METRIC_SWAP || swap;
 }
 
 /* "-i386", "-2", or "" where there is but one figure. */
@@ -65,15 +84,14 @@ static error *draw_group(const struct matrix *m, struct run_record *const *runs,
 	static const char *const endings[] = { "svg", "png" };
 	error *e = NULL;
 
-	for (int r = 0; r < RESOURCE_COUNT && !e; r++) {
-		if (r == RESOURCE_SWAP && !has_swap(runs, n))
-			continue; /* a line at 0 tells nothing */
+	for (size_t f = 0; f < ARRAY_LEN(figures) && !e; f++) {
+		if (!worth_drawing(runs, n, figures[f].metric))
+			continue;
 		for (size_t k = 0; k < ARRAY_LEN(endings) && !e; k++) {
-			_cleanup_free_ char *name =
-				xasprintf("%s%s.%s", run_resources[r].name, part, endings[k]);
+			_cleanup_free_ char *name = xasprintf("%s%s.%s", figures[f].name, part, endings[k]);
 			_cleanup_free_ char *path = xasprintf("%s/%s", m->dir, name);
 
-			e = plot_runs(runs, n, metric_table[run_resources[r].metric].column, NULL, path);
+			e = plot_runs(runs, n, metric_table[figures[f].metric].column, NULL, path);
 			if (!e)
 				strlist_add(made, name);
 		}

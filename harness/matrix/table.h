@@ -83,8 +83,8 @@ char *table_render(const struct table *t, enum table_format f);
 /* Text made safe for one format. Pure; the caller frees it. */
 char *table_escape(const char *text, enum table_format f);
 
-/* figures.c: draws CPU, RAM and swap of all measured cells into the matrix' folder, as <metric>[-<value>].svg
-   and .png; `made` gets their names. EXIT_CANNOT without gnuplot. */
+/* figures.c: draws CPU, RAM, swap and the guests' CPU of all measured cells into the matrix' folder, as
+   <metric>[-<value>].svg and .png; `made` gets their names. EXIT_CANNOT without gnuplot. */
 error *matrix_draw(const struct matrix *m, struct strlist *made) ERR_MUST_CHECK;
 /* The records of a cell's measured rounds; returns how many. Free them and the array. */
 size_t matrix_records(const struct matrix *m, size_t cell, struct run_record ***ret, char **ret_note);

@@ -86,7 +86,7 @@ for f in matrix.json table.txt table.csv table.json table.md table.tex; do
 	t_ok "$f is written" test -s "a/$f"
 done
 if command -v gnuplot >/dev/null; then
-	for f in cpu.svg cpu.png ram.svg ram.png; do
+	for f in cpu.svg cpu.png ram.svg ram.png guests.svg; do
 		t_ok "$f is drawn" test -s "a/$f"
 	done
 else
