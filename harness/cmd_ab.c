@@ -268,7 +268,7 @@ static error *after_round(struct ab *ab, bool *ret_decided)
 
 	if (!ab->plan.next) {
 		/* only for the number of figures, and for what no number of rounds would mend */
-		if ((e = look(ab, 1)))
+		if ((e = look(ab, 1)) || !ab->last)
 			return e;
 		look_plan_first(&ab->plan, ab->args->judge.o.alpha, ab->last->n_rows);
 		if (ab->last->verdict == VERDICT_INVALID) {
@@ -280,7 +280,7 @@ static error *after_round(struct ab *ab, bool *ret_decided)
 	}
 	if (ab->args->rounds || n < ab->plan.next || is_over(ab))
 		return NULL;
-	if ((e = look(ab, look_plan_spend(&ab->plan, false))))
+	if ((e = look(ab, look_plan_spend(&ab->plan, false))) || !ab->last)
 		return e;
 	*ret_decided = ab->last->verdict != VERDICT_INCONCLUSIVE;
 	_cleanup_free_ char *headline = tell_headline(ab->last);
@@ -360,9 +360,13 @@ static int run(int argc, char **argv)
 	error *e = prepare(&ab);
 	if (!e)
 		e = all_rounds(&ab);
-	if (!e)
+	int status = stopped ? EXIT_INTERRUPTED : EXIT_INCONCLUSIVE;
+	if (!e && ab.last) {
 		e = judge_tell(&a.judge, &ab.sides[1], ab.last);
-	int status = e ? cmd_fail(e) : stopped ? EXIT_INTERRUPTED : (int)verdict_status(ab.last->verdict);
+		status = stopped ? status : (int)verdict_status(ab.last->verdict);
+	}
+	if (e)
+		status = cmd_fail(e);
 	if (ab.started)
 		say(&ab, "Runs: %s", a.out);
 	status = judge_status(&a.judge, status);

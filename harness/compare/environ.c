@@ -110,6 +110,40 @@ static char *value_text(const json_t *v)
 	return without_run_numbers(dump ? dump : "?");
 }
 
+static bool in_list(const json_t *list, const json_t *v)
+{
+	const json_t *x;
+	size_t i;
+
+	json_array_foreach(list, i, x)
+	{
+		_cleanup_free_ char *a = value_text(x), *b = value_text(v);
+
+		if (str_eq(a, b))
+			return true;
+	}
+	return false;
+}
+
+/* Of two long lists, such as command lines, what only the first holds; "-" for nothing. */
+static char *only_in(const json_t *list, const json_t *other)
+{
+	struct strlist words = { 0 };
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+	{
+		_cleanup_free_ char *text = value_text(v);
+
+		if (!in_list(other, v))
+			strlist_add(&words, text);
+	}
+	char *joined = words.count ? strlist_join(&words) : xstrdup("-");
+	strlist_clear(&words);
+	return joined;
+}
+
 static bool asked_for(const char *path, const struct strlist *intended)
 {
 	for (size_t i = 0; intended && i < intended->count; i++) {
@@ -145,6 +179,15 @@ static void compare_leaf(struct walk *w, const char *path, const json_t *a, cons
 
 	if (str_eq(x, y) || same_ram(path, a, b))
 		return;
+	if (json_is_array(a) && json_is_array(b)) {
+		char *more_x = only_in(a, b), *more_y = only_in(b, a);
+		bool order = str_eq(more_x, "-") && str_eq(more_y, "-"); /* the same words: show them all */
+
+		free(order ? more_x : x);
+		free(order ? more_y : y);
+		x = order ? x : more_x;
+		y = order ? y : more_y;
+	}
 	w->diff->items = xrealloc(w->diff->items, w->diff->count + 1, sizeof(*w->diff->items));
 	w->diff->items[w->diff->count++] = (struct environ_item){
 		.path = xstrdup(path),

@@ -42,10 +42,9 @@ enum figure {
 
 struct figure_info {
 	const char *name, *label, *unit;
-	bool higher_is_better;
-	enum figure_scale scale;
 	double gate;
-	bool decides;
+	enum figure_scale scale;
+	bool higher_is_better, decides;
 };
 extern const struct figure_info figure_table[FIGURE_COUNT];
 

@@ -365,7 +365,7 @@ error *history_load_baseline(const char *path, struct side *ret)
 	sqlite3_stmt *st = NULL;
 	error *e = history_open(path, &h);
 
-	if (e)
+	if (e || !h)
 		return e;
 	if (sqlite3_prepare_v2(h->db,
 			       "SELECT id, meta, intervals FROM runs WHERE baseline ORDER BY started, id", -1,

@@ -68,7 +68,7 @@ static void put_ticks(const struct trend *t, FILE *out)
 
 	for (size_t i = 0; i < t->n; i++)
 		changes += !i || strcmp(t->runs[i]->label, t->runs[i - 1]->label) != 0;
-	stride = (changes + MOST_LABELS - 1) / MOST_LABELS;
+	stride = MAX((changes + MOST_LABELS - 1) / MOST_LABELS, 1);
 	fputs("set xtics (", out);
 	for (size_t i = 0, written = 0; i < t->n; i++) {
 		if (i && strcmp(t->runs[i]->label, t->runs[i - 1]->label) == 0)

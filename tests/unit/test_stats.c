@@ -58,7 +58,7 @@ static void separated_samples(void **state)
 /* All ways to split the pooled values, counted one by one: ties included. */
 static double by_enumeration(const double *pooled, size_t n, size_t all)
 {
-	double rank[16], seen = 0, middle = (double)n * (double)(all + 1) / 2;
+	double rank[16] = { 0 }, seen = 0, middle = (double)n * (double)(all + 1) / 2;
 	unsigned long extreme = 0, total = 0;
 
 	for (size_t i = 0; i < all; i++) {
