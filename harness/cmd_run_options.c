@@ -31,6 +31,7 @@ enum {
 	OPT_TIMEOUT,
 	OPT_SAMPLES,
 	OPT_SAMPLE_TIME,
+	OPT_SLO,
 	OPT_NULL_MEM,
 	OPT_NULL_CPU,
 	OPT_NULL_START,
@@ -86,6 +87,8 @@ static const struct argp_option options[] = {
 	{ "name", OPT_NAME, "TEXT", 0, "Label of this run in plots and reports", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print the outcome as JSON on standard output", 0 },
 	{ "quiet", 'q', NULL, 0, "No progress, only the outcome", 0 },
+	{ "slo", OPT_SLO, "NAME|FILE", 0,
+	  "File of limits that the figures of this run must keep (exit status 1)", 0 },
 	{ "yes", OPT_YES, NULL, 0, "Ask nothing (it never does without a terminal)", 0 },
 	{ NULL, 0, NULL, 0, "Only for --backend null, to test the harness:", 6 },
 	{ "null-mem", OPT_NULL_MEM, "KB", 0, "Memory of a VM (default 1000)", 0 },
@@ -287,6 +290,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 	case 'q':
 		a->quiet = true;
 		return 0;
+	case OPT_SLO:
+		a->slo = arg;
+		return 0;
 	case OPT_YES:
 		return 0;
 	case ARGP_KEY_ARG:
@@ -310,7 +316,8 @@ const struct argp run_argp = {
 	       "  mvmscale --max 200\n"
 	       "  mvmscale --max 300 --profile idle --name 'PIT on'\n"
 	       "  mvmscale --max 1000 --qemu ./qemu-system-x86_64 --repeat 3\n\n"
-	       "Exit status: 0 done, 2 bad input, 3 cannot run here, 5 VMs were lost, 130 interrupted with "
+	       "Exit status: 0 done, 1 a limit of --slo is broken, 2 bad input, 3 cannot run here, 5 VMs "
+	       "were lost, 130 interrupted with "
 	       "results "
 	       "saved.",
 };

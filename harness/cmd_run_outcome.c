@@ -76,6 +76,27 @@ int outcome_status(const struct run_outcome *out)
 	return out->stop.kind == STOP_FAILED ? EXIT_CANNOT : EXIT_DONE;
 }
 
+int outcome_check_slo(const char *dir, const struct slo *slo, int status)
+{
+	_cleanup_(run_record_freep) struct run_record *r = NULL;
+	error *e = run_record_load(dir, &r);
+	double figures[FIGURE_COUNT];
+	struct slo_result res;
+
+	if (e)
+		return cmd_fail(err_wrap(e, "limits not checked"));
+	figures_read(r, 0, figures);
+	slo_check(slo, figures, &res);
+	for (size_t i = 0; i < res.broken.count; i++)
+		fprintf(stderr, "mvmscale: limit broken: %s\n", res.broken.items[i]);
+	for (size_t i = 0; i < res.unchecked.count; i++)
+		fprintf(stderr, "mvmscale: %s\n", res.unchecked.items[i]);
+	if (status == EXIT_DONE)
+		status = (int)slo_status(&res);
+	slo_result_clear(&res);
+	return status;
+}
+
 /* Where the memory of a VM went, and the CPU: from the last row of the record. */
 static void print_ledgers(const struct run_record *r)
 {

@@ -71,6 +71,7 @@ document_is_right() {
 		}
 		for word in $rest; do
 			case $word in
+			--) "$BUILD/mvmscale" help --list-options run >"$T/options" ;; # of the runs that ab makes
 			--*)
 				grep -qx -e "${word%%=*}" "$T/options" || {
 					echo "$1: $program $verb has no ${word%%=*}"
