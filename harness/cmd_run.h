@@ -10,6 +10,8 @@
 /* What the command line of `mvmscale run` says. */
 struct run_args {
 	struct run_options o;
+	struct host_list hosts; /* of --connect and --hosts */
+	bool place_given;
 	bool json, quiet;
 };
 extern const struct argp run_argp;

@@ -196,6 +196,7 @@ static const struct {
 	{ "presets", "../profiles/presets", "../share/mvmscale/presets" },
 	{ "profiles", "../profiles/cpu", "../share/mvmscale/profiles" },
 	{ "matrix", "../profiles/matrix", "../share/mvmscale/matrix" },
+	{ "libvirt", "../profiles/libvirt", "../share/mvmscale/libvirt" },
 	{ "plots", "../plots", "../share/mvmscale/plots" },
 	{ "lib", ".", "../lib/mvmscale" },
 };
