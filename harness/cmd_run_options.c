@@ -378,6 +378,9 @@ static void check_combination(const struct run_args *a)
 		cmd_usage(&cmd_run, "--connect, --hosts, --place and --template need --backend libvirt");
 	if (libvirt && a->place_given && a->hosts.count < 2)
 		cmd_usage(&cmd_run, "--place needs several hosts: --connect URI twice or --hosts FILE");
+	if (libvirt && o->swap && a->hosts.count)
+		cmd_usage(&cmd_run,
+			  "--swap is added to this machine, not to the hosts of --connect or --hosts");
 	if (libvirt && (o->preset || o->tune || o->launch != LAUNCH_AUTO))
 		cmd_usage(
 			&cmd_run,

@@ -17,7 +17,6 @@
 #define NEWS_AT_ONCE 64
 /* Nothing but a hung host takes longer to destroy a domain. */
 #define DESTROY_LIMIT_NS 60000000000ULL
-#define FLEET_HOSTS_MAX 60000
 
 static struct lv *self(struct backend *b)
 {
@@ -276,6 +275,7 @@ static void lv_close(struct backend *base)
 	lv_workers_stop(b);
 	for (size_t i = 0; i < b->host_count; i++)
 		lv_host_close(&b->hosts[i]);
+	lv_embed_clean(b);
 	lv_reaper_stop(b);
 	for (size_t i = 0; i < b->news_count; i++)
 		free(b->news[i].reason);
@@ -315,40 +315,6 @@ static error *prepare_files(struct lv *b)
 	return b->console_dir_fd < 0 ? err_sys(EXIT_CANNOT, errno, "cannot open %s", b->console_dir) : NULL;
 }
 
-static error *open_hosts(struct lv *b, const struct host_list *list)
-{
-	bool embed = false;
-	error *e;
-
-	if (list->count > FLEET_HOSTS_MAX)
-		return err_new(EXIT_BAD_INPUT, "%zu hosts: at most %d can be used", list->count,
-			       FLEET_HOSTS_MAX);
-	b->hosts = xcalloc(list->count, sizeof(*b->hosts));
-	/* first what threads of this process inherit, then the threads */
-	for (size_t i = 0; i < list->count; i++) {
-		struct lv_host *h = &b->hosts[i];
-
-		*h = (struct lv_host){ .lv = b, .spec = &list->items[i] };
-		b->host_count++;
-		h->embed = str_starts(h->spec->uri, "qemu:///embed");
-		if (h->embed && embed)
-			return err_new(EXIT_BAD_INPUT, "qemu:///embed can be used once in a run, not twice");
-		embed = embed || h->embed;
-		if (h->embed && (e = lv_embed_prepare(h)))
-			return e;
-	}
-	if ((e = lv_library(b->cfg.runtime_dir)) || (embed && (e = lv_reaper_start(b))))
-		return e;
-	for (size_t i = 0; i < b->host_count; i++) {
-		struct lv_host *h = &b->hosts[i];
-
-		if ((e = lv_host_open(h)))
-			return err_wrap(e, "host %s (%s)", h->spec->name, h->spec->uri);
-		b->fleet = b->fleet || h->remote || b->host_count > 1;
-	}
-	return NULL;
-}
-
 static void init_locks(struct lv *b)
 {
 	pthread_condattr_t monotonic;
@@ -382,7 +348,7 @@ static error *lv_open(const struct backend_config *cfg, struct vm *vms, uint32_t
 	if (!e)
 		e = prepare_files(b);
 	if (!e)
-		e = open_hosts(b, list);
+		e = lv_open_hosts(b, list);
 	if (!e)
 		e = lv_workers_start(b, MIN(MAX(cfg->jobs, 1U), (unsigned)LV_MAX_JOBS));
 	if (e) {
@@ -409,57 +375,6 @@ static struct backend_cost lv_cost(const struct backend *base)
 				      .fds = (double)t->fds,
 				      .mem_kb = (double)t->mem_kb,
 				      .harness_fds = b->hosts[0].embed ? 2 : 0 };
-}
-
-static char *version_text(unsigned long v)
-{
-	return xasprintf("%lu.%lu.%lu", v / 1000000, v / 1000 % 1000, v % 1000);
-}
-
-static json_t *describe_host(const struct lv_host *h)
-{
-	_cleanup_free_ char *hv = version_text(h->version), *lib = version_text(h->libvirt_version);
-	bool paused = h->create_flags & VIR_DOMAIN_START_PAUSED;
-	bool auto_destroy = h->create_flags & VIR_DOMAIN_START_AUTODESTROY;
-
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:f,s:b,s:b,s:b,s:i}", "name", h->spec->name,
-			 "uri", h->spec->uri, "hostname", h->hostname, "hypervisor", h->hypervisor,
-			 "hypervisor_version", hv, "libvirt_version", lib, "domain_type", h->type,
-			 "accel_note", h->accel_note, "cores", h->cores > 0 ? h->cores : 0, "mem_total_kb",
-			 h->mem_total_kb > 0 ? h->mem_total_kb : 0, "starts_paused", paused,
-			 "dies_with_connection", auto_destroy, "remote", h->remote, "leftovers",
-			 (int)h->leftovers);
-}
-
-static json_t *lv_describe(const struct backend *base)
-{
-	const struct lv *b = (const struct lv *)base;
-	const struct lv_host *h = &b->hosts[0];
-	_cleanup_free_ char *version = version_text(h->version), *binding = NULL;
-	json_t *hosts = json_array(), *notes = json_array();
-	unsigned long client = 0;
-
-	virGetVersion(&client, NULL, NULL);
-	binding = version_text(client);
-	for (size_t i = 0; i < b->host_count; i++) {
-		json_array_append_new(hosts, describe_host(&b->hosts[i]));
-		if (!b->hosts[i].leftovers)
-			continue;
-		_cleanup_free_ char *note =
-			xasprintf("%u domains of runs that are gone are left on %s: 'mvmscale doctor "
-				  "--restore --connect %s' removes them",
-				  b->hosts[i].leftovers, b->hosts[i].spec->name, b->hosts[i].spec->uri);
-		json_array_append_new(notes, json_string(note));
-	}
-	const char *accel = str_eq(h->type, "kvm") ? "kvm" : str_eq(h->type, "qemu") ? "tcg" : "driver";
-	const char *proof = h->template->console
-				    ? "each VM is a transient domain of libvirt that booted its guest"
-				    : "libvirt says that the domain runs; its guest is not heard";
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s},s:o,s:o}", "name", "libvirt",
-			 "version", version, "libvirt", binding, "accel", accel, "accel_note", h->accel_note,
-			 "machine", h->template->name, "template", h->template->xml, "place",
-			 place_names[b->cfg.libvirt->place], "domain_prefix", b->prefix, "launch", "mode",
-			 "exec", "note", proof, "hosts", hosts, "notes", notes);
 }
 
 static size_t lv_hosts(struct backend *base, struct backend_host *ret, size_t max)

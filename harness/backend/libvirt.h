@@ -93,6 +93,7 @@ struct lv {
 	struct backend_event *out; /* found, not yet taken */
 	size_t out_count;
 	bool reaping;
+	bool clean_run; /* /run/libvirt was not there before us */
 	pthread_t reaper;
 };
 
@@ -101,6 +102,9 @@ error *lv_error(enum exit_code code, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3))) ERR_MUST_CHECK;
 /* Once per process: silence, event loop. */
 error *lv_library(const char *log_folder) ERR_MUST_CHECK;
+
+/* lv_open.c: connects to all, many at a time. */
+error *lv_open_hosts(struct lv *b, const struct host_list *list) ERR_MUST_CHECK;
 
 /* lv_host.c */
 error *lv_host_open(struct lv_host *h) ERR_MUST_CHECK;
@@ -112,6 +116,9 @@ double lv_host_read(struct lv_host *h);
 error *lv_embed_prepare(struct lv_host *h) ERR_MUST_CHECK;
 error *lv_reaper_start(struct lv *b) ERR_MUST_CHECK;
 void lv_reaper_stop(struct lv *b);
+
+/* Removes what the driver left outside of its folder. */
+void lv_embed_clean(struct lv *b);
 
 /* lv_store.c: puts image and firmware where that host's hypervisor can read them. */
 error *lv_store_files(struct lv_host *h) ERR_MUST_CHECK;
@@ -134,6 +141,9 @@ void lv_queue_job(struct lv *b, enum lv_job_kind kind, uint32_t vm);
 void lv_queue_news(struct lv *b, const struct lv_news *n);
 /* Takes up to max news, waiting up to timeout_ms for the first. */
 size_t lv_take_news(struct lv *b, int timeout_ms, struct lv_news *ret, size_t max);
+
+/* lv_describe.c */
+json_t *lv_describe(const struct backend *base);
 
 /* lv_left.c */
 /* Domains on that connection that a harness which is gone left; with `remove` destroys them.

@@ -26,6 +26,8 @@
 #define MONITOR_PATH_MAX 57
 /* A short name: it is part of every monitor socket's path. */
 #define OWN_ROOT "l"
+/* Made by libvirt as root, whatever the driver's folder. */
+#define RUN_LIBVIRT "/run/libvirt"
 
 static const char qemu_conf[] = "# Written by mvmscale for a private libvirt; see docs/libvirt.md.\n"
 				"user = \"root\"\n"
@@ -93,6 +95,7 @@ error *lv_embed_prepare(struct lv_host *h)
 	struct lv *b = h->lv;
 	error *e;
 
+	b->clean_run = geteuid() == 0 && access(RUN_LIBVIRT, F_OK) < 0;
 	h->root = root_of(h->spec->uri);
 	if (!h->root)
 		h->root = xasprintf("%s/" OWN_ROOT, b->cfg.runtime_dir);
@@ -111,6 +114,17 @@ error *lv_embed_prepare(struct lv_host *h)
 	if (access(conf, F_OK) < 0 && (e = fs_write_atomic(conf, qemu_conf, strlen(qemu_conf))))
 		return e;
 	return pretend_user(b->cfg.runtime_dir);
+}
+
+void lv_embed_clean(struct lv *b)
+{
+	if (!b->clean_run)
+		return;
+	unlink(RUN_LIBVIRT "/common/system.token");
+	/* only what is empty goes: a daemon may have been started meanwhile */
+	rmdir(RUN_LIBVIRT "/common");
+	rmdir(RUN_LIBVIRT "/hostdevmgr");
+	rmdir(RUN_LIBVIRT);
 }
 
 /* A session leader that nobody waited for during this time is no child that libvirt waits for. */

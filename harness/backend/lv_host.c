@@ -113,14 +113,6 @@ static void on_close(virConnectPtr conn, int reason, void *user)
 									  : "the connection ended") });
 }
 
-/* The server part of the URI: "driver+transport://[user@]host[:port]/path". */
-static bool has_server(const char *uri)
-{
-	const char *s = strstr(uri, "://");
-
-	return s && s[3] && s[3] != '/' && s[3] != '?';
-}
-
 /* What follows the templates' names: the driver is what stands before "://" and "+". */
 static error *load_template(struct lv_host *h)
 {
@@ -165,7 +157,6 @@ error *lv_host_open(struct lv_host *h)
 	struct strlist said = { 0 };
 	error *e;
 
-	h->remote = has_server(uri);
 	real = h->embed ? xasprintf("qemu:///embed?root=%s", h->root) : xstrdup(uri);
 	h->conn = virConnectOpen(real);
 	if (!h->conn)
