@@ -11,6 +11,8 @@
 /* What the command line of `mvmscale run` says. */
 struct run_args {
 	struct run_options o;
+	struct host_list hosts; /* of --connect and --hosts */
+	bool place_given;
 	bool json, quiet;
 	const char *slo; /* file of limits, or NULL */
 };

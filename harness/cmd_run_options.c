@@ -32,6 +32,10 @@ enum {
 	OPT_SAMPLES,
 	OPT_SAMPLE_TIME,
 	OPT_SLO,
+	OPT_CONNECT,
+	OPT_HOSTS,
+	OPT_PLACE,
+	OPT_TEMPLATE,
 	OPT_NULL_MEM,
 	OPT_NULL_CPU,
 	OPT_NULL_START,
@@ -90,7 +94,19 @@ static const struct argp_option options[] = {
 	{ "slo", OPT_SLO, "NAME|FILE", 0,
 	  "File of limits that the figures of this run must keep (exit status 1)", 0 },
 	{ "yes", OPT_YES, NULL, 0, "Ask nothing (it never does without a terminal)", 0 },
-	{ NULL, 0, NULL, 0, "Only for --backend null, to test the harness:", 6 },
+	{ NULL, 0, NULL, 0, "Only for --backend libvirt:", 6 },
+	{ "connect", OPT_CONNECT, "URI", 0,
+	  "Libvirt host; given several times, one ramp is spread over all (default: a private libvirt on "
+	  "this "
+	  "machine)",
+	  0 },
+	{ "hosts", OPT_HOSTS, "FILE", 0, "Libvirt hosts from a file: a section per host with uri and max",
+	  0 },
+	{ "place", OPT_PLACE, "even|capacity|fill", 0,
+	  "How VMs are spread: as many on each, by memory, or one host after another (default even)", 0 },
+	{ "template", OPT_TEMPLATE, "NAME|FILE", 0,
+	  "How a domain looks instead of the driver's own template; see docs/libvirt.md", 0 },
+	{ NULL, 0, NULL, 0, "Only for --backend null, to test the harness:", 7 },
 	{ "null-mem", OPT_NULL_MEM, "KB", 0, "Memory of a VM (default 1000)", 0 },
 	{ "null-cpu", OPT_NULL_CPU, "PCT", 0, "CPU of a VM in percent of the host (default 0.01)", 0 },
 	{ "null-start", OPT_NULL_START, "MS", 0, "Time to ready (default 0)", 0 },
@@ -193,8 +209,43 @@ static error_t parse_null(int key, char *arg, struct argp_state *st, struct null
 	}
 }
 
-static error_t parse_measure(int key, char *arg, struct argp_state *st, struct run_options *o)
+static void check_hosts(struct argp_state *st, error *e)
 {
+	if (e)
+		argp_failure(st, EXIT_BAD_INPUT, 0, "%s", e->msg);
+}
+
+static error_t parse_libvirt(int key, char *arg, struct argp_state *st, struct run_args *a)
+{
+	struct libvirt_config *c = &a->o.libvirt;
+
+	switch (key) {
+	case OPT_CONNECT:
+		check_hosts(st, host_list_add(&a->hosts, arg));
+		return 0;
+	case OPT_HOSTS:
+		check_hosts(st, host_list_load(&a->hosts, arg));
+		return 0;
+	case OPT_PLACE:
+		for (c->place = 0; c->place < PLACE_COUNT; c->place++)
+			if (str_eq(arg, place_names[c->place]))
+				break;
+		if (c->place == PLACE_COUNT)
+			argp_error(st, "--place %s: must be even, capacity or fill", arg);
+		a->place_given = true;
+		return 0;
+	case OPT_TEMPLATE:
+		c->template = arg;
+		return 0;
+	default:
+		return parse_null(key, arg, st, &a->o.null);
+	}
+}
+
+static error_t parse_measure(int key, char *arg, struct argp_state *st, struct run_args *a)
+{
+	struct run_options *o = &a->o;
+
 	switch (key) {
 	case OPT_SETTLE:
 		o->settle_s = str_eq(arg, "auto") ? -1 : real(st, "settle", arg, 0, 3600);
@@ -218,7 +269,7 @@ static error_t parse_measure(int key, char *arg, struct argp_state *st, struct r
 		o->ready_timeout_s = real(st, "ready-timeout", arg, 0.05, 3600);
 		return 0;
 	default:
-		return parse_null(key, arg, st, &o->null);
+		return parse_libvirt(key, arg, st, a);
 	}
 }
 
@@ -299,7 +350,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 		argp_error(st, "'%s': run takes options only", arg);
 		return 0;
 	default:
-		return parse_measure(key, arg, st, o);
+		return parse_measure(key, arg, st, a);
 	}
 }
 
@@ -323,12 +374,26 @@ const struct argp run_argp = {
 };
 
 /* Options that the chosen backend would ignore are refused. */
-static void check_combination(const struct run_options *o)
+static void check_combination(const struct run_args *a)
 {
+	const struct run_options *o = &a->o;
+	bool libvirt = o->backend->flags & BACKEND_LIBVIRT;
 	bool qemu = o->backend->flags & BACKEND_QEMU;
 	bool synthetic = o->backend->flags & BACKEND_SYNTHETIC;
 
-	if (!qemu && (o->qemu || o->accel || o->preset || o->tune || o->launch != LAUNCH_AUTO))
+	if (!libvirt && (a->hosts.count || a->place_given || o->libvirt.template))
+		cmd_usage(&cmd_run, "--connect, --hosts, --place and --template need --backend libvirt");
+	if (libvirt && a->place_given && a->hosts.count < 2)
+		cmd_usage(&cmd_run, "--place needs several hosts: --connect URI twice or --hosts FILE");
+	if (libvirt && o->swap && a->hosts.count)
+		cmd_usage(&cmd_run,
+			  "--swap is added to this machine, not to the hosts of --connect or --hosts");
+	if (libvirt && (o->preset || o->tune || o->launch != LAUNCH_AUTO))
+		cmd_usage(
+			&cmd_run,
+			"backend libvirt has no use for --preset, --tune and --launch: its domains are made "
+			"from a --template");
+	if (!qemu && !libvirt && (o->qemu || o->accel || o->preset || o->tune || o->launch != LAUNCH_AUTO))
 		cmd_usage(&cmd_run,
 			  "backend %s has no use for --qemu, --accel, --preset, --tune and --launch",
 			  o->backend->name);
@@ -380,6 +445,7 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 					       .mem_kb = -1, .cpu_pct = -1, .start_ms = -1, .noise = -1 } } };
 
 	cmd_parse(&cmd_run, argc, argv, a);
-	check_combination(&a->o);
+	a->o.libvirt.hosts = &a->hosts;
+	check_combination(a);
 	set_defaults(&a->o);
 }

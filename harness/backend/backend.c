@@ -9,7 +9,11 @@ const char *const launch_names[LAUNCH_AUTO + 1] = {
 	[LAUNCH_EXEC] = "exec", [LAUNCH_FORK] = "fork", [LAUNCH_CLONE] = "clone", [LAUNCH_AUTO] = "auto"
 };
 
-const struct backend_ops *const backends[] = { &backend_qemu, &backend_null, NULL };
+const char *const host_state_names[HOST_LOST + 1] = {
+	[HOST_UP] = "up", [HOST_FULL] = "full", [HOST_LOST] = "lost"
+};
+
+const struct backend_ops *const backends[] = { &backend_qemu, &backend_libvirt, &backend_null, NULL };
 
 const struct backend_ops *backend_find(const char *name)
 {

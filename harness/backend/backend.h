@@ -11,7 +11,9 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "guest/image.h"
+#include "plan/hosts.h"
 #include "plan/preset.h"
+#include "plan/settings.h"
 
 enum vm_state {
 	VM_NONE,
@@ -49,6 +51,8 @@ struct backend_config {
 	uint64_t ready_timeout_ns;
 	int cgroup_procs_fd;		/* cgroup.procs of the population, or -1 */
 	const struct null_config *null; /* costs of the null backend's VMs */
+	const struct libvirt_config *libvirt;
+	struct settings *settings; /* where what must not outlive us is noted */
 	unsigned seed;
 };
 
@@ -59,7 +63,20 @@ struct null_config {
 	double noise;		/* relative sd of each reading */
 };
 
-enum backend_event_kind { BACKEND_READY, BACKEND_FAILED, BACKEND_DIED };
+/* Which libvirt hosts, and how VMs are spread over them. */
+struct libvirt_config {
+	const struct host_list *hosts; /* empty: a private one of this run on this machine */
+	const char *template;	       /* file or name instead of the driver's own, or NULL */
+	enum place_policy place;
+};
+
+enum backend_event_kind {
+	BACKEND_READY,
+	BACKEND_FAILED,
+	BACKEND_DIED,
+	BACKEND_HOST_LOST, /* vm is the number of ready VMs that went with it, sys the host */
+	BACKEND_VM_LOST,   /* a VM between spawn and ready went with its host */
+};
 struct backend_event {
 	enum backend_event_kind kind;
 	uint32_t vm;
@@ -78,6 +95,19 @@ enum {
 	BACKEND_WAKE = 1 << 1,	    /* VMs can be asked over serial */
 	BACKEND_QEMU = 1 << 2,	    /* honours --qemu, --accel, --preset, --launch, --tune */
 	BACKEND_SYNTHETIC = 1 << 3, /* numbers come from arithmetic, not from the host */
+	BACKEND_LIBVIRT = 1 << 4,   /* honours --connect, --hosts, --place, --template, --accel and --qemu */
+};
+
+/* One of several hosts that VMs run on; figures are NAN where the host does not tell them. */
+enum host_state { HOST_UP, HOST_FULL, HOST_LOST };
+extern const char *const host_state_names[HOST_LOST + 1];
+struct backend_host {
+	const char *name; /* borrowed from the backend */
+	enum host_state state;
+	uint32_t vms; /* ready ones */
+	double cores;
+	double cpu_pct; /* since the previous reading */
+	double mem_total_kb, mem_used_kb;
 };
 
 struct backend;
@@ -108,14 +138,27 @@ struct backend_ops {
 	json_t *(*describe)(const struct backend *b);
 	/* BACKEND_SYNTHETIC only: the resources that the living VMs use now. */
 	void (*synthetic)(struct backend *b, double *ret_cpu_pct, double *ret_mem_kb);
+	/* Optional. Reads the hosts that the VMs run on where they are not this machine alone; fills at most
+	   max of them, and returns how many there are: 0 means this machine, as for backends without it. */
+	size_t (*hosts)(struct backend *b, struct backend_host *ret, size_t max);
+	/* Goes with hosts: no more VMs on that one. */
+	void (*host_full)(struct backend *b, size_t host);
 };
 
 struct backend {
 	const struct backend_ops *ops;
+	unsigned lacks; /* flags of ops that this opened one does not have after all */
 };
 
 extern const struct backend_ops backend_qemu;
 extern const struct backend_ops backend_null;
+extern const struct backend_ops backend_libvirt;
+
+/* What an opened backend can do. */
+static inline unsigned backend_flags(const struct backend *b)
+{
+	return b->ops->flags & ~b->lacks;
+}
 
 /* The one table of backends, ended by NULL. */
 extern const struct backend_ops *const backends[];

@@ -197,6 +197,7 @@ static const struct {
 	{ "profiles", "../profiles/cpu", "../share/mvmscale/profiles" },
 	{ "matrix", "../profiles/matrix", "../share/mvmscale/matrix" },
 	{ "slo", "../profiles/slo", "../share/mvmscale/slo" },
+	{ "libvirt", "../profiles/libvirt", "../share/mvmscale/libvirt" },
 	{ "plots", "../plots", "../share/mvmscale/plots" },
 	{ "lib", ".", "../lib/mvmscale" },
 };

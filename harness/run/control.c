@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "run/fleet.h"
 #include "run/session.h"
 
 /* A metric must have grown by so many points before its forecast may change the plan. */
@@ -230,7 +231,10 @@ static error *climb(struct session *s, struct ramp *r)
 		if (!s->repeat)
 			s->targets[index] = target;
 		ramp_finish_interval(r, s->ready);
-		check_threshold(s, &s->rows[index]);
+		if (!s->fleet)
+			check_threshold(s, &s->rows[index]);
+		else if ((e = fleet_check(s)))
+			return e;
 		if (s->ready >= s->limit_vms && s->limit_vms < s->o->max)
 			session_stop(s, STOP_LIMIT, NULL, s->limit_name, 0, s->limit_value,
 				     "%s leaves room for %u VMs: %s", s->limit_name, s->limit_vms,

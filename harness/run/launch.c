@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "run/fleet.h"
 #include "run/session.h"
 
 #define GUARD_PERIOD_NS 50000000ULL
@@ -21,6 +22,11 @@ struct launch {
 	bool waiting;
 	bool halted; /* the guard or the host said no more */
 };
+
+static bool in_flight(const struct session *s)
+{
+	return s->next_id > s->ready + s->lost;
+}
 
 static error *note_failure(struct session *s, const struct backend_event *ev)
 {
@@ -64,6 +70,10 @@ static error *take_events(struct session *s, int timeout_ms)
 			s->failures_in_row = 0;
 		} else if (ev[i].kind == BACKEND_FAILED) {
 			one = note_failure(s, &ev[i]);
+		} else if (ev[i].kind == BACKEND_HOST_LOST) {
+			one = fleet_host_lost(s, &ev[i]);
+		} else if (ev[i].kind == BACKEND_VM_LOST) {
+			s->lost++; /* the loss of its host is told once, with the host */
 		} else {
 			one = note_death(s, &ev[i]);
 		}
@@ -108,6 +118,9 @@ static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 	}
 	if (s->next_id + want > s->vm_slots)
 		want = s->vm_slots - s->next_id;
+	if (s->next_id == s->vm_slots && !in_flight(s))
+		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->lost,
+			     "%u VMs were lost and replaced; no more will be", s->lost);
 	if (!want)
 		return NULL;
 	error *e = ops->start(s->backend, s->next_id, want, &begun);
@@ -144,6 +157,8 @@ static error *guard(struct session *s, struct launch *l, uint64_t now)
 					    .swap_ends = session_stops_on(s, RESOURCE_SWAP) };
 	struct pace_reading r;
 
+	if (s->fleet)
+		return fleet_guard(s, in_flight(s));
 	session_pressure(s, &r);
 	s->status.ram_pct = r.ram_pct;
 	s->status.swap_pct = r.swap_pct;
@@ -201,11 +216,6 @@ static void fill_row(struct session *s, const struct launch *l, struct interval 
 	row->extra[EXTRA_LAUNCH_CPU] = got ? l->cpu_ms / (double)got : (double)NAN;
 	free(boot);
 	free(up);
-}
-
-static bool in_flight(const struct session *s)
-{
-	return s->next_id > s->ready + s->lost;
 }
 
 error *launch_to(struct session *s, uint32_t target, struct interval *row)

@@ -37,6 +37,7 @@ struct run_options {
 	bool fast;	  /* null backend in tests: settle at once */
 	unsigned seed;
 	struct null_config null;
+	struct libvirt_config libvirt;
 };
 
 enum run_stage {

@@ -34,6 +34,7 @@ struct session {
 	struct cgroup cgroup;
 	struct sampler *sampler;
 	struct backend *backend;
+	struct fleet *fleet; /* NULL: the VMs run on this machine */
 	struct run_folder folder;
 	char *runtime_dir;
 	int janitor_fd; /* the janitor cleans up when this closes */
@@ -72,7 +73,7 @@ void session_stop(struct session *s, enum stop_kind kind, const char *metric, co
 		  double value, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 /* Whether that resource's threshold ends the run. */
 bool session_stops_on(const struct session *s, enum run_resource r);
-/* Synthetic backends replace the host's readings by their own. */
+/* Synthetic backends and fleets replace the host's readings by their own. */
 void session_sample(struct session *s, struct sample *ret);
 void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct);
 /* What the pace of launching is decided by. */
