@@ -10,7 +10,7 @@
 /* What the command line of `mvmscale run` says. */
 struct run_args {
 	struct run_options o;
-	bool json, quiet;
+	bool json, quiet, kvm_debugfs_given;
 };
 extern const struct argp run_argp;
 /* Parses and checks; a usage error ends the program with EXIT_BAD_INPUT. */

@@ -9,7 +9,7 @@ const char *const launch_names[LAUNCH_AUTO + 1] = {
 	[LAUNCH_EXEC] = "exec", [LAUNCH_FORK] = "fork", [LAUNCH_CLONE] = "clone", [LAUNCH_AUTO] = "auto"
 };
 
-const struct backend_ops *const backends[] = { &backend_qemu, &backend_null, NULL };
+const struct backend_ops *const backends[] = { &backend_qemu, &backend_kvm, &backend_null, NULL };
 
 const struct backend_ops *backend_find(const char *name)
 {

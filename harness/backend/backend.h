@@ -49,6 +49,8 @@ struct backend_config {
 	uint64_t ready_timeout_ns;
 	int cgroup_procs_fd;		/* cgroup.procs of the population, or -1 */
 	const struct null_config *null; /* costs of the null backend's VMs */
+	unsigned shard;			/* VMs per runner process; 0: the backend's own choice */
+	bool kvm_debugfs;		/* let the kernel make its statistics files for each VM */
 	unsigned seed;
 };
 
@@ -78,6 +80,17 @@ enum {
 	BACKEND_WAKE = 1 << 1,	    /* VMs can be asked over serial */
 	BACKEND_QEMU = 1 << 2,	    /* honours --qemu, --accel, --preset, --launch, --tune */
 	BACKEND_SYNTHETIC = 1 << 3, /* numbers come from arithmetic, not from the host */
+	BACKEND_SHARDS = 1 << 4,    /* one process holds many VMs: honours --shard, --kvm-debugfs */
+	BACKEND_KVM = 1 << 5,	    /* always under KVM: --accel kvm says nothing new */
+};
+
+/* Steps of a VM's start whose time the kernel takes; ops->stages. */
+enum backend_stage {
+	BACKEND_STAGE_CREATE_VM,   /* KVM_CREATE_VM */
+	BACKEND_STAGE_CREATE_VCPU, /* KVM_CREATE_VCPU */
+	BACKEND_STAGE_SETUP,	   /* mapping the vCPU, memory slot, registers */
+	BACKEND_STAGE_FIRST_RUN,   /* the first KVM_RUN, until it returned */
+	BACKEND_STAGE_COUNT
 };
 
 struct backend;
@@ -108,6 +121,8 @@ struct backend_ops {
 	json_t *(*describe)(const struct backend *b);
 	/* BACKEND_SYNTHETIC only: the resources that the living VMs use now. */
 	void (*synthetic)(struct backend *b, double *ret_cpu_pct, double *ret_mem_kb);
+	/* Where known: microseconds of each step of a ready VM's start, BACKEND_STAGE_COUNT of them. */
+	const float *(*stages)(const struct backend *b, uint32_t vm);
 };
 
 struct backend {
@@ -115,6 +130,7 @@ struct backend {
 };
 
 extern const struct backend_ops backend_qemu;
+extern const struct backend_ops backend_kvm;
 extern const struct backend_ops backend_null;
 
 /* The one table of backends, ended by NULL. */

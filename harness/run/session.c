@@ -217,7 +217,7 @@ static error *create_places(struct session *s)
 		return e;
 	if (s->o->swap && (e = add_swap(s)))
 		return e;
-	if (!(s->o->backend->flags & BACKEND_PROCESSES))
+	if (s->o->backend->flags & BACKEND_SYNTHETIC)
 		return NULL;
 	_cleanup_free_ char *name = xasprintf("mvmscale-%d", (int)getpid());
 	_cleanup_free_ char *path = cgroup_choose(name, &version);
@@ -253,6 +253,8 @@ static error *open_backend(struct session *s)
 		.ready_timeout_ns = (uint64_t)(o->ready_timeout_s * 1e9),
 		.cgroup_procs_fd = s->cgroup.path ? s->cgroup.procs_fd : -1,
 		.null = &o->null,
+		.shard = o->shard,
+		.kvm_debugfs = o->kvm_debugfs,
 		.seed = o->seed,
 	};
 
@@ -274,7 +276,7 @@ static void preflight(struct session *s)
 
 	limits_read("", &raw);
 	limits_compute(&raw, &cost, s->o->threshold_pct, &limits);
-	if (!s->o->no_raise && (s->backend->ops->flags & BACKEND_PROCESSES)) {
+	if (!s->o->no_raise && !(s->backend->ops->flags & BACKEND_SYNTHETIC)) {
 		limits_raise(s->settings, &limits, s->o->max, &raises);
 		for (size_t i = 0; i < raises.count; i++)
 			if (!raises.items[i].failure)
@@ -321,7 +323,7 @@ static void say_warnings(struct session *s)
 
 	host_warnings(&s->host, &w);
 	for (size_t i = 0; i < w.count; i++) {
-		if (s->backend->ops->flags & BACKEND_PROCESSES)
+		if (!(s->backend->ops->flags & BACKEND_SYNTHETIC))
 			session_notice(s, "warning: %s", w.items[i]);
 		json_array_append_new(list, json_string(w.items[i]));
 	}
