@@ -13,7 +13,8 @@ const char *const host_state_names[HOST_LOST + 1] = {
 	[HOST_UP] = "up", [HOST_FULL] = "full", [HOST_LOST] = "lost"
 };
 
-const struct backend_ops *const backends[] = { &backend_qemu, &backend_libvirt, &backend_null, NULL };
+const struct backend_ops *const backends[] = { &backend_qemu, &backend_kvm, &backend_libvirt, &backend_null,
+					       NULL };
 
 const struct backend_ops *backend_find(const char *name)
 {

@@ -53,6 +53,8 @@ struct backend_config {
 	const struct null_config *null; /* costs of the null backend's VMs */
 	const struct libvirt_config *libvirt;
 	struct settings *settings; /* where what must not outlive us is noted */
+	unsigned shard;		   /* VMs per runner process; 0: the backend's own choice */
+	bool kvm_debugfs;	   /* let the kernel make its statistics files for each VM */
 	unsigned seed;
 };
 
@@ -96,6 +98,20 @@ enum {
 	BACKEND_QEMU = 1 << 2,	    /* honours --qemu, --accel, --preset, --launch, --tune */
 	BACKEND_SYNTHETIC = 1 << 3, /* numbers come from arithmetic, not from the host */
 	BACKEND_LIBVIRT = 1 << 4,   /* honours --connect, --hosts, --place, --template, --accel and --qemu */
+	BACKEND_SHARDS = 1 << 5,    /* one process holds many VMs: honours --shard, --kvm-debugfs */
+	BACKEND_KVM = 1 << 6,	    /* always under KVM: --accel kvm says nothing new */
+
+	/* VMs run on this very host: its cgroups, limits and warnings are theirs */
+	BACKEND_HERE = BACKEND_PROCESSES | BACKEND_SHARDS,
+};
+
+/* Steps of a VM's start whose time the kernel takes; ops->stages. */
+enum backend_stage {
+	BACKEND_STAGE_CREATE_VM,   /* KVM_CREATE_VM */
+	BACKEND_STAGE_CREATE_VCPU, /* KVM_CREATE_VCPU */
+	BACKEND_STAGE_SETUP,	   /* mapping the vCPU, memory slot, registers */
+	BACKEND_STAGE_FIRST_RUN,   /* the first KVM_RUN, until it returned */
+	BACKEND_STAGE_COUNT
 };
 
 /* One of several hosts that VMs run on; figures are NAN where the host does not tell them. */
@@ -143,6 +159,8 @@ struct backend_ops {
 	size_t (*hosts)(struct backend *b, struct backend_host *ret, size_t max);
 	/* Goes with hosts: no more VMs on that one. */
 	void (*host_full)(struct backend *b, size_t host);
+	/* Where known: microseconds of each step of a ready VM's start, BACKEND_STAGE_COUNT of them. */
+	const float *(*stages)(const struct backend *b, uint32_t vm);
 };
 
 struct backend {
@@ -151,6 +169,7 @@ struct backend {
 };
 
 extern const struct backend_ops backend_qemu;
+extern const struct backend_ops backend_kvm;
 extern const struct backend_ops backend_null;
 extern const struct backend_ops backend_libvirt;
 

@@ -28,6 +28,25 @@ static bool in_flight(const struct session *s)
 	return s->next_id > s->ready + s->lost;
 }
 
+/* errno of a host that is out of pids, memory or descriptors. */
+static bool host_is_full(int sys)
+{
+	return sys == EAGAIN || sys == ENOMEM || sys == EMFILE || sys == ENFILE || sys == ENOSPC;
+}
+
+/* What such a host answers: attributed as a limit, not as a fault of a VM. */
+static void stop_refused(struct session *s, uint32_t vm, int sys, const char *what)
+{
+	const char *limit = sys == ENOMEM   ? "memory"
+			    : sys == EMFILE ? "RLIMIT_NOFILE"
+			    : sys == ENFILE ? "file-max"
+					    : "fork";
+
+	session_stop(s, STOP_LIMIT, NULL, limit, sys, s->ready,
+		     "the host refused VM %u: %s; the preflight expected room for %u", vm, what,
+		     s->limit_vms);
+}
+
 static error *note_failure(struct session *s, const struct backend_event *ev)
 {
 	s->out->failed++;
@@ -35,6 +54,9 @@ static error *note_failure(struct session *s, const struct backend_event *ev)
 	s->failures_in_row++;
 	error *e = run_folder_event(&s->folder, "vm_failed",
 				    json_pack("{s:i,s:s}", "vm", (int)ev->vm, "reason", ev->reason));
+	/* a runner learns of the host's refusal after start() returned */
+	if (host_is_full(ev->sys))
+		stop_refused(s, ev->vm, ev->sys, ev->reason);
 	if (s->failures_in_row == FAILURES_END || s->out->failed >= SPARE_VMS / 2)
 		session_stop(s, STOP_FAILED, NULL, NULL, ev->sys, s->out->failed, "VM %u: %s", ev->vm,
 			     ev->reason);
@@ -91,19 +113,6 @@ error *launch_watch(struct session *s, int timeout_ms)
 	return take_events(s, timeout_ms);
 }
 
-/* What a host out of pids or memory answers: attributed as a limit, not as a fault of a VM. */
-static void stop_refused(struct session *s, const error *e)
-{
-	const char *limit = e->sys == ENOMEM   ? "memory"
-			    : e->sys == EMFILE ? "RLIMIT_NOFILE"
-			    : e->sys == ENFILE ? "file-max"
-					       : "fork";
-
-	session_stop(s, STOP_LIMIT, NULL, limit, e->sys, s->ready,
-		     "the host refused VM %u: %s; the preflight expected room for %u", s->next_id, e->msg,
-		     s->limit_vms);
-}
-
 static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 {
 	const struct backend_ops *ops = s->backend->ops;
@@ -127,13 +136,11 @@ static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 	s->next_id += begun;
 	if (!e)
 		return NULL;
-	bool host_is_full = e->sys == EAGAIN || e->sys == ENOMEM || e->sys == EMFILE || e->sys == ENFILE ||
-			    e->sys == ENOSPC;
-	if (!host_is_full)
+	if (!host_is_full(e->sys))
 		return e;
 	error *logged = run_folder_event(&s->folder, "limit_hit",
 					 json_pack("{s:s,s:i}", "error", e->msg, "errno", e->sys));
-	stop_refused(s, e);
+	stop_refused(s, s->next_id, e->sys, e->msg);
 	err_free(e);
 	l->halted = true;
 	return logged;
@@ -218,6 +225,40 @@ static void fill_row(struct session *s, const struct launch *l, struct interval 
 	free(up);
 }
 
+/* What the kernel took for each step of the starts, where the backend knows: two columns a step. */
+static void fill_stages(struct session *s, const struct launch *l, struct interval *row)
+{
+	_Static_assert(EXTRA_KVM_FIRST_RUN_P99 - EXTRA_KVM_CREATE_VM_P50 + 1 == 2 * BACKEND_STAGE_COUNT,
+		       "the columns follow the stages");
+	const struct backend_ops *ops = s->backend->ops;
+	double *us = xcalloc(s->next_id - l->first_id, sizeof(*us));
+
+	for (int k = 0; ops->stages && k < BACKEND_STAGE_COUNT; k++) {
+		size_t n = 0;
+
+		for (uint32_t i = l->first_id; i < s->next_id; i++)
+			if (s->vms[i].ready_us)
+				us[n++] = (double)ops->stages(s->backend, i)[k];
+		row->extra[EXTRA_KVM_CREATE_VM_P50 + 2 * k] = quantile(us, n, 0.5);
+		row->extra[EXTRA_KVM_CREATE_VM_P99 + 2 * k] = quantile(us, n, 0.99);
+	}
+	free(us);
+}
+
+/* The same for events.jsonl: by name, with the time of the run's clock. */
+static error *stages_event(struct session *s, const struct interval *row)
+{
+	json_t *detail = json_pack("{s:i}", "vms", (int)s->ready);
+
+	if (!s->backend->ops->stages || isnan(row->extra[EXTRA_KVM_CREATE_VM_P50])) {
+		json_decref(detail);
+		return NULL;
+	}
+	for (int k = EXTRA_KVM_CREATE_VM_P50; k <= EXTRA_KVM_FIRST_RUN_P99; k++)
+		json_object_set_new(detail, interval_extra_columns[k], json_real(row->extra[k]));
+	return run_folder_event(&s->folder, "kvm_stages", detail);
+}
+
 error *launch_to(struct session *s, uint32_t target, struct interval *row)
 {
 	struct launch l = { .start_ns = clock_ns(), .first_id = s->next_id };
@@ -254,6 +295,9 @@ error *launch_to(struct session *s, uint32_t target, struct interval *row)
 	if ((e = launch_sample(s, &l)))
 		return e;
 	fill_row(s, &l, row);
+	fill_stages(s, &l, row);
+	if ((e = stages_event(s, row)))
+		return e;
 	return run_folder_event(&s->folder, "launched",
 				json_pack("{s:i,s:i,s:f}", "ready", (int)s->ready, "target", (int)target,
 					  "seconds", row->extra[EXTRA_LAUNCH_S]));

@@ -33,6 +33,8 @@ struct run_options {
 	double ready_timeout_s;
 	double sample_s;  /* time between measuring samples */
 	unsigned samples; /* measuring samples per interval */
+	unsigned shard;	  /* VMs per runner process; 0: the backend's choice */
+	bool kvm_debugfs; /* the kernel keeps statistics files for each KVM VM */
 	bool no_raise;	  /* leave the host's limits as they are */
 	bool fast;	  /* null backend in tests: settle at once */
 	unsigned seed;
