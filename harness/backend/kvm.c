@@ -359,36 +359,48 @@ static error *choose_capacity(struct kvm *k)
 	return NULL;
 }
 
-/* Boots VM 0 and, if its guest is one that answers, pings it. /dev/kvm may open and yet carry no guest. */
-static error *probe(struct kvm *k)
+/* Boots VM 0 and, if its guest is one that answers, pings it. */
+static error *probe_guest(struct kvm *k)
 {
-	uint64_t normal = k->cfg.ready_timeout_ns;
 	bool answers = *k->cfg.image->guest && !str_eq(k->cfg.image->guest, "idle");
 	struct backend_event ev = { 0 };
 	uint32_t begun;
 	char reply[64];
-	double ms = 0;
-
-	if (fault_hit(FAULT_NO_KVM))
-		return err_new(EXIT_CANNOT, "the probe guest did not become ready (injected)");
-	k->shard_cfg.runner.ready_timeout_ns = MIN(normal, PROBE_LIMIT_NS);
 	error *e = kvm_start(&k->base, 0, 1, &begun);
+
 	while (!e && kvm_poll(&k->base, 100, &ev, 1) == 0)
 		;
 	if (!e && ev.kind != BACKEND_READY)
-		e = err_new(EXIT_CANNOT, "probe guest: %s", ev.reason);
+		e = err_new(EXIT_CANNOT, "%s", ev.reason);
 	free(ev.reason);
-	if (!e && answers) {
-		e = kvm_ask(&k->base, 0, "ping", 5000, reply, sizeof(reply), &ms);
-		if (!e && !str_eq(reply, "pong"))
-			e = err_new(EXIT_CANNOT, "the probe guest answered '%s' to ping", reply);
+	if (e || !answers)
+		return e;
+	e = kvm_ask(&k->base, 0, "ping", 5000, reply, sizeof(reply), NULL);
+	if (e && k->queued && k->queue[0].reason) {
+		/* that it died says less than why */
+		err_free(e);
+		return err_new(EXIT_CANNOT, "%s", k->queue[0].reason);
 	}
+	if (!e && !str_eq(reply, "pong"))
+		e = err_new(EXIT_CANNOT, "it answered '%s' to ping", reply);
+	return e;
+}
+
+/* /dev/kvm may open and yet carry no guest. */
+static error *probe(struct kvm *k)
+{
+	uint64_t normal = k->cfg.ready_timeout_ns;
+
+	if (fault_hit(FAULT_NO_KVM))
+		return err_new(EXIT_CANNOT, "probe guest did not become ready (injected)");
+	k->shard_cfg.runner.ready_timeout_ns = MIN(normal, PROBE_LIMIT_NS);
+	error *e = probe_guest(k);
 	if (!e)
 		k->probe_note = xasprintf("probe guest ready in %.2f ms", k->vms[0].ready_us / 1000.0);
 	err_free(kvm_stop_all(&k->base, NULL, NULL));
 	k->vms[0] = (struct vm){ 0 };
 	k->shard_cfg.runner.ready_timeout_ns = normal;
-	return e;
+	return err_wrap(e, "probe guest");
 }
 
 static error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret)
