@@ -45,19 +45,8 @@ nothing_left() {
 	[ -z "$(runners)" ] && [ -z "$(ls -d "$MVMSCALE_STATE"/run-* 2>/dev/null)" ] &&
 		[ -z "$(find /sys/fs/cgroup -maxdepth 7 -type d -name "mvmscale-$pid" 2>/dev/null)" ]
 }
-# cell FILE ROW COLUMN: row 1 is the first below the header
-cell() {
-	awk -F, -v row="$2" -v name="$3" '
-		NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
-		NR == row + 1 { print $at }' "$1"
-}
-cell_is() {
-	got=$(cell "$1" "$2" "$3")
-	echo "$3 of row $2 is '$got'"
-	[ "$got" = "$4" ]
-}
 above_0() {
-	awk -v x="$(cell "$1" "$2" "$3")" 'BEGIN { exit !(x > 0) }'
+	awk -v x="$(t_cell "$1" "$2" "$3")" 'BEGIN { exit !(x > 0) }'
 }
 says() {
 	grep -q "\"$2\": $3,\{0,1\}\$" "$1/run.json"
@@ -108,17 +97,17 @@ t_fail "a shard of more than the descriptors allow" 3 'RLIMIT_NOFILE' \
 	"$M" run --backend kvm --quiet --shard 1000000 -o "$T/shards"
 
 t_ok "50 VMs, each of them asked" kvm "$T/fifty" --max 50 --intervals 2 --verify all --accel kvm
-t_ok "all answered" cell_is "$T/fifty/intervals.csv" 3 proven_ping 50
+t_ok "all answered" t_cell_is "$T/fifty/intervals.csv" 3 proven_ping 50
 for stage in create_vm create_vcpu setup first_run; do
 	t_ok "the time of stage $stage is known" above_0 "$T/fifty/intervals.csv" 3 "kvm_${stage}_p50_us"
 done
 t_ok "and stands among the events" event "$T/fifty" '"event":"kvm_stages","vms":50,.*kvm_first_run_p99_us'
-t_ok "the baseline has none" cell_is "$T/fifty/intervals.csv" 1 kvm_create_vm_p50_us ''
-t_ok "sleeping guests use no CPU" cell_is "$T/fifty/intervals.csv" 3 cpu_guests_pct_mean 0
+t_ok "the baseline has none" t_cell_is "$T/fifty/intervals.csv" 1 kvm_create_vm_p50_us ''
+t_ok "sleeping guests use no CPU" t_cell_is "$T/fifty/intervals.csv" 3 cpu_guests_pct_mean 0
 t_ok "the record names backend and shard" says "$T/fifty" shard 250
 t_ok "one VM in a process, without files in debugfs" kvm "$T/single" --max 6 --intervals 1 --shard 1 \
 	--kvm-debugfs no --verify all
-t_ok "all answered" cell_is "$T/single/intervals.csv" 2 proven_ping 6
+t_ok "all answered" t_cell_is "$T/single/intervals.csv" 2 proven_ping 6
 t_ok "guests with a timer" kvm "$T/idle" --max 10 --intervals 1 --profile idle
 t_ok "they use CPU" above_0 "$T/idle/intervals.csv" 2 cpu_guests_pct_mean
 t_ok "two ramps" kvm "$T/twice" --max 10 --intervals 2 --repeat 2
@@ -127,7 +116,7 @@ t_ok "two ramps" kvm "$T/twice" --max 10 --intervals 2 --repeat 2
 if command -v nasm >/dev/null; then
 	t_ok "a guest that computes instead of sleeping" image spin 's/^\thlt$/\tnop/'
 	t_ok "ten of them on a few cores" kvm "$T/spin" --max 10 --intervals 1 --image "$T/spin.img" --verify all
-	t_ok "none starves another" cell_is "$T/spin/intervals.csv" 2 proven_ping 10
+	t_ok "none starves another" t_cell_is "$T/spin/intervals.csv" 2 proven_ping 10
 	t_ok "a guest that sleeps for ever" image deaf 's/^\tsti$/\tnop/'
 	t_fail "is told from one that can be woken" 3 'halted with interrupts off' \
 		kvm "$T/deaf" --max 3 --image "$T/deaf.img"
@@ -165,7 +154,7 @@ t_ok "has VMs" within 20 event "$T/killed" '"ready":4,'
 kill -KILL "$(runners | head -n 1)"
 t_ok "a runner is killed: the run goes on, and is untrusted" ends_with 5
 t_ok "its VMs are told" event "$T/killed" '"vm_died".*its runner (process [0-9]*) was killed by signal 9'
-t_ok "they were replaced" cell_is "$T/killed/intervals.csv" 7 vm_count 12
+t_ok "they were replaced" t_cell_is "$T/killed/intervals.csv" 7 vm_count 12
 t_ok "nothing is left" within 10 nothing_left
 
 kvm "$T/int" --max 100 --intervals 50 --shard 10 --rate 10 >"$T/run.out" 2>&1 &

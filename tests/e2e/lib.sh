@@ -5,6 +5,7 @@
 #	t_fail DESCRIPTION STATUS PATTERN COMMAND...	it ends with STATUS, its output matches PATTERN (grep -E)
 #	t_skip DESCRIPTION REASON			a test that cannot be made here
 #	t_tmp						prints a new folder, removed at the end
+#	t_cell_is FILE ROW COLUMN VALUE			for t_ok: that cell of a CSV file has that value
 #	t_done						the plan; the last line of every test
 # A COMMAND may be a shell function. Where the tests run on their own, nothing they do reaches
 # the state folder or the data files of an installed mvmscale.
@@ -98,6 +99,19 @@ t_real() {
 		grep -qs "\"metric\": \"cpu\"" "$t_dir/run.json" && [ $t_try != 3 ] || return $t_status
 		rm -rf "$t_dir"
 	done
+}
+
+# t_cell FILE ROW COLUMN: row 1 is the first below the header
+t_cell() {
+	awk -F, -v row="$2" -v name="$3" '
+		NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
+		NR == row + 1 { print $at }' "$1"
+}
+# t_cell_is FILE ROW COLUMN VALUE
+t_cell_is() {
+	got=$(t_cell "$1" "$2" "$3")
+	echo "$3 of row $2 is '$got'"
+	[ "$got" = "$4" ]
 }
 
 t_done() {

@@ -47,6 +47,15 @@ static void booted(struct board *b)
 	board_boot(b, memory, image, &line, NULL);
 }
 
+/* COM1 is the only interrupt that is open, and asks for one with every byte. */
+static void listening(struct board *b)
+{
+	booted(b);
+	board_out(b, 0x21, 0xEF, 0);
+	board_out(b, 0x3FC, 0x0B, 0);
+	board_out(b, 0x3F9, 0x01, 0);
+}
+
 static void memory_is_as_firmware_leaves_it(void **state)
 {
 	struct board b;
@@ -84,10 +93,7 @@ static void a_request_is_one_interrupt(void **state)
 	char got[8] = "";
 
 	(void)state;
-	booted(&b);
-	board_out(&b, 0x21, 0xEF, 0);
-	board_out(&b, 0x3FC, 0x0B, 0);
-	board_out(&b, 0x3F9, 0x01, 0);
+	listening(&b);
 	assert_false(pic_pending(&b.pic));
 	input = "ping\n";
 	board_receive(&b);
@@ -112,10 +118,7 @@ static void every_byte_is_an_edge(void **state)
 	struct board b;
 
 	(void)state;
-	booted(&b);
-	board_out(&b, 0x21, 0xEF, 0);
-	board_out(&b, 0x3FC, 0x0B, 0);
-	board_out(&b, 0x3F9, 0x01, 0);
+	listening(&b);
 	input = "abc";
 	board_receive(&b);
 	for (char c = 'a'; c <= 'c'; c++) {
