@@ -121,7 +121,7 @@ static void every_byte_is_an_edge(void **state)
 	listening(&b);
 	input = "abc";
 	board_receive(&b);
-	for (char c = 'a'; c <= 'c'; c++) {
+	for (int c = 'a'; c <= 'c'; c++) {
 		assert_true(pic_pending(&b.pic));
 		pic_acknowledge(&b.pic);
 		assert_int_equal(board_in(&b, 0x3F8, 0), c);
