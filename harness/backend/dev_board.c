@@ -28,6 +28,25 @@ enum {
 #define RTC_B 0x0B
 #define RTC_D 0x0D
 
+unsigned board_slots(uint32_t memory_mb, struct board_slot ret[2])
+{
+	ret[0] = (struct board_slot){ .size = memory_mb ? BOARD_HOLE : BOARD_MEMORY };
+	if (memory_mb <= 1)
+		return 1;
+	ret[1] = (struct board_slot){ .guest = BOARD_HOLE_END,
+				      .offset = BOARD_HOLE,
+				      .size = ((uint64_t)memory_mb << 20) - BOARD_HOLE_END };
+	return 2;
+}
+
+uint64_t board_memory_size(uint32_t memory_mb)
+{
+	struct board_slot s[2];
+	unsigned n = board_slots(memory_mb, s);
+
+	return s[n - 1].offset + s[n - 1].size;
+}
+
 static void vectors(uint8_t *memory)
 {
 	/* cli; hlt; jmp back: an accident costs no CPU time, and is told */

@@ -29,14 +29,25 @@ struct board {
 	void *user;
 };
 
-/* Guest memory: one real-mode segment. A guest that reaches for more below 640 KiB is stopped by name. */
+/* What a guest has without asking for more: one real-mode segment. */
 #define BOARD_MEMORY 65536U
-#define BOARD_MEMORY_PC 0xA0000U
+/* Where a PC's memory has its hole for video memory and ROMs. */
+#define BOARD_HOLE 0xA0000U
+#define BOARD_HOLE_END 0x100000U
+
+/* A piece of guest memory: offset is in the host's copy. */
+struct board_slot {
+	uint64_t guest, offset, size;
+};
+/* The pieces of a machine with so many MiB, the hole left out; 0: BOARD_MEMORY bytes. Returns 1 or 2. */
+unsigned board_slots(uint32_t memory_mb, struct board_slot ret[2]);
+/* Bytes of the host's copy. */
+uint64_t board_memory_size(uint32_t memory_mb);
 
 /*
  * Machine and memory as the toolkit's firmware leaves them (mvm/firmware.asm): both PICs at their
  * vectors with everything masked, all vectors set, the boot sector at MVM_LOAD_ADDRESS. memory has
- * BOARD_MEMORY bytes of zeros.
+ * at least BOARD_MEMORY bytes of zeros.
  */
 void board_boot(struct board *b, uint8_t *memory, const unsigned char *image, const struct board_line *line,
 		void *user);

@@ -83,17 +83,18 @@ static error *work(struct kvm_vm *vm, struct console *c)
 	return NULL;
 }
 
-error *kvm_console_work(const struct guest_image *image, int fd)
+error *kvm_console_work(const struct guest_image *image, uint32_t memory_mb, int fd)
 {
 	static const struct board_line ops = { .sent = on_sent, .next = on_next };
-	struct kvm_host host = { .fd = -1, .keep_debugfs = true };
+	struct kvm_host host = { .fd = -1, .memory_mb = memory_mb, .keep_debugfs = true };
+	size_t size = board_memory_size(memory_mb);
 	struct console c = { .fd = fd };
 	struct kvm_vm vm;
 	error *e;
 
 	if ((e = kvm_host_open(&host)) || (e = kvm_alarm_open()))
 		return e;
-	void *memory = mmap(NULL, BOARD_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED) {
 		kvm_host_close(&host);
 		return err_sys(EXIT_CANNOT, errno, "cannot map the guest's memory");
@@ -103,7 +104,7 @@ error *kvm_console_work(const struct guest_image *image, int fd)
 		e = work(&vm, &c);
 		kvm_vm_destroy(&host, &vm);
 	}
-	munmap(memory, BOARD_MEMORY);
+	munmap(memory, size);
 	kvm_host_close(&host);
 	return e;
 }

@@ -47,6 +47,7 @@ struct runner {
 	int fd;
 	bool closed;
 	uint8_t *memory;
+	size_t memory_size; /* of one VM */
 	struct slot *slots;
 	struct queue woken; /* have an interrupt to serve: brief, so they go first */
 	struct queue busy;  /* were preempted */
@@ -59,6 +60,11 @@ struct runner {
 static uint32_t slot_number(const struct slot *s)
 {
 	return (uint32_t)(s - s->runner->slots);
+}
+
+static uint8_t *memory_of(const struct slot *s)
+{
+	return s->runner->memory + slot_number(s) * s->runner->memory_size;
 }
 
 static void queue_add(struct runner *r, struct queue *q, struct slot *s)
@@ -106,7 +112,7 @@ static void lose(struct slot *s, error *why)
 	err_free(why);
 	kvm_vm_destroy(&r->host, &s->vm);
 	/* its memory goes too: nobody else will use this slot */
-	madvise(r->memory + (size_t)slot_number(s) * BOARD_MEMORY, BOARD_MEMORY, MADV_DONTNEED);
+	madvise(memory_of(s), r->memory_size, MADV_DONTNEED);
 	free(s->input);
 	s->input = NULL;
 	tell(r, &m);
@@ -189,13 +195,12 @@ static void wake(struct slot *s)
 static void begin(struct slot *s)
 {
 	struct runner *r = s->runner;
-	uint8_t *memory = r->memory + (size_t)slot_number(s) * BOARD_MEMORY;
 
 	s->state = SLOT_STARTS;
 	s->spawn_ns = clock_ns();
 	s->deadline_ns = s->spawn_ns + r->cfg->ready_timeout_ns;
 	r->starting++;
-	error *e = kvm_vm_create(&r->host, memory, r->cfg->image->bytes, &line_ops, s, &s->vm);
+	error *e = kvm_vm_create(&r->host, memory_of(s), r->cfg->image->bytes, &line_ops, s, &s->vm);
 	if (e) {
 		lose(s, e);
 		return;
@@ -347,7 +352,8 @@ static void loop(struct runner *r)
 
 static error *make_memory(struct runner *r)
 {
-	size_t size = (size_t)r->cfg->capacity * BOARD_MEMORY;
+	r->memory_size = board_memory_size(r->cfg->memory_mb);
+	size_t size = r->cfg->capacity * r->memory_size;
 	/* one mapping for all: only what a guest touches is there, and KVM_CREATE_VM visits every mapping */
 	void *m =
 		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -362,12 +368,14 @@ static error *make_memory(struct runner *r)
 
 error *kvm_runner_work(const struct kvm_runner_config *cfg, int socket_fd)
 {
-	struct runner r = { .cfg = cfg,
-			    .fd = socket_fd,
-			    .host = { .fd = -1, .keep_debugfs = cfg->keep_debugfs },
-			    .woken = { NOBODY, NOBODY },
-			    .busy = { NOBODY, NOBODY },
-			    .waiting = { NOBODY, NOBODY } };
+	struct runner r = {
+		.cfg = cfg,
+		.fd = socket_fd,
+		.host = { .fd = -1, .memory_mb = cfg->memory_mb, .keep_debugfs = cfg->keep_debugfs },
+		.woken = { NOBODY, NOBODY },
+		.busy = { NOBODY, NOBODY },
+		.waiting = { NOBODY, NOBODY }
+	};
 	error *e;
 
 	if (*cfg->image->guest)

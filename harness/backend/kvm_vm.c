@@ -137,13 +137,29 @@ static float since(uint64_t *mark)
 	return (float)((double)(now - before) / 1000);
 }
 
+static int set_memory(const struct kvm_host *h, const struct kvm_vm *vm, uint8_t *memory)
+{
+	struct board_slot slots[2];
+	unsigned n = board_slots(h->memory_mb, slots);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct kvm_userspace_memory_region ram = {
+			.slot = i,
+			.guest_phys_addr = slots[i].guest,
+			.memory_size = slots[i].size,
+			.userspace_addr = (uintptr_t)memory + slots[i].offset,
+		};
+		if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &ram) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The steps of the start, each with the time that the kernel took. Returns the name of the one that failed.
  */
 static const char *build(const struct kvm_host *h, uint8_t *memory, const unsigned char *image,
 			 const struct board_line *line, void *user, struct kvm_vm *vm)
 {
-	struct kvm_userspace_memory_region ram = { .memory_size = BOARD_MEMORY,
-						   .userspace_addr = (uintptr_t)memory };
 	uint64_t mark = clock_ns();
 
 	if ((vm->vm_fd = moved_up(h, ioctl(h->fd, KVM_CREATE_VM, 0))) < 0)
@@ -157,7 +173,7 @@ static const char *build(const struct kvm_host *h, uint8_t *memory, const unsign
 		return "mapping a vCPU";
 	vm->run = run;
 	board_boot(&vm->board, memory, image, line, user);
-	if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &ram) < 0)
+	if (set_memory(h, vm, memory) < 0)
 		return "KVM_SET_USER_MEMORY_REGION";
 	if (set_registers(vm) < 0)
 		return "setting a vCPU's registers";
@@ -168,7 +184,7 @@ static const char *build(const struct kvm_host *h, uint8_t *memory, const unsign
 error *kvm_vm_create(const struct kvm_host *h, uint8_t *memory, const unsigned char *image,
 		     const struct board_line *line, void *user, struct kvm_vm *ret)
 {
-	*ret = (struct kvm_vm){ .vm_fd = -1, .vcpu_fd = -1 };
+	*ret = (struct kvm_vm){ .vm_fd = -1, .vcpu_fd = -1, .small = !h->memory_mb };
 	alarm_off();
 	const char *failed = build(h, memory, image, line, user, ret);
 	if (!failed)
@@ -214,7 +230,7 @@ static error *serve_memory(struct kvm_vm *vm)
 {
 	struct kvm_run *r = vm->run;
 
-	if (r->mmio.phys_addr < BOARD_MEMORY_PC)
+	if (vm->small && r->mmio.phys_addr < BOARD_HOLE)
 		return err_new(EXIT_CANNOT,
 			       "the guest uses memory at 0x%llx: the kvm backend gives it %u KiB",
 			       (unsigned long long)r->mmio.phys_addr, BOARD_MEMORY / 1024);

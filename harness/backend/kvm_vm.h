@@ -17,8 +17,9 @@ struct kvm_run;
 /* /dev/kvm, opened once per process. */
 struct kvm_host {
 	int fd;
-	size_t run_size;   /* bytes of a vCPU's mapping */
-	bool keep_debugfs; /* false: VMs without a folder below /sys/kernel/debug/kvm */
+	size_t run_size;    /* bytes of a vCPU's mapping */
+	uint32_t memory_mb; /* of each VM; 0: BOARD_MEMORY bytes */
+	bool keep_debugfs;  /* false: VMs without a folder below /sys/kernel/debug/kvm */
 };
 /* EXIT_CANNOT says why KVM cannot be used here. */
 error *kvm_host_open(struct kvm_host *h) ERR_MUST_CHECK;
@@ -30,9 +31,10 @@ struct kvm_vm {
 	struct board board;
 	float stage_us[BACKEND_STAGE_COUNT]; /* what the kernel took for each step of the start */
 	bool ran;
+	bool small; /* has BOARD_MEMORY bytes, and may not reach for more */
 };
 
-/* memory: BOARD_MEMORY bytes of zeros, page aligned; stays the caller's, and must outlive the VM. */
+/* memory: board_memory_size() bytes of zeros, page aligned; stays the caller's, and must outlive the VM. */
 error *kvm_vm_create(const struct kvm_host *h, uint8_t *memory, const unsigned char *image,
 		     const struct board_line *line, void *user, struct kvm_vm *ret) ERR_MUST_CHECK;
 void kvm_vm_destroy(const struct kvm_host *h, struct kvm_vm *vm);

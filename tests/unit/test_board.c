@@ -86,6 +86,27 @@ static void memory_is_as_firmware_leaves_it(void **state)
 	assert_int_equal(b.pic.chip[PIC_SLAVE].base, MVM_VECTOR_SLAVE);
 }
 
+static void memory_has_the_hole_of_a_pc(void **state)
+{
+	struct board_slot s[2];
+
+	(void)state;
+	assert_int_equal(board_slots(0, s), 1);
+	assert_true(s[0].guest == 0 && s[0].offset == 0 && s[0].size == BOARD_MEMORY);
+	assert_true(board_memory_size(0) == BOARD_MEMORY);
+	assert_int_equal(board_slots(1, s), 1);
+	assert_true(s[0].size == 640 * 1024);
+	assert_int_equal(board_slots(16, s), 2);
+	assert_true(s[0].size == 640 * 1024 && s[1].guest == 1024 * 1024);
+	/* nothing is behind the hole in the host's copy */
+	assert_true(s[1].offset == s[0].size);
+	assert_true(s[1].guest + s[1].size == 16U << 20);
+	assert_true(board_memory_size(16) == (16U << 20) - 384 * 1024);
+	assert_true(board_memory_size(8192) == (8192ULL << 20) - 384 * 1024);
+	for (uint32_t mb = 0; mb < 100; mb++)
+		assert_int_equal(board_memory_size(mb) % 4096, 0);
+}
+
 /* What sleep.asm does: initialize, then drain the line in one interrupt. */
 static void a_request_is_one_interrupt(void **state)
 {
@@ -203,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_as_firmware_leaves_it),
+		cmocka_unit_test(memory_has_the_hole_of_a_pc),
 		cmocka_unit_test(a_request_is_one_interrupt),
 		cmocka_unit_test(every_byte_is_an_edge),
 		cmocka_unit_test(the_timer_wakes_only_who_listens),
