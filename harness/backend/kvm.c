@@ -6,50 +6,16 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
-#include "backend/dev_board.h"
 #include "base/clock.h"
 #include "base/fault.h"
-#include "base/fs.h"
 #include "base/util.h"
 
-/*
- * VMs per process unless the user says otherwise. KVM_CREATE_VM visits every mapping and locks out every
- * other change of its process's memory: its cost rises with each VM there. docs/kvm.md has the curves.
- */
-#define SHARD_DEFAULT 250
-/* Descriptors of a runner beside its VMs' two each, and the numbers that kvm_vm.c leaves free. */
-#define RUNNER_FDS 96
 /* Starts under way in all runners together: enough to keep them busy, few enough to stop soon. */
 #define ROOM_PER_CORE 32
-#define PROBE_LIMIT_NS 20000000000ULL
-/* What a VM takes by our own measurement; the first interval replaces the memory by what it finds. */
-#define VM_KB 400
-
-struct place {
-	uint32_t shard, slot;
-};
-
-struct kvm {
-	struct backend base;
-	struct backend_config cfg;
-	struct shard_config shard_cfg;
-	struct vm *vms;
-	uint32_t max, starting, living; /* living: starting or ready */
-	struct shard *shards;
-	uint32_t shard_count, group; /* group: first of the shards that take VMs now */
-	unsigned cores;
-	struct place *places;
-	float (*stages)[BACKEND_STAGE_COUNT];
-	struct backend_event *queue; /* events found while nobody could take them */
-	size_t queued;
-	struct kvm_message answer;
-	uint32_t serial;
-	char *image_path, *probe_note;
-};
+/* A runner tells of each start within the time that a guest has to become ready; so much later it hangs. */
+#define HANG_GRACE_NS 10000000000ULL
 
 static struct kvm *self(struct backend *b)
 {
@@ -63,6 +29,12 @@ static void queue_event(struct kvm *k, enum backend_event_kind kind, uint32_t vm
 		(struct backend_event){ .kind = kind, .vm = vm, .reason = reason, .sys = sys };
 }
 
+static void start_is_over(struct kvm *k, uint32_t id)
+{
+	k->starting--;
+	k->shards[k->places[id].shard].starting--;
+}
+
 /* Takes ownership of reason. */
 static void lost(struct kvm *k, uint32_t id, char *reason, int sys)
 {
@@ -70,7 +42,7 @@ static void lost(struct kvm *k, uint32_t id, char *reason, int sys)
 
 	k->living--;
 	if (!was_ready)
-		k->starting--;
+		start_is_over(k, id);
 	k->vms[id].state = VM_GONE;
 	queue_event(k, was_ready ? BACKEND_DIED : BACKEND_FAILED, id, reason, sys);
 }
@@ -84,7 +56,7 @@ static void became_ready(struct kvm *k, struct shard *s, uint32_t id, const stru
 	k->vms[id].ready_us = m->ready_us;
 	k->vms[id].state = VM_READY;
 	memcpy(k->stages[id], m->stage_us, sizeof(m->stage_us));
-	k->starting--;
+	start_is_over(k, id);
 	queue_event(k, BACKEND_READY, id, NULL, 0);
 	if (fault_hit(FAULT_VM_DIES))
 		err_free(shard_send(s, &kill_it));
@@ -123,6 +95,7 @@ static void drain(struct kvm *k, struct shard *s)
 	struct kvm_message m;
 	bool ended;
 
+	s->heard_ns = clock_ns();
 	while (shard_receive(s, &m, &ended))
 		take_message(k, s, &m);
 	if (!ended)
@@ -137,6 +110,23 @@ static void drain(struct kvm *k, struct shard *s)
 	}
 }
 
+/* A runner that was stopped, or is stuck in the kernel, would keep its starts under way for ever. */
+static void end_hanging(struct kvm *k)
+{
+	uint64_t now = clock_ns(), limit = k->cfg.ready_timeout_ns + HANG_GRACE_NS;
+
+	for (uint32_t i = 0; i < k->shard_count; i++) {
+		struct shard *s = &k->shards[i];
+
+		if (s->fd < 0 || !s->starting || now - s->heard_ns < limit || s->refusal)
+			continue;
+		s->refusal = xasprintf("its runner (process %d) gave no sign of life for %.0f s", (int)s->pid,
+				       (double)limit / 1e9);
+		s->refusal_sys = ETIMEDOUT;
+		kill(s->pid, SIGKILL); /* its end is noticed by the next poll */
+	}
+}
+
 static void wait_for_runners(struct kvm *k, int timeout_ms)
 {
 	struct pollfd *fds = xcalloc(k->shard_count + 1, sizeof(*fds));
@@ -148,6 +138,7 @@ static void wait_for_runners(struct kvm *k, int timeout_ms)
 			if (fds[i].revents)
 				drain(k, &k->shards[i]);
 	free(fds);
+	end_hanging(k);
 }
 
 static size_t kvm_poll(struct backend *b, int timeout_ms, struct backend_event *events, size_t max)
@@ -214,6 +205,8 @@ static error *start_one(struct kvm *k, uint32_t id)
 	k->vms[id] = (struct vm){ .spawn_ns = clock_ns(), .state = VM_STARTING };
 	k->places[id] = (struct place){ .shard = n, .slot = s->used };
 	s->ids[s->used++] = id;
+	if (!s->starting++)
+		s->heard_ns = clock_ns();
 	k->starting++;
 	k->living++;
 	/* a runner that is gone is noticed by poll(), which tells what became of this VM */
@@ -335,140 +328,6 @@ static void kvm_close(struct backend *b)
 	free(k->stages);
 	free(k->queue);
 	free(k);
-}
-
-/* How many VMs a runner may hold: two descriptors each. */
-static error *choose_capacity(struct kvm *k)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return err_sys(EXIT_CANNOT, errno, "getrlimit(RLIMIT_NOFILE)");
-	rlim_t fit = files.rlim_max > RUNNER_FDS ? (files.rlim_max - RUNNER_FDS) / 2 : 0;
-	if (!fit)
-		return err_new(EXIT_CANNOT,
-			       "RLIMIT_NOFILE is %llu: a runner needs %d descriptors and 2 per VM",
-			       (unsigned long long)files.rlim_max, RUNNER_FDS);
-	if (k->cfg.shard > fit)
-		return err_new(EXIT_CANNOT,
-			       "--shard %u: a VM takes 2 descriptors, and RLIMIT_NOFILE (%llu) leaves room "
-			       "for %llu VMs in a process",
-			       k->cfg.shard, (unsigned long long)files.rlim_max, (unsigned long long)fit);
-	uint32_t want = k->cfg.shard ? k->cfg.shard : (uint32_t)MIN(fit, (rlim_t)SHARD_DEFAULT);
-	k->shard_cfg.runner.capacity = MIN(want, k->max);
-	return NULL;
-}
-
-/* Boots VM 0 and, if its guest is one that answers, pings it. */
-static error *probe_guest(struct kvm *k)
-{
-	bool answers = *k->cfg.image->guest && !str_eq(k->cfg.image->guest, "idle");
-	struct backend_event ev = { 0 };
-	uint32_t begun;
-	char reply[64];
-	error *e = kvm_start(&k->base, 0, 1, &begun);
-
-	while (!e && kvm_poll(&k->base, 100, &ev, 1) == 0)
-		;
-	if (!e && ev.kind != BACKEND_READY)
-		e = err_new(EXIT_CANNOT, "%s", ev.reason);
-	free(ev.reason);
-	if (e || !answers)
-		return e;
-	e = kvm_ask(&k->base, 0, "ping", 5000, reply, sizeof(reply), NULL);
-	if (e && k->queued && k->queue[0].reason) {
-		/* that it died says less than why */
-		err_free(e);
-		return err_new(EXIT_CANNOT, "%s", k->queue[0].reason);
-	}
-	if (!e && !str_eq(reply, "pong"))
-		e = err_new(EXIT_CANNOT, "it answered '%s' to ping", reply);
-	return e;
-}
-
-/* /dev/kvm may open and yet carry no guest. */
-static error *probe(struct kvm *k)
-{
-	uint64_t normal = k->cfg.ready_timeout_ns;
-
-	if (fault_hit(FAULT_NO_KVM))
-		return err_new(EXIT_CANNOT, "probe guest did not become ready (injected)");
-	k->shard_cfg.runner.ready_timeout_ns = MIN(normal, PROBE_LIMIT_NS);
-	error *e = probe_guest(k);
-	if (!e)
-		k->probe_note = xasprintf("probe guest ready in %.2f ms", k->vms[0].ready_us / 1000.0);
-	err_free(kvm_stop_all(&k->base, NULL, NULL));
-	k->vms[0] = (struct vm){ 0 };
-	k->shard_cfg.runner.ready_timeout_ns = normal;
-	return err_wrap(e, "probe guest");
-}
-
-static error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret)
-{
-	struct kvm *k = xcalloc(1, sizeof(*k));
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-	k->base.ops = &backend_kvm;
-	k->cfg = *cfg;
-	k->vms = vms;
-	k->max = max;
-	k->cores = (unsigned)MAX(cores, 1L);
-	k->places = xcalloc(max, sizeof(*k->places));
-	k->stages = xcalloc(max, sizeof(*k->stages));
-	k->image_path = xasprintf("%s/guest.img", cfg->runtime_dir);
-	k->shard_cfg = (struct shard_config){
-		.runner = { .image = cfg->image,
-			    .jobs = MAX((MAX(cfg->jobs, 1U) + k->cores - 1) / k->cores, 1U),
-			    .ready_timeout_ns = cfg->ready_timeout_ns,
-			    .keep_debugfs = cfg->kvm_debugfs },
-		.cwd = cfg->runtime_dir,
-		.cgroup_procs_fd = cfg->cgroup_procs_fd,
-	};
-	error *e = access("/dev/kvm", R_OK | W_OK) < 0
-			   ? err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm")
-			   : choose_capacity(k);
-	if (!e)
-		e = image_write(cfg->image, k->image_path);
-	if (!e && (e = probe(k)))
-		e = err_wrap(e, "the kvm backend cannot run here");
-	if (e) {
-		kvm_close(&k->base);
-		return e;
-	}
-	*ret = &k->base;
-	return NULL;
-}
-
-static struct backend_cost kvm_cost(const struct backend *b)
-{
-	const struct kvm *k = (const struct kvm *)b;
-	double per_runner = 1.0 / k->shard_cfg.runner.capacity;
-
-	/* a VM's task is the kernel's own: kvm-nx-lpage-recovery */
-	return (struct backend_cost){
-		.tasks = 1 + per_runner, .fds = 2, .mem_kb = VM_KB, .harness_fds = per_runner
-	};
-}
-
-static json_t *kvm_describe(const struct backend *b)
-{
-	const struct kvm *k = (const struct kvm *)b;
-	_cleanup_free_ char *sha = NULL;
-	char path[4096];
-	struct utsname u;
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-	path[n > 0 ? n : 0] = '\0';
-	uname(&u);
-	err_free(fs_sha256("/proc/self/exe", &sha));
-	_cleanup_free_ char *version = xasprintf("%s on Linux %s", MVM_VERSION, u.release);
-	return json_pack("{s:s,s:s,s:s,s:s?,s:s,s:s,s:s,s:[],s:[],s:{s:s,s:s},s:i,s:i,s:b,s:i}", "name",
-			 "kvm", "binary", path, "version", version, "sha256", sha, "accel", "kvm",
-			 "accel_note", k->probe_note, "machine", "built-in", "argv", "environment", "launch",
-			 "mode", "exec", "note",
-			 "each VM is a KVM VM of its own that booted its guest; many share a process",
-			 "shard", (int)k->shard_cfg.runner.capacity, "runners_at_a_time", (int)k->cores,
-			 "kvm_debugfs", k->cfg.kvm_debugfs, "guest_memory_kb", (int)BOARD_MEMORY / 1024);
 }
 
 static const float *kvm_stages(const struct backend *b, uint32_t vm)

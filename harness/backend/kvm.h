@@ -12,8 +12,10 @@ struct shard {
 	pid_t pid;
 	int fd;	       /* -1: it is gone */
 	uint32_t used; /* slots given out, each once */
-	uint32_t *ids; /* of the VM in each slot */
-	char *refusal; /* what it said before it ended */
+	uint32_t starting;
+	uint64_t heard_ns; /* when it last said something, or had nothing to say before */
+	uint32_t *ids;	   /* of the VM in each slot */
+	char *refusal;	   /* what it said before it ended */
 	int refusal_sys;
 };
 
@@ -31,5 +33,33 @@ bool shard_receive(struct shard *s, struct kvm_message *m, bool *ret_ended);
 /* Kills it (kill) or waits for its end; says how it ended, the caller frees that. */
 char *shard_reap(struct shard *s, bool kill_it);
 void shard_clear(struct shard *s);
+
+struct place {
+	uint32_t shard, slot;
+};
+
+struct kvm {
+	struct backend base;
+	struct backend_config cfg;
+	struct shard_config shard_cfg;
+	struct vm *vms;
+	uint32_t max, starting, living; /* living: starting or ready */
+	struct shard *shards;
+	uint32_t shard_count, group; /* group: first of the shards that take VMs now */
+	unsigned cores;
+	struct place *places;
+	float (*stages)[BACKEND_STAGE_COUNT];
+	struct backend_event *queue; /* events found while nobody could take them */
+	size_t queued;
+	struct kvm_message answer;
+	uint32_t serial;
+	char *image_path, *probe_note;
+};
+
+/* kvm_open.c: the ops that begin and describe a population. */
+error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max,
+		struct backend **ret) ERR_MUST_CHECK;
+struct backend_cost kvm_cost(const struct backend *b);
+json_t *kvm_describe(const struct backend *b);
 
 #endif
