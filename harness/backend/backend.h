@@ -100,6 +100,9 @@ enum {
 	BACKEND_LIBVIRT = 1 << 4,   /* honours --connect, --hosts, --place, --template, --accel and --qemu */
 	BACKEND_SHARDS = 1 << 5,    /* one process holds many VMs: honours --shard, --kvm-debugfs */
 	BACKEND_KVM = 1 << 6,	    /* always under KVM: --accel kvm says nothing new */
+
+	/* VMs run on this very host: its cgroups, limits and warnings are theirs */
+	BACKEND_HERE = BACKEND_PROCESSES | BACKEND_SHARDS,
 };
 
 /* Steps of a VM's start whose time the kernel takes; ops->stages. */

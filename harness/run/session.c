@@ -225,7 +225,7 @@ static error *create_places(struct session *s)
 		return e;
 	if (s->o->swap && (e = add_swap(s)))
 		return e;
-	if (s->o->backend->flags & BACKEND_SYNTHETIC)
+	if (!(s->o->backend->flags & BACKEND_HERE))
 		return NULL;
 	_cleanup_free_ char *name = xasprintf("mvmscale-%d", (int)getpid());
 	_cleanup_free_ char *path = cgroup_choose(name, &version);
@@ -274,12 +274,6 @@ static error *open_backend(struct session *s)
 	return o->backend->open(&cfg, s->vms, s->vm_slots, &s->backend);
 }
 
-/* The VMs are real, and here. */
-static bool takes_this_host(const struct session *s)
-{
-	return backend_flags(s->backend) & (BACKEND_PROCESSES | BACKEND_SHARDS);
-}
-
 /* Which limits would end the run before --max, raising those that may be raised. */
 static void preflight(struct session *s)
 {
@@ -297,7 +291,7 @@ static void preflight(struct session *s)
 
 	limits_read("", &raw);
 	limits_compute(&raw, &cost, s->o->threshold_pct, &limits);
-	if (!s->o->no_raise && takes_this_host(s)) {
+	if (!s->o->no_raise && (backend_flags(s->backend) & BACKEND_HERE)) {
 		limits_raise(s->settings, &limits, s->o->max, &raises);
 		for (size_t i = 0; i < raises.count; i++)
 			if (!raises.items[i].failure)
@@ -342,7 +336,7 @@ static void say_warnings(struct session *s)
 
 	host_warnings(&s->host, &w);
 	for (size_t i = 0; i < w.count; i++) {
-		if (takes_this_host(s))
+		if (backend_flags(s->backend) & BACKEND_HERE)
 			session_notice(s, "warning: %s", w.items[i]);
 		json_array_append_new(list, json_string(w.items[i]));
 	}
