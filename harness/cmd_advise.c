@@ -91,7 +91,10 @@ static int run(int argc, char **argv)
 	cmd_parse(&cmd_advise, argc, argv, &args);
 	error *e = run_record_load(args.dir, &r);
 	if (!e)
-		e = advise_run_on(r, args.threshold, args.on_host ? &args.host : NULL, &a);
+		e = advise_run_with(r,
+				    &(struct advise_options){ .threshold = args.threshold,
+							      .host = args.on_host ? &args.host : NULL },
+				    &a);
 	if (e)
 		return cmd_fail(e);
 	if (args.json) {

@@ -195,6 +195,7 @@ static const struct {
 	{ "guests", "guests", "../share/mvmscale/guests" },
 	{ "presets", "../profiles/presets", "../share/mvmscale/presets" },
 	{ "profiles", "../profiles/cpu", "../share/mvmscale/profiles" },
+	{ "advice", "../profiles/advice", "../share/mvmscale/advice" },
 	{ "plots", "../plots", "../share/mvmscale/plots" },
 	{ "lib", ".", "../lib/mvmscale" },
 };

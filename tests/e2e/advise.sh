@@ -50,6 +50,7 @@ t_fail "too far beyond the data: no number" 4 'beyond 2 times' "$M" advise "$RUN
 t_ok "and null in JSON" json short vms_at_threshold null
 t_ok "and inconclusive" json short verdict '"inconclusive"'
 t_fail "JSON has the same exit status" 4 '"reasons"' "$M" advise "$RUNS/short" --json
-t_fail "a curve that bends is refused" 4 'bends' "$M" advise "$RUNS/swap"
+t_ok "a curve that bends is followed behind its knee" says swap '^About 13,[45][0-9]{2} VMs, then RAM'
+t_ok "and the knee is named" also 'knee at 8,[0-9]{3} VMs'
 t_fail "a cut table still tells what it can" 4 'was cut' "$M" advise "$RUNS/cut-intervals"
 t_done

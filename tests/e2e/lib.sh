@@ -35,6 +35,7 @@ if [ -z "${MVMSCALE_DATA-}" ]; then
 	ln -s "$t_root/profiles/cpu" "$MVMSCALE_DATA/profiles"
 	ln -s "$t_root/profiles/matrix" "$MVMSCALE_DATA/matrix"
 	ln -s "$t_root/profiles/slo" "$MVMSCALE_DATA/slo"
+	ln -s "$t_root/profiles/advice" "$MVMSCALE_DATA/advice"
 	ln -s "$t_root/plots" "$MVMSCALE_DATA/plots"
 	export MVMSCALE_DATA
 fi

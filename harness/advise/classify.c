@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a run is bound by, and how probable that is. */
+#include <gsl/gsl_randist.h>
+#include <gsl/gsl_rng.h>
+#include <math.h>
+#include <string.h>
+
+#include "advise/parts.h"
+#include "advise/usl.h"
+#include "report/plot_text.h"
+#include "sample/metric.h"
+
+#define DRAWS 2000
+#define Z95 1.96
+/* Launching has come to its end where its rate is below this share of the first. */
+#define LAUNCH_ENDS_SHARE 0.25
+
+/* How often each candidate comes first when all are drawn from their intervals. */
+static double probability_of_first(const struct candidates *c)
+{
+	gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+	unsigned first = 0;
+
+	for (unsigned k = 0; k < DRAWS; k++) {
+		double least = INFINITY;
+		size_t who = 0;
+
+		for (size_t i = 0; i < c->n; i++) {
+			const struct candidate *x = &c->items[i];
+			double sd = fmax(x->upper - x->lower, 0) / 2 / Z95;
+			double at = x->vms + (sd > 0 ? gsl_ran_gaussian(rng, sd) : 0);
+
+			if (at < least) {
+				least = at;
+				who = i;
+			}
+		}
+		first += who == 0;
+	}
+	gsl_rng_free(rng);
+	return (double)first / DRAWS;
+}
+
+/* The launch rate falls to a small share of what it was, and by more than its scatter. */
+static bool launch_ends(const struct run_record *r)
+{
+	struct usl_fit f;
+	double top = run_measured_to(r);
+
+	if (!usl_fit_column(r, "launch_rate_per_s", USL_RATE, &f))
+		return false;
+	return f.slows && usl_at(&f, top) < LAUNCH_ENDS_SHARE * f.lambda;
+}
+
+static void set_class(struct advice *a, enum run_class k, char *name, double probability)
+{
+	a->class = k;
+	a->class_name = name;
+	a->class_probability = probability;
+}
+
+void advice_classify(const struct run_record *r, const struct candidates *c, struct advice *a)
+{
+	static const enum run_class by_metric[ADVICE_METRICS] = { CLASS_CPU, CLASS_RAM, CLASS_SWAP };
+	const char *stop = run_str(r, "stop.kind");
+	bool near = c->n && (c->items[0].measured || c->items[0].vms <= ADVICE_REACH * a->measured_to);
+
+	if (str_eq(run_str(r, "state"), "failed") || str_eq(stop, "failed")) {
+		set_class(a, CLASS_LAUNCH, xstrdup("launch-bound"), 1);
+		if (a->measured_to <= 0) {
+			a->class = CLASS_INCONCLUSIVE;
+			free(a->class_name);
+			a->class_name = xstrdup("inconclusive");
+			a->class_probability = 0;
+		}
+		return;
+	}
+	if (near) {
+		const struct candidate *first = &c->items[0];
+		double p = first->measured ? 1 : probability_of_first(c);
+
+		if (p < ADVICE_PROBABILITY || r->intervals->rows < ADVICE_INTERVALS) {
+			set_class(a, CLASS_INCONCLUSIVE, xstrdup("inconclusive"), p);
+			if (!first->measured)
+				return;
+			free(a->class_name);
+		}
+		if (first->metric)
+			set_class(a, by_metric[first->metric - a->metrics],
+				  xasprintf("%s-bound", first->name), p);
+		else
+			set_class(a, CLASS_LIMIT,
+				  xasprintf("limit-bound (%s)", first->name + strlen("limit:")), p);
+		return;
+	}
+	if (r->intervals->rows < ADVICE_INTERVALS)
+		set_class(a, CLASS_INCONCLUSIVE, xstrdup("inconclusive"), 0);
+	else if (launch_ends(r))
+		set_class(a, CLASS_LAUNCH, xstrdup("launch-bound"), 0.95);
+	else
+		set_class(a, CLASS_UNBOUNDED, xstrdup("unbounded in range"), 0.95);
+}
+
+static json_t *number(double v)
+{
+	return isfinite(v) ? json_real(v) : json_null();
+}
+
+static const struct {
+	const char *column, *label;
+	enum usl_kind kind;
+} timed[] = {
+	{ "launch_rate_per_s", "launch rate", USL_RATE },
+	{ "boot_p50_ms", "start to ready, median", USL_LATENCY },
+	{ "boot_p99_ms", "start to ready, 99th percentile", USL_LATENCY },
+	{ "wake_p50_ms", "ping to pong, median", USL_LATENCY },
+	{ "wake_p99_ms", "ping to pong, 99th percentile", USL_LATENCY },
+};
+
+json_t *classify_json(const struct run_record *r, const struct advice *a)
+{
+	json_t *curves = json_array(), *scaling = json_array();
+	struct usl_fit u;
+
+	for (size_t i = 0; i < ADVICE_METRICS; i++) {
+		const struct metric_advice *m = &a->metrics[i];
+
+		if (!m->present)
+			continue;
+		json_array_append_new(
+			curves,
+			json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "name", m->name, "shape",
+				  shape_names[m->shape.shape], "probability", number(m->shape.probability),
+				  "knee", number(m->shape.knee), "knee_lower", number(m->shape.knee_lower),
+				  "knee_upper", number(m->shape.knee_upper), "level", number(m->shape.level),
+				  "per_vm_pct", number(m->per_vm_pct), "outliers", (int)m->shape.outliers));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(timed); i++)
+		if (usl_fit_column(r, timed[i].column, timed[i].kind, &u))
+			json_array_append_new(scaling, json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "name",
+								 timed[i].column, "slows", (int)u.slows,
+								 "lambda", number(u.lambda), "sigma",
+								 number(u.sigma), "kappa", number(u.kappa),
+								 "twofold_at", number(usl_twofold(&u))));
+	return json_pack("{s:s, s:s, s:f, s:s, s:o, s:o, s:o}", "run", r->dir, "class", a->class_name,
+			 "probability", a->class_probability, "binding_resource", a->binding, "measured_to",
+			 number(a->measured_to), "curves", curves, "scaling", scaling);
+}
+
+static void tell_curve(FILE *out, const struct metric_advice *m)
+{
+	_cleanup_free_ char *knee = plot_thousands(m->shape.knee, 0);
+	_cleanup_free_ char *lower = plot_thousands(m->shape.knee_lower, 0);
+	_cleanup_free_ char *upper = plot_thousands(m->shape.knee_upper, 0);
+
+	fprintf(out, "  %-5s %-11s", m->label, shape_names[m->shape.shape]);
+	if (m->shape.shape == SHAPE_KNEE)
+		fprintf(out, "knee at %s VMs (95 %% interval %s to %s), then %.4g %% of the host per VM",
+			knee, lower, upper, m->per_vm_pct);
+	else if (m->shape.shape == SHAPE_SATURATING)
+		fprintf(out, "stays at %.1f %% from %s VMs on", m->shape.level, knee);
+	else if (m->shape.shape == SHAPE_FLAT)
+		fprintf(out, "at %.2f %%", m->shape.level);
+	else if (m->shape.shape == SHAPE_LINEAR)
+		fprintf(out, "%.4g %% of the host per VM", m->per_vm_pct);
+	else
+		fprintf(out, "scatter %.2f %%", m->shape.scatter);
+	if (m->shape.probability > 0)
+		fprintf(out, " (probability %.2f)", m->shape.probability);
+	fputc('\n', out);
+}
+
+char *classify_text(const struct run_record *r, const struct advice *a)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	_cleanup_free_ char *seen = plot_thousands(a->measured_to, 0);
+	struct usl_fit u;
+
+	if (!out)
+		return xstrdup("out of memory\n");
+	fprintf(out, "%s: %s (probability %.2f), measured to %s VMs\n", r->dir, a->class_name,
+		a->class_probability, seen);
+	for (size_t i = 0; i < ADVICE_METRICS; i++)
+		if (a->metrics[i].present)
+			tell_curve(out, &a->metrics[i]);
+	for (size_t i = 0; i < ARRAY_LEN(timed); i++) {
+		if (!usl_fit_column(r, timed[i].column, timed[i].kind, &u))
+			continue;
+		_cleanup_free_ char *twofold = plot_thousands(usl_twofold(&u), 0);
+		fprintf(out, "  %s: %.4g at the first VM, ", timed[i].label, u.lambda);
+		if (!u.slows)
+			fputs("no worse with more of them\n", out);
+		else if (usl_twofold(&u) <= ADVICE_REACH * a->measured_to)
+			fprintf(out, "half as good at %s VMs\n", twofold);
+		else
+			fprintf(out, "%.4g at %s\n", usl_at(&u, a->measured_to), seen);
+	}
+	fclose(out);
+	return text;
+}
