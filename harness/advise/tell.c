@@ -109,7 +109,8 @@ static void tell_ledger(const struct vm_cost *c, FILE *out)
 	};
 	size_t told = 0;
 
-	if (isfinite(c->user_kb) && isfinite(c->kernel_kb)) {
+	/* without any part of the kernel's there is no split to tell */
+	if (isfinite(c->user_kb) && isfinite(c->part_kb[COST_SLAB])) {
 		fprintf(out, "Of it %.0f KiB are user memory and %.0f the kernel's (", c->user_kb,
 			c->kernel_kb);
 		for (int i = 0; i < COST_PART_COUNT; i++)

@@ -26,6 +26,11 @@ if [ -z "${MVMSCALE_STATE-}" ]; then
 	MVMSCALE_STATE=$t_base/state
 	export MVMSCALE_STATE
 fi
+# Forecasts of tests are no experience.
+if [ -z "${MVMSCALE_LEDGER-}" ]; then
+	MVMSCALE_LEDGER=$t_base/ledger.db
+	export MVMSCALE_LEDGER
+fi
 # A build folder elsewhere has no data files beside it.
 if [ -z "${MVMSCALE_DATA-}" ]; then
 	MVMSCALE_DATA=$t_base/data
