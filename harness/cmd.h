@@ -25,6 +25,7 @@ const struct command *command_at(size_t i);
 extern const struct command cmd_run;
 extern const struct command cmd_plot;
 extern const struct command cmd_advise;
+extern const struct command cmd_classify;
 extern const struct command cmd_doctor;
 extern const struct command cmd_list;
 extern const struct command cmd_help;

@@ -107,6 +107,8 @@ static error *open_db(const char *path, bool create, sqlite3 **ret)
 	}
 	version = sqlite3_column_int(st, 0);
 	sqlite3_finalize(st);
+	if (version == 0 && !create)
+		return NULL; /* nobody wrote into it yet */
 	if (version != LEDGER_VERSION)
 		return err_new(EXIT_BAD_INPUT,
 			       "the ledger %s has version %d, this mvmscale reads %d: set MVMSCALE_LEDGER to "
@@ -237,6 +239,8 @@ error *ledger_quote(const char *path, const struct run_record *r, struct advice 
 	if (access(path, F_OK) != 0)
 		return NULL;
 	error *e = open_db(path, false, &db);
+	if (!e && !db)
+		return NULL;
 	if (!e)
 		e = errors_of(db, path, host, &a->record.runs, &a->record.median_pct, &a->record.p90_pct);
 	if (!e)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a run is bound by, and how probable that is. */
+#include <gsl/gsl_cdf.h>
 #include <gsl/gsl_randist.h>
 #include <gsl/gsl_rng.h>
 #include <math.h>
@@ -42,63 +43,89 @@ static double probability_of_first(const struct candidates *c)
 }
 
 /* The launch rate falls to a small share of what it was, and by more than its scatter. */
-static bool launch_ends(const struct run_record *r)
+static bool launch_ends(const struct run_record *r, struct usl_fit *f)
 {
-	struct usl_fit f;
-	double top = run_measured_to(r);
-
-	if (!usl_fit_column(r, "launch_rate_per_s", USL_RATE, &f))
-		return false;
-	return f.slows && usl_at(&f, top) < LAUNCH_ENDS_SHARE * f.lambda;
+	return usl_fit_column(r, "launch_rate_per_s", USL_RATE, f) && f->slows &&
+	       usl_at(f, run_measured_to(r)) < LAUNCH_ENDS_SHARE * f->lambda;
 }
 
-static void set_class(struct advice *a, enum run_class k, char *name, double probability)
+static void set_class(struct advice *a, enum run_class k, const char *name, double probability)
 {
 	a->class = k;
-	a->class_name = name;
+	a->class_name = xstrdup(name);
 	a->class_probability = probability;
+}
+
+/*
+ * How probable it is that no resource reaches its threshold within reach: each slope, with its uncertainty,
+ * stays below what that would take.
+ */
+static double probability_of_none(const struct advice *a, const struct candidates *c)
+{
+	double p = 1, way = (ADVICE_REACH - 1) * a->measured_to;
+
+	for (size_t i = 0; i < ADVICE_METRICS; i++) {
+		const struct metric_advice *m = &a->metrics[i];
+		double se = m->per_vm_half / m->shape.tail.t95;
+
+		if (!m->present || !isfinite(m->per_vm_pct) || m->measured)
+			continue;
+		double need = (a->threshold_pct - a->reserve_pct - m->last_pct) / way;
+		p *= se > 0 ? gsl_cdf_tdist_P((need - m->per_vm_pct) / se, (double)m->shape.tail.n - 2)
+			    : need > m->per_vm_pct;
+	}
+	for (size_t i = 0; i < c->n; i++)
+		if (c->items[i].metric && c->items[i].lower < ADVICE_REACH * a->measured_to)
+			p = fmin(p, 1 - probability_of_first(c) / 2);
+	return p;
+}
+
+/* Nothing binds within reach: either launching ends it, or nothing in range does, or neither is sure. */
+static void classify_open(const struct run_record *r, const struct candidates *c, struct advice *a)
+{
+	struct usl_fit f;
+
+	if (r->intervals->rows < ADVICE_INTERVALS) {
+		set_class(a, CLASS_INCONCLUSIVE, "inconclusive", 0);
+	} else if (launch_ends(r, &f)) {
+		set_class(a, CLASS_LAUNCH, "launch-bound", f.probability);
+	} else {
+		double p = probability_of_none(a, c);
+
+		if (p < ADVICE_PROBABILITY)
+			set_class(a, CLASS_INCONCLUSIVE, "inconclusive", p);
+		else
+			set_class(a, CLASS_UNBOUNDED, "unbounded in range", p);
+	}
+}
+
+static void classify_bound(const struct run_record *r, const struct candidates *c, struct advice *a)
+{
+	static const enum run_class classes[ADVICE_METRICS] = { CLASS_CPU, CLASS_RAM, CLASS_SWAP };
+	const struct candidate *first = &c->items[0];
+	double p = first->measured ? 1 : probability_of_first(c);
+	_cleanup_free_ char *name = first->metric
+					    ? xasprintf("%s-bound", first->name)
+					    : xasprintf("limit-bound (%s)", first->name + strlen("limit:"));
+
+	if (!first->measured && (p < ADVICE_PROBABILITY || r->intervals->rows < ADVICE_INTERVALS))
+		set_class(a, CLASS_INCONCLUSIVE, "inconclusive", p);
+	else
+		set_class(a, first->metric ? classes[first->metric - a->metrics] : CLASS_LIMIT, name, p);
 }
 
 void advice_classify(const struct run_record *r, const struct candidates *c, struct advice *a)
 {
-	static const enum run_class by_metric[ADVICE_METRICS] = { CLASS_CPU, CLASS_RAM, CLASS_SWAP };
-	const char *stop = run_str(r, "stop.kind");
-	bool near = c->n && (c->items[0].measured || c->items[0].vms <= ADVICE_REACH * a->measured_to);
+	bool failed = str_eq(run_str(r, "state"), "failed") || str_eq(run_str(r, "stop.kind"), "failed");
 
-	if (str_eq(run_str(r, "state"), "failed") || str_eq(stop, "failed")) {
-		set_class(a, CLASS_LAUNCH, xstrdup("launch-bound"), 1);
-		if (a->measured_to <= 0) {
-			a->class = CLASS_INCONCLUSIVE;
-			free(a->class_name);
-			a->class_name = xstrdup("inconclusive");
-			a->class_probability = 0;
-		}
-		return;
-	}
-	if (near) {
-		const struct candidate *first = &c->items[0];
-		double p = first->measured ? 1 : probability_of_first(c);
-
-		if (p < ADVICE_PROBABILITY || r->intervals->rows < ADVICE_INTERVALS) {
-			set_class(a, CLASS_INCONCLUSIVE, xstrdup("inconclusive"), p);
-			if (!first->measured)
-				return;
-			free(a->class_name);
-		}
-		if (first->metric)
-			set_class(a, by_metric[first->metric - a->metrics],
-				  xasprintf("%s-bound", first->name), p);
-		else
-			set_class(a, CLASS_LIMIT,
-				  xasprintf("limit-bound (%s)", first->name + strlen("limit:")), p);
-		return;
-	}
-	if (r->intervals->rows < ADVICE_INTERVALS)
-		set_class(a, CLASS_INCONCLUSIVE, xstrdup("inconclusive"), 0);
-	else if (launch_ends(r))
-		set_class(a, CLASS_LAUNCH, xstrdup("launch-bound"), 0.95);
+	if (failed && a->measured_to > 0)
+		set_class(a, CLASS_LAUNCH, "launch-bound", 1);
+	else if (failed)
+		set_class(a, CLASS_INCONCLUSIVE, "inconclusive", 0);
+	else if (c->n && (c->items[0].measured || c->items[0].vms <= ADVICE_REACH * a->measured_to))
+		classify_bound(r, c, a);
 	else
-		set_class(a, CLASS_UNBOUNDED, xstrdup("unbounded in range"), 0.95);
+		classify_open(r, c, a);
 }
 
 static json_t *number(double v)

@@ -102,6 +102,7 @@ void curve_judge(const struct run_record *r, const char *column, double scale, d
 
 	m->baseline_pct = m->per_vm_pct = m->per_vm_half = (double)NAN;
 	m->vms = m->lower = m->upper = m->holdout_pct = (double)NAN;
+	m->scale = scale;
 	m->present = n > 0;
 	for (size_t i = 0; i < n; i++) {
 		x[i] = p[i].x;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "advise/gains.h"
+#include "advise/parts.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,6 +39,12 @@ static void offer(struct advice *a, char *change, char *source, double vms)
 	a->n_gains++;
 }
 
+/* Where growth ends when what binds now binds no more: the next end, or as far as fits are trusted. */
+static double next_end(const struct advice *a)
+{
+	return isfinite(a->next_vms) ? a->next_vms : fmax(ADVICE_REACH * a->measured_to, a->vms);
+}
+
 /* VMs more when one takes `share` of what it takes now of the binding resource; the next end caps it. */
 static double gain_of_share(const struct advice *a, double share)
 {
@@ -45,9 +52,7 @@ static double gain_of_share(const struct advice *a, double share)
 
 	if (!(share > 0) || !(share < 1))
 		return (double)NAN;
-	/* a runner-up beyond reach is no known cap: then the reach itself is the honest one */
-	double cap = isfinite(a->runner_up_vms) ? a->runner_up_vms - a->vms : INFINITY;
-	return fmin(more, cap);
+	return fmin(more, next_end(a) - a->vms);
 }
 
 static bool binds(const struct advice *a, const char *name)
@@ -70,9 +75,9 @@ static char *difference(const struct run_record *r, const struct run_record *oth
 		const char *is = run_str(r, keys[i][0]), *would = run_str(other, keys[i][0]);
 
 		if (is && would && !str_eq(is, would))
-			strlist_addf(&l, "%s%s %s instead of %s", l.count ? ", " : "", keys[i][1], would, is);
+			strlist_addf(&l, "%s %s instead of %s", keys[i][1], would, is);
 	}
-	char *text = strlist_join(&l);
+	char *text = advice_commas(&l);
 	strlist_clear(&l);
 	return text;
 }
@@ -145,8 +150,7 @@ static void from_limits(const struct run_record *r, struct advice *a)
 		if (!name || !str_starts(a->binding, "limit:") || !str_eq(a->binding + 6, name))
 			continue;
 		double to = json_is_number(raised) ? json_number_value(raised) : (double)NAN;
-		if (isfinite(a->runner_up_vms))
-			to = fmin(to, a->runner_up_vms);
+		to = fmin(to, next_end(a));
 		offer(a,
 		      xasprintf("raise the limit %s%s%s%s", name, how ? " (" : "", how ? how : "",
 				how ? ")" : ""),

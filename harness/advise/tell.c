@@ -15,6 +15,20 @@ char *advice_spoken(const struct advice *a, const char *resource)
 	return xstrdup("nothing");
 }
 
+char *advice_commas(const struct strlist *l)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return xstrdup("");
+	for (size_t i = 0; i < l->count; i++)
+		fprintf(out, "%s%s", i ? ", " : "", l->items[i]);
+	fclose(out);
+	return text;
+}
+
 static void tell_answer(const struct advice *a, FILE *out)
 {
 	_cleanup_free_ char *who = advice_spoken(a, a->binding), *vms = plot_thousands(a->vms, 0);

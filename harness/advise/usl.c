@@ -103,8 +103,8 @@ static bool solve_robust(struct data *d, double p[3])
 	return ok;
 }
 
-/* Sum of squares with each residual bounded, of the law and of the law without slowing down. */
-static bool beats_constant(const struct data *d, const double p[3], double scatter)
+/* What the law wins of the criterion against no slowing down; with residuals of the law bounded. */
+static double beats_constant(const struct data *d, const double p[3], double scatter)
 {
 	_cleanup_free_ double *flat = xcalloc(d->count, sizeof(*flat));
 	double bound = 4 * fmax(scatter, 1e-6), with = 0, without = 0, n = (double)d->count;
@@ -120,7 +120,7 @@ static bool beats_constant(const struct data *d, const double p[3], double scatt
 		with += pow(fmin(fabs(u), bound), 2);
 		without += pow(flat[i] - at, 2);
 	}
-	return n * log(without / n + 1e-12) > n * log(with / n + 1e-12) + 2 * log(n) + SLOWS_MARGIN;
+	return n * log(without / n + 1e-12) - n * log(with / n + 1e-12) - 2 * log(n);
 }
 
 bool usl_fit(const double *n, const double *y, size_t count, enum usl_kind kind, struct usl_fit *ret)
@@ -151,7 +151,9 @@ bool usl_fit(const double *n, const double *y, size_t count, enum usl_kind kind,
 		.kappa = p[2] * p[2] / d.top / d.top,
 		.scatter = sum * sqrt(M_PI / 2),
 	};
-	ret->slows = beats_constant(&d, p, ret->scatter);
+	double won = beats_constant(&d, p, ret->scatter);
+	ret->slows = won > SLOWS_MARGIN;
+	ret->probability = 1 / (1 + exp(-won / 2));
 	return true;
 }
 

@@ -17,6 +17,8 @@ struct usl_fit {
 	double lambda;	     /* of one VM */
 	double sigma, kappa; /* per VM, per pair of VMs */
 	double scatter;	     /* standard deviation of the logarithm around the law */
+	double probability;  /* that it beats it, by Schwarz's criterion: weight of the law against the
+				constant */
 	bool slows;	     /* the law beats a constant (for throughput: a straight line) */
 };
 

@@ -190,6 +190,7 @@ static void choose(struct candidates *c, struct advice *a)
 		a->measured = first->measured;
 		a->holdout_pct = m ? m->holdout_pct : (double)NAN;
 	}
+	a->next_vms = c->n > 1 ? c->items[1].vms : (double)NAN;
 	if (c->n > 1 && c->items[1].vms <= ADVICE_REACH * a->measured_to)
 		a->runner_up_vms = floor(c->items[1].vms + 1e-6);
 }

@@ -31,6 +31,7 @@ struct metric_advice {
 	double vms, lower, upper; /* VM count at the threshold, 95 % prediction interval */
 	double holdout_pct;
 	double last_pct;	/* of the last interval */
+	double scale;		/* % of the measured host -> % of the one asked for */
 	struct shape_fit shape; /* of swap: from where it begins */
 };
 
@@ -70,6 +71,7 @@ struct advice {
 	double vms, lower, upper;  /* at the threshold; NAN: no number may be given */
 	double safe;		   /* VMs to plan with: the lower end of the interval */
 	double runner_up_vms;	   /* NAN: not known, or beyond ADVICE_REACH */
+	double next_vms;	   /* the same however far it lies; a bound, never an answer */
 	double headroom_pct; /* VMs that the runner-up leaves beyond the answer, in % of it; NAN: not known */
 	double measured_to, threshold_pct, reserve_pct;
 	bool ok, measured, extrapolated, forced;

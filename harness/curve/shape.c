@@ -348,18 +348,6 @@ static enum shape name_shape(enum model m, const struct points *p, double scatte
 	return grown < NOISY_RANGE * scatter && scatter > tolerated ? SHAPE_NOISY : shapes[m];
 }
 
-/* Points of few: no choice of models, only a line. */
-static void shape_of_few(const struct points *p, double tolerated, struct shape_fit *f)
-{
-	f->has_line = f->has_tail = fit_line(p->x, p->y, p->n, &f->line);
-	f->tail = f->line;
-	if (!f->has_line || p->n < 4)
-		return;
-	f->scatter = f->line.s;
-	f->shape = fit_rises(&f->line) ? SHAPE_LINEAR : f->scatter > tolerated ? SHAPE_NOISY : SHAPE_FLAT;
-	f->probability = 0.95;
-}
-
 void shape_fit(const double *x, const double *y, size_t n, double tolerated, struct shape_fit *ret)
 {
 	struct shape_fit f = { .knee = (double)NAN,
@@ -373,8 +361,8 @@ void shape_fit(const double *x, const double *y, size_t n, double tolerated, str
 	double low, high;
 
 	f.n = all.n;
-	if (all.n < SHAPE_KNEE_POINTS || !(all.x[all.n - 1] > all.x[0])) {
-		shape_of_few(&all, tolerated, &f);
+	if (all.n < SHAPE_POINTS || !(all.x[all.n - 1] > all.x[0])) {
+		fit_tail(&all, &f); /* a line at most, without a name */
 		points_free(&all);
 		*ret = f;
 		return;

@@ -19,6 +19,8 @@ enum shape {
 };
 extern const char *const shape_names[SHAPE_COUNT];
 
+/* Points from which a curve has a name. */
+#define SHAPE_POINTS 4
 /* Points from which two-part models are tried. */
 #define SHAPE_KNEE_POINTS 6
 

@@ -156,7 +156,7 @@ void progress_interval(struct progress *p, const struct run_status *s, double me
 		fprintf(p->out, "%12s", "-");
 	else
 		fprintf(p->out, "%12.0f", mem_per_vm_kb);
-	fprintf(p->out, "  %-3s", settled ? "yes" : "no");
+	fprintf(p->out, "  %s", settled ? "yes" : "no");
 	if (s->forecast.ok)
 		fprintf(p->out, "  stop at %.0f (%.0f to %.0f) by %s", s->forecast.vms, s->forecast.lower,
 			s->forecast.upper, s->forecast.resource);

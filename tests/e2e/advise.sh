@@ -22,7 +22,7 @@ json() {
 }
 
 t_fail "no run is a usage error" 2 'name a run folder' "$M" advise
-t_fail "two runs are one too many" 2 'one run folder' "$M" advise a b
+t_fail "another run that is missing is named" 2 'no folder b' "$M" advise "$RUNS/sleep" b
 t_fail "a threshold beyond 100 % is refused" 2 '1 to 100' "$M" advise "$RUNS/sleep" --threshold 101
 t_fail "a host that is not understood is refused" 2 'cores=48' "$M" advise "$RUNS/sleep" --host 48
 t_fail "a missing folder is named" 2 'nowhere' "$M" advise "$RUNS/nowhere"
