@@ -22,6 +22,8 @@
 /* Of few points each adds this much: their scatter is hardly known. */
 #define FEW_POINTS 10
 #define FEW_MARGIN 4.0
+/* What a slope behind a bend must win over a level there. */
+#define TAIL_MARGIN 3.0
 /* Slopes that differ by less are one. */
 #define BEND_SHARE 0.1
 /* A point so many robust deviations from its neighbours' line is an outlier; more than this share are none.
@@ -29,6 +31,8 @@
 #define OUTLIER_SDS 8.0
 #define OUTLIER_SHARE 0.15
 #define NEIGHBOURS 3
+/* Each leaves two thirds of the way between two points. */
+#define REFINE_ROUNDS 10
 #define MAD_TO_SD 1.4826
 /* Below this share of the range residuals say nothing. */
 #define RESOLUTION 1e-4
@@ -195,22 +199,40 @@ struct best {
 	double rss, at;
 };
 
+static double rss_at(const struct points *p, const double *line, enum model m, double k, double *work,
+		     double *r)
+{
+	return m == MODEL_BENDS ? regress_hinge(p, line, k, work, r) : regress_ceiling(p, k, work, r);
+}
+
+/* Every point is tried as the break, then the best one's neighbourhood by thirds. */
 static struct best search_break(const struct points *p, const double *line, enum model m)
 {
 	_cleanup_free_ double *work = xcalloc(p->n, sizeof(*work)), *r = xcalloc(p->n, sizeof(*r));
 	struct best b = { INFINITY, (double)NAN };
+	size_t at = 0;
 
 	for (size_t i = SIDE_POINTS - 1; i + SIDE_POINTS < p->n + 1 && p->n >= SHAPE_KNEE_POINTS; i++) {
-		double at[2] = { p->x[i], i + 1 < p->n ? (p->x[i] + p->x[i + 1]) / 2 : p->x[i] };
+		double rss = rss_at(p, line, m, p->x[i], work, r);
 
-		for (int h = 0; h < 2; h++) {
-			double rss = m == MODEL_BENDS ? regress_hinge(p, line, at[h], work, r)
-						      : regress_ceiling(p, at[h], work, r);
-			if (rss < b.rss)
-				b = (struct best){ rss, at[h] };
+		if (rss < b.rss) {
+			b = (struct best){ rss, p->x[i] };
+			at = i;
 		}
 	}
-	return b;
+	if (!isfinite(b.rss))
+		return b;
+	double low = p->x[at - 1], high = p->x[MIN(at + 1, p->n - 1)];
+	for (int k = 0; k < REFINE_ROUNDS; k++) {
+		double a = low + (high - low) / 3, c = high - (high - low) / 3;
+
+		if (rss_at(p, line, m, a, work, r) < rss_at(p, line, m, c, work, r))
+			high = c;
+		else
+			low = a;
+	}
+	double rss = rss_at(p, line, m, (low + high) / 2, work, r);
+	return rss < b.rss ? (struct best){ rss, (low + high) / 2 } : b;
 }
 
 /* Neighbouring residuals that go together count as fewer points than they are (0 < share <= 1). */
@@ -267,14 +289,12 @@ static enum model choose_model(const struct points *p, double range, struct best
 		memcpy(r, line, p->n * sizeof(*r));
 	}
 	double count = n * independent_share(r, p->n);
-	double margin = SLOPE_MARGIN + BEND_MARGIN + FEW_MARGIN * fmax(FEW_POINTS - n, 0);
+	double bend = SLOPE_MARGIN + BEND_MARGIN + FEW_MARGIN * fmax(FEW_POINTS - n, 0);
+	const double margins[MODEL_COUNT] = { 0, SLOPE_MARGIN, bend, bend + TAIL_MARGIN };
 	for (int i = 0; i < MODEL_COUNT; i++) {
 		double left = best[i].rss / n + pow(RESOLUTION * range, 2) + 1e-300;
 
-		bic[i] = count * log(left) + parameters[i] * log(n) +
-			 (i >= MODEL_SATURATES ? margin
-			  : i == MODEL_LINE    ? SLOPE_MARGIN
-					       : 0);
+		bic[i] = count * log(left) + parameters[i] * log(n) + margins[i];
 	}
 	if (fabs(slope[1] - slope[0]) < BEND_SHARE * fmax(fabs(slope[0]), fabs(slope[1])))
 		bic[MODEL_BENDS] = INFINITY;
@@ -311,8 +331,8 @@ static void bootstrap_break(const struct points *all, enum model m, double scale
 		at[k] = search_break(&q, line, m).at;
 	}
 	gsl_sort(at, 1, BOOT_ROUNDS);
-	/* breaks are tried at the points and half-way between them: no finer place can be told */
-	double grid = (p.x[p.n - 1] - p.x[0]) / (double)(p.n - 1) / 2;
+	/* resampling keeps the points where they are: between two of them it says too little */
+	double grid = (p.x[p.n - 1] - p.x[0]) / (double)(p.n - 1) / 4;
 	double low = gsl_stats_quantile_from_sorted_data(at, 1, BOOT_ROUNDS, 0.025) - grid;
 	double high = gsl_stats_quantile_from_sorted_data(at, 1, BOOT_ROUNDS, 0.975) + grid;
 	f->knee_lower = fmin(low * scale, f->knee);

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "curve/runread.h"
 #include "base/util.h"
+#include "curve/runread.h"
 
 enum ramp_kind {
 	RAMP_RAM,      /* RAM ends it, one line */
@@ -24,8 +24,9 @@ enum ramp_kind {
 	RAMP_BOTH,     /* CPU 20 % behind RAM */
 	RAMP_KINDS
 };
-static const char *const ramp_names[RAMP_KINDS] = { "ram",   "cpu",   "ram knee", "cpu knee", "swap", "limit",
-						    "level", "outliers", "missing",  "drift",    "both" };
+static const char *const ramp_names[RAMP_KINDS] = { "ram",     "cpu",	"ram knee", "cpu knee",
+						    "swap",    "limit", "level",    "outliers",
+						    "missing", "drift", "both" };
 
 struct ramp_made {
 	enum ramp_kind kind;
@@ -127,7 +128,8 @@ static inline struct run_record *ramp_record(const struct ramp_made *m, double s
 	uint32_t s = m->seed * 2654435761U + (uint32_t)m->kind;
 	_cleanup_free_ char *json = xasprintf(
 		"{\"format\":1,\"state\":\"complete\",\"threshold_pct\":90,\"host\":{\"cores\":4,\"ram_kb\":"
-		"10000000,\"swap_kb\":%d},\"options\":{\"stop_on\":[\"cpu\",%s\"swap\"]},\"limits\":[{\"name\":"
+		"10000000,\"swap_kb\":%d},\"options\":{\"stop_on\":[\"cpu\",%s\"swap\"]},\"limits\":[{"
+		"\"name\":"
 		"\"pid_max\",\"vms_now\":%.0f}],\"stop\":{\"kind\":\"max\"}}",
 		m->kind == RAMP_SWAP ? 5000000 : 0, m->kind == RAMP_SWAP ? "" : "\"ram\",",
 		m->kind == RAMP_LIMIT ? m->end : 50 * m->end);
