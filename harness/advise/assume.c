@@ -81,22 +81,29 @@ void advice_assume(const struct run_record *r, struct advice *a)
 /* A run as this one, far enough that the answer could fail. */
 void advice_falsify(const struct run_record *r, struct advice *a)
 {
-	const char *backend = run_str(r, "backend.name"), *preset = run_str(r, "preset");
-	const char *profile = run_str(r, "profile"), *accel = run_str(r, "backend.accel");
+	static const char *const keys[][2] = {
+		{ "--backend", "backend.name" }, { "--preset", "preset" },     { "--profile", "profile" },
+		{ "--image", "options.image" },	 { "--qemu", "options.qemu" },
+	};
+	const char *backend = run_str(r, "backend.name"), *accel = run_str(r, "backend.accel");
+	const char *mode = run_str(r, "launch.mode"), *image = run_str(r, "options.image");
 	double far = isfinite(a->upper) ? a->upper : ADVICE_REACH * a->measured_to;
 	struct strlist w = { 0 };
 
 	if (a->projected || !(far >= 1))
 		return; /* only on that host, which is not at hand */
 	strlist_add(&w, "mvmscale run");
-	if (backend)
-		strlist_addf(&w, "--backend %s", backend);
-	if (preset && *preset && !str_eq(preset, "none"))
-		strlist_addf(&w, "--preset %s", preset);
-	if (profile && *profile && !strchr(profile, ' '))
-		strlist_addf(&w, "--profile %s", profile);
-	if (str_eq(accel, "tcg") || str_eq(accel, "kvm"))
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const char *v = run_str(r, keys[i][1]);
+
+		/* without a preset the record says "none"; the profile of an image is the image */
+		if (v && *v && !str_eq(v, "none") && !(image && str_eq(keys[i][0], "--profile")))
+			strlist_addf(&w, strchr(v, ' ') ? "%s '%s'" : "%s %s", keys[i][0], v);
+	}
+	if (str_eq(backend, "qemu") && (str_eq(accel, "tcg") || str_eq(accel, "kvm")))
 		strlist_addf(&w, "--accel %s", accel);
+	if (str_eq(backend, "qemu") && mode)
+		strlist_addf(&w, "--launch %s", mode);
 	strlist_addf(&w, "--threshold %g --max %.0f --predict", a->threshold_pct - a->reserve_pct,
 		     ceil(far * 1.1));
 	a->falsify = strlist_join(&w);

@@ -7,7 +7,7 @@
 #include "advise/verdict.h"
 
 /* How the count to plan with is chosen. */
-#define ADVICE_SAFE_RULE "the lower end of the 95 % prediction interval at the threshold, less the reserve"
+#define ADVICE_SAFE_RULE "the lower end of the 95 % prediction interval at the threshold"
 
 /* A way to the end: a metric at the threshold, or a limit of the system. */
 struct candidate {

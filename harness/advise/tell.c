@@ -104,9 +104,9 @@ static void tell_safe(const struct advice *a, FILE *out)
 
 	if (!a->ok || !isfinite(a->safe))
 		return;
-	fprintf(out, "Plan with %s VMs (%s%s", safe, ADVICE_SAFE_RULE, a->reserve_pct > 0 ? " of " : "");
+	fprintf(out, "Plan with %s VMs (%s", safe, ADVICE_SAFE_RULE);
 	if (a->reserve_pct > 0)
-		fprintf(out, "%g %%", a->reserve_pct);
+		fprintf(out, ", less a reserve of %g %% of the host", a->reserve_pct);
 	fputs(").\n", out);
 }
 
