@@ -295,7 +295,7 @@ static int run(int argc, char **argv)
 	if (args.fleet)
 		return plan_fleet(&args);
 	args.o.host = args.on_host ? &args.host : NULL;
-	struct run_record **runs = xcalloc(args.dirs.count, sizeof(*runs));
+	struct run_record **runs = xcalloc(args.dirs.count, sizeof(void *));
 	error *e = advise(&args, runs, &status);
 	for (size_t i = 0; i < args.dirs.count; i++)
 		run_record_free(runs[i]);

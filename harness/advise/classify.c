@@ -128,11 +128,6 @@ void advice_classify(const struct run_record *r, const struct candidates *c, str
 		classify_open(r, c, a);
 }
 
-static json_t *number(double v)
-{
-	return isfinite(v) ? json_real(v) : json_null();
-}
-
 static const struct {
 	const char *column, *label;
 	enum usl_kind kind;
@@ -154,24 +149,27 @@ json_t *classify_json(const struct run_record *r, const struct advice *a)
 
 		if (!m->present)
 			continue;
-		json_array_append_new(
-			curves,
-			json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "name", m->name, "shape",
-				  shape_names[m->shape.shape], "probability", number(m->shape.probability),
-				  "knee", number(m->shape.knee), "knee_lower", number(m->shape.knee_lower),
-				  "knee_upper", number(m->shape.knee_upper), "level", number(m->shape.level),
-				  "per_vm_pct", number(m->per_vm_pct), "outliers", (int)m->shape.outliers));
+		json_array_append_new(curves, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i}",
+							"name", m->name, "shape", shape_names[m->shape.shape],
+							"probability", advice_real(m->shape.probability),
+							"knee", advice_real(m->shape.knee), "knee_lower",
+							advice_real(m->shape.knee_lower), "knee_upper",
+							advice_real(m->shape.knee_upper), "level",
+							advice_real(m->shape.level), "per_vm_pct",
+							advice_real(m->per_vm_pct), "outliers",
+							(int)m->shape.outliers));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(timed); i++)
 		if (usl_fit_column(r, timed[i].column, timed[i].kind, &u))
-			json_array_append_new(scaling, json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "name",
-								 timed[i].column, "slows", (int)u.slows,
-								 "lambda", number(u.lambda), "sigma",
-								 number(u.sigma), "kappa", number(u.kappa),
-								 "twofold_at", number(usl_twofold(&u))));
+			json_array_append_new(scaling,
+					      json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "name",
+							timed[i].column, "slows", (int)u.slows, "lambda",
+							advice_real(u.lambda), "sigma", advice_real(u.sigma),
+							"kappa", advice_real(u.kappa), "twofold_at",
+							advice_real(usl_twofold(&u))));
 	return json_pack("{s:s, s:s, s:f, s:s, s:o, s:o, s:o}", "run", r->dir, "class", a->class_name,
 			 "probability", a->class_probability, "binding_resource", a->binding, "measured_to",
-			 number(a->measured_to), "curves", curves, "scaling", scaling);
+			 advice_real(a->measured_to), "curves", curves, "scaling", scaling);
 }
 
 static void tell_curve(FILE *out, const struct metric_advice *m)

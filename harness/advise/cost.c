@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "advise/cost.h"
+#include "advise/parts.h"
 
 #include <math.h>
 
@@ -70,21 +71,16 @@ void vm_cost_of(const struct run_record *r, struct vm_cost *ret)
 	*ret = c;
 }
 
-static json_t *real_or_null(double v)
-{
-	return isfinite(v) ? json_real(v) : json_null();
-}
-
 json_t *vm_cost_json(const struct vm_cost *c)
 {
 	json_t *memory = json_object(), *kernel = json_object();
 
 	for (int i = 0; i < COST_PART_COUNT; i++)
 		json_object_set_new(parts[i].kernel ? kernel : memory, parts[i].name,
-				    real_or_null(c->part_kb[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "user_kb", real_or_null(c->user_kb),
-			 "kernel_kb", real_or_null(c->kernel_kb), "user_by_kind_kb", memory,
-			 "kernel_by_kind_kb", kernel, "guest_core_pct", real_or_null(c->guest_core_pct),
-			 "kdamond_core_pct", real_or_null(c->kdamond_core_pct), "wakes_per_s",
-			 real_or_null(c->wakes_per_s), "cpu_us_per_wake", real_or_null(c->wake_core_us));
+				    advice_real(c->part_kb[i]));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "user_kb", advice_real(c->user_kb),
+			 "kernel_kb", advice_real(c->kernel_kb), "user_by_kind_kb", memory,
+			 "kernel_by_kind_kb", kernel, "guest_core_pct", advice_real(c->guest_core_pct),
+			 "kdamond_core_pct", advice_real(c->kdamond_core_pct), "wakes_per_s",
+			 advice_real(c->wakes_per_s), "cpu_us_per_wake", advice_real(c->wake_core_us));
 }

@@ -54,20 +54,15 @@ void host_need_clear(struct host_need *n)
 	strlist_clear(&n->limits);
 }
 
-static json_t *real_or_null(double v)
-{
-	return isfinite(v) ? json_real(v) : json_null();
-}
-
 json_t *host_need_json(const struct host_need *n)
 {
 	json_t *limits = json_array();
 
 	for (size_t i = 0; i < n->limits.count; i++)
 		json_array_append_new(limits, json_string(n->limits.items[i]));
-	return json_pack("{s:f, s:o, s:o, s:o, s:o}", "vms", n->vms, "ram_kb", real_or_null(n->ram_kb),
-			 "cores", real_or_null(n->cores), "hosts_as_measured", real_or_null(n->hosts),
-			 "limits", limits);
+	return json_pack("{s:f, s:o, s:o, s:o, s:o}", "vms", n->vms, "ram_kb", advice_real(n->ram_kb),
+			 "cores", advice_real(n->cores), "hosts_as_measured", advice_real(n->hosts), "limits",
+			 limits);
 }
 
 char *host_need_text(const struct host_need *n, const struct advice *a)

@@ -3,7 +3,7 @@
 
 #include "advise/parts.h"
 
-static json_t *real_or_null(double v)
+json_t *advice_real(double v)
 {
 	return isfinite(v) ? json_real(v) : json_null();
 }
@@ -17,13 +17,13 @@ static json_t *metric_json(const struct metric_advice *m)
 {
 	json_t *o = json_pack("{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "name", m->name, "rises",
 			      (int)m->rises, "measured", (int)m->measured, "baseline_pct",
-			      real_or_null(m->baseline_pct), "per_vm_pct", real_or_null(m->per_vm_pct),
-			      "per_vm_pct_lower", real_or_null(m->per_vm_pct - m->per_vm_half),
-			      "per_vm_pct_upper", real_or_null(m->per_vm_pct + m->per_vm_half),
-			      "holdout_error_pct", real_or_null(m->holdout_pct));
+			      advice_real(m->baseline_pct), "per_vm_pct", advice_real(m->per_vm_pct),
+			      "per_vm_pct_lower", advice_real(m->per_vm_pct - m->per_vm_half),
+			      "per_vm_pct_upper", advice_real(m->per_vm_pct + m->per_vm_half),
+			      "holdout_error_pct", advice_real(m->holdout_pct));
 
 	json_object_set_new(o, "shape", json_string(shape_names[m->shape.shape]));
-	json_object_set_new(o, "shape_probability", real_or_null(m->shape.probability));
+	json_object_set_new(o, "shape_probability", advice_real(m->shape.probability));
 	json_object_set_new(o, "knee", isfinite(m->shape.knee) ? json_real(m->shape.knee) : json_null());
 	return o;
 }
@@ -47,7 +47,7 @@ static json_t *gains_json(const struct advice *a)
 		json_array_append_new(all,
 				      json_pack("{s:s, s:o, s:o, s:s}", "change", a->gains[i].change, "vms",
 						whole_or_null(a->gains[i].vms), "pct",
-						real_or_null(a->gains[i].pct), "source", a->gains[i].source));
+						advice_real(a->gains[i].pct), "source", a->gains[i].source));
 	return all;
 }
 
@@ -57,10 +57,10 @@ static json_t *record_json(const struct advice *a)
 	if (!a->record.all_runs)
 		return json_null();
 	return json_pack("{s:i, s:o, s:o, s:i, s:o, s:o}", "runs_on_such_hosts", (int)a->record.runs,
-			 "median_error_pct", real_or_null(a->record.median_pct), "p90_error_pct",
-			 real_or_null(a->record.p90_pct), "runs", (int)a->record.all_runs,
-			 "all_median_error_pct", real_or_null(a->record.all_median_pct), "all_p90_error_pct",
-			 real_or_null(a->record.all_p90_pct));
+			 "median_error_pct", advice_real(a->record.median_pct), "p90_error_pct",
+			 advice_real(a->record.p90_pct), "runs", (int)a->record.all_runs,
+			 "all_median_error_pct", advice_real(a->record.all_median_pct), "all_p90_error_pct",
+			 advice_real(a->record.all_p90_pct));
 }
 
 json_t *advice_json(const struct advice *a)
@@ -72,9 +72,9 @@ json_t *advice_json(const struct advice *a)
 			json_array_append_new(metrics, metric_json(&a->metrics[i]));
 	for (size_t i = 0; i < a->reasons.count; i++)
 		json_array_append_new(reasons, json_string(a->reasons.items[i]));
-	json_t *per_vm = json_pack("{s:o, s:o, s:o, s:o}", "ram_kb", real_or_null(a->ram_kb), "cpu_pct",
-				   real_or_null(a->cpu_pct), "core_pct", real_or_null(a->core_pct), "swap_kb",
-				   real_or_null(a->swap_kb));
+	json_t *per_vm = json_pack("{s:o, s:o, s:o, s:o}", "ram_kb", advice_real(a->ram_kb), "cpu_pct",
+				   advice_real(a->cpu_pct), "core_pct", advice_real(a->core_pct), "swap_kb",
+				   advice_real(a->swap_kb));
 	json_t *o = json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:b, s:b, s:b}", "verdict",
 			      a->ok ? "ok" : "inconclusive", "binding_resource", a->binding, "runner_up",
 			      a->runner_up, "threshold_pct", a->threshold_pct, "vms_at_threshold",
@@ -84,12 +84,12 @@ json_t *advice_json(const struct advice *a)
 			      (int)a->projected);
 	json_object_set_new(o, "runner_up_vms", whole_or_null(a->runner_up_vms));
 	json_object_set_new(o, "per_vm", per_vm);
-	json_object_set_new(o, "holdout_error_pct", real_or_null(a->holdout_pct));
+	json_object_set_new(o, "holdout_error_pct", advice_real(a->holdout_pct));
 	json_object_set_new(o, "metrics", metrics);
 	json_object_set_new(o, "safe_vms", whole_or_null(a->safe));
 	json_object_set_new(o, "safe_rule", json_string(ADVICE_SAFE_RULE));
 	json_object_set_new(o, "reserve_pct", json_real(a->reserve_pct));
-	json_object_set_new(o, "headroom_pct", real_or_null(a->headroom_pct));
+	json_object_set_new(o, "headroom_pct", advice_real(a->headroom_pct));
 	json_object_set_new(o, "class", json_string(a->class_name));
 	json_object_set_new(o, "class_probability", json_real(a->class_probability));
 	json_object_set_new(o, "cost", vm_cost_json(&a->cost));
