@@ -147,6 +147,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				   "name a run folder, such as runs/20260101T120000Z-qemu-dense-sleep");
 		if (a->dirs.count && (a->table || a->fleet))
 			argp_error(state, "--table and --fleet stand instead of a run folder");
+		if ((a->table || a->fleet) && (a->plot || a->on_host || a->target > 0 || a->o.force))
+			argp_error(state, "--plot, --host, --target and --force need a run folder");
+		if (a->table &&
+		    (a->fleet || a->o.reserve_pct > 0 || a->o.overcommit_cpu > 0 || a->o.overcommit_ram > 0))
+			argp_error(state, "--table goes with --threshold and --json only");
 		if (a->residuals && !a->plot)
 			argp_error(state, "--residuals says how to draw: give --plot FILE, too");
 		return 0;
@@ -216,7 +221,7 @@ static int plan_fleet(const struct advise_args *args)
 {
 	_cleanup_(fleet_freep) struct fleet *f = NULL;
 	struct fleet_plan p;
-	error *e = fleet_load(args->fleet, &f);
+	error *e = fleet_load(args->fleet, &args->o, &f);
 
 	if (e)
 		return cmd_fail(e);

@@ -19,6 +19,7 @@
 #define X_TICKS 5
 /* Room beyond the last thing shown. */
 #define MARGIN 1.04
+#define HEAD_ROOM 1.15
 
 struct picture {
 	struct run_record *r;
@@ -61,10 +62,15 @@ static void find_ranges(struct picture *p)
 	/* an interval without much of an end must not squeeze the data into a corner */
 	p->x_max = fmax(p->a->measured_to, fmin(top, ADVICE_REACH * p->a->measured_to)) * MARGIN;
 	p->x_max = p->x_max > 0 ? p->x_max : 1;
-	p->y_max = 100;
+	double most = 2 * p->m->shape.scatter, high = threshold(p) * HEAD_ROOM;
+
+	for (size_t i = 0; i < p->r->intervals->rows; i++)
+		high = fmax(high, value(p, i, "mean") * HEAD_ROOM);
+	/* the whole host, unless all that is shown lies in its lowest part */
+	double step = plot_tick_step(high, 5);
+	p->y_max = high < 50 ? ceil(high / step) * step : 100;
 	if (!p->residuals)
 		return;
-	double most = 2 * p->m->shape.scatter;
 	for (size_t i = 0; i < p->r->intervals->rows; i++) {
 		double off = fabs(value(p, i, "mean") -
 				  shape_at(&p->m->shape, csv_cell(p->r->intervals, i, "vm_count")));

@@ -126,7 +126,29 @@ static error *measure(struct fleet_demand *d, struct rest *rest)
 				 d->name, d->run);
 }
 
-static error *check(const struct ini_file *ini, struct fleet *f)
+/* What VMs may take of a host: its size up to the threshold, less what it needs itself. */
+static error *make_room(const struct ini_file *ini, const struct advise_options *o, const struct rest *rest,
+			double usable_pct, struct fleet_host *h)
+{
+	const double times[FLEET_AXES] = { o->overcommit_cpu > 0 ? o->overcommit_cpu : 1,
+					   o->overcommit_ram > 0 ? o->overcommit_ram : 1 };
+
+	for (int x = 0; x < FLEET_AXES; x++) {
+		if (!(h->room[x] > 0))
+			return err_new(EXIT_BAD_INPUT, "%s: [host %s] needs cores and ram", ini->path,
+				       h->name);
+		h->room[x] = h->room[x] * times[x] * usable_pct / 100 - rest->takes[x];
+		if (!(h->room[x] > 0))
+			return err_new(
+				EXIT_BAD_INPUT,
+				"%s: [host %s] has no room for VMs: at rest a host takes more than %g %% of "
+				"it",
+				ini->path, h->name, usable_pct);
+	}
+	return NULL;
+}
+
+static error *check(const struct ini_file *ini, const struct advise_options *o, struct fleet *f)
 {
 	struct rest rest = { { 0 } };
 	error *e = NULL;
@@ -142,25 +164,15 @@ static error *check(const struct ini_file *ini, struct fleet *f)
 				       d->name);
 		e = measure(d, &rest);
 	}
+	if (o->threshold > 0)
+		f->threshold_pct = o->threshold;
 	for (size_t i = 0; i < f->n_hosts && !e; i++)
-		for (int x = 0; x < FLEET_AXES && !e; x++) {
-			struct fleet_host *h = &f->hosts[i];
-
-			if (!(h->room[x] > 0))
-				return err_new(EXIT_BAD_INPUT, "%s: [host %s] needs cores and ram", ini->path,
-					       h->name);
-			h->room[x] = h->room[x] * f->threshold_pct / 100 - rest.takes[x];
-			if (!(h->room[x] > 0))
-				e = err_new(
-					EXIT_BAD_INPUT,
-					"%s: [host %s] has no room for VMs: at rest a host takes more than "
-					"%g %% of it",
-					ini->path, h->name, f->threshold_pct);
-		}
+		e = make_room(ini, o, &rest, f->threshold_pct - o->reserve_pct, &f->hosts[i]);
+	f->threshold_pct -= o->reserve_pct;
 	return e;
 }
 
-error *fleet_load(const char *path, struct fleet **ret)
+error *fleet_load(const char *path, const struct advise_options *o, struct fleet **ret)
 {
 	_cleanup_(fleet_freep) struct fleet *f = xcalloc(1, sizeof(*f));
 	_cleanup_(ini_freep) struct ini_file *ini = NULL;
@@ -170,7 +182,7 @@ error *fleet_load(const char *path, struct fleet **ret)
 	for (size_t i = 0; !e && i < ini->count; i++)
 		e = take_entry(ini, &ini->entries[i], f);
 	if (!e)
-		e = check(ini, f);
+		e = check(ini, o, f);
 	if (!e)
 		*ret = STEAL(f);
 	return e;

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "advise/verdict.h"
 #include "base/err.h"
 #include "base/ini.h"
 
@@ -31,7 +32,7 @@ struct fleet {
 	size_t n_hosts;
 	struct fleet_demand *demands;
 	size_t n_demands;
-	double threshold_pct;
+	double threshold_pct; /* less the reserve */
 };
 
 /* A way to place all of it. */
@@ -45,10 +46,11 @@ struct fleet_plan {
 
 /*
  * Reads "[fleet] threshold", "[host NAME] cores, ram, swap, price, most" and "[demand NAME] run, vms". Run
- * folders stand relative to the file; what a VM takes and what a host needs at rest come from them. Errors
- * name file and line. The caller frees *ret.
+ * folders stand relative to the file; what a VM takes and what a host needs at rest come from them. Of o the
+ * threshold (0: the file's), the reserve and the overcommitment count. Errors name file and line. The caller
+ * frees *ret.
  */
-error *fleet_load(const char *path, struct fleet **ret) ERR_MUST_CHECK;
+error *fleet_load(const char *path, const struct advise_options *o, struct fleet **ret) ERR_MUST_CHECK;
 void fleet_free(struct fleet *f);
 static inline void fleet_freep(struct fleet **f)
 {

@@ -132,6 +132,9 @@ static void tell_ledger(const struct vm_cost *c, FILE *out)
 				fprintf(out, "%s%s %.0f", told++ ? ", " : "", parts[i].words, c->part_kb[i]);
 		fprintf(out, "); %.0f are not explained.\n", c->part_kb[COST_REST]);
 	}
+	if (isfinite(c->guest_core_pct) && isfinite(c->kdamond_core_pct))
+		fprintf(out, "Of the CPU %.2g %% of a core per VM are the guests' own, %.2g %% kdamond's.\n",
+			fmax(c->guest_core_pct, 0), fmax(c->kdamond_core_pct, 0));
 	if (isfinite(c->wake_core_us))
 		fprintf(out, "A wake costs %.0f microseconds of CPU (%.1f wakes a second).\n",
 			c->wake_core_us, c->wakes_per_s);

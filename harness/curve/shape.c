@@ -36,6 +36,8 @@
 #define MAD_TO_SD 1.4826
 /* Below this share of the range residuals say nothing. */
 #define RESOLUTION 1e-4
+/* Of fewer points it cannot be told whether neighbours stray together. */
+#define WIDEN_POINTS 12
 /* Where the model explains less than this many scatters of growth, it is noise. */
 #define NOISY_RANGE 3.0
 
@@ -342,6 +344,24 @@ static void bootstrap_break(const struct points *all, enum model m, double scale
 	points_free(&q);
 }
 
+/*
+ * Neighbours that stray together (other load that comes and goes slowly) tell less of the line than as many
+ * independent points: its covariance grows accordingly. The scatter of a single point stays.
+ */
+static void widen(const double *x, const double *y, size_t n, struct line_fit *f)
+{
+	_cleanup_free_ double *r = xcalloc(n, sizeof(*r));
+
+	if (n < WIDEN_POINTS || f->n != n)
+		return;
+	for (size_t i = 0; i < n; i++)
+		r[i] = fmax(fmin(y[i] - f->a - f->b * x[i], 3 * f->s), -3 * f->s); /* outliers have no say */
+	double share = independent_share(r, n);
+	f->v_aa /= share;
+	f->v_ab /= share;
+	f->v_bb /= share;
+}
+
 /* The line that carries on: through the points behind the knee, or all. */
 static void fit_tail(const struct points *p, struct shape_fit *f)
 {
@@ -350,11 +370,14 @@ static void fit_tail(const struct points *p, struct shape_fit *f)
 	f->has_line = fit_line(p->x, p->y, p->n, &f->line);
 	f->tail = f->line;
 	f->has_tail = f->has_line;
-	if (f->shape != SHAPE_KNEE)
+	if (f->shape != SHAPE_KNEE) {
+		widen(p->x, p->y, p->n, &f->tail);
 		return;
+	}
 	while (from + SIDE_POINTS < p->n && p->x[from] < f->knee)
 		from++;
 	f->has_tail = fit_line(p->x + from, p->y + from, p->n - from, &f->tail);
+	widen(p->x + from, p->y + from, p->n - from, &f->tail);
 }
 
 static enum shape name_shape(enum model m, const struct points *p, double scatter, double tolerated)

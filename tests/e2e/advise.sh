@@ -89,12 +89,15 @@ t_ok "overcommitted" says sleep '^About 6[0-9],[0-9]{3} VMs' --overcommit ram=1.
 t_fail "overcommit below 1 is refused" 2 'cpu=4' "$M" advise "$RUNS/sleep" --overcommit cpu=0.5
 t_fail "a table without the columns is refused" 2 'cpu_pct' "$M" advise --table "$RUNS/../advice/fleet.ini"
 t_fail "a table and a run exclude each other" 2 'instead' "$M" advise "$RUNS/sleep" --table x
+t_fail "what a table would ignore is refused" 2 'threshold and --json only' "$M" advise --table x --reserve 5
+t_fail "what a fleet would ignore is refused" 2 'need a run folder' "$M" advise --fleet x --target 5
 t_fail "residuals need a plot" 2 'plot' "$M" advise "$RUNS/sleep" --residuals
 
 fleet() {
 	sed "s#\.\./runs#$(cd "$RUNS" && pwd)#; $1" "$RUNS/../advice/fleet.ini" >"$T/fleet.ini"
 	"$M" advise --fleet "$T/fleet.ini"
 }
+t_fail "a fleet with a reserve takes more" 0 '^[34] x big' "$M" advise --fleet "$RUNS/../advice/fleet.ini" --reserve 30
 t_fail "a fleet with too few hosts" 1 'found no place' fleet '/price = 9/a most = 1
 /price = 2/a most = 1'
 t_fail "an unknown key is named with its line" 2 'line [0-9]+: disk' fleet 's/^cores = 64/disk = 1/'
