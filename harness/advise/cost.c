@@ -49,6 +49,18 @@ static double wakes_of(const struct run_record *r)
 	return str_eq(guest, "idle") ? PIT_HZ : str_eq(guest, "sleep") ? 0 : (double)NAN;
 }
 
+/* PSS of the processes looked at in the last interval that has one, and what the kernel holds for a VM. */
+static double inside_of(const struct run_record *r, const struct vm_cost *c)
+{
+	for (size_t i = r->intervals->rows; i-- > 0;) {
+		double pss = csv_cell(r->intervals, i, "guest_pss_kb_mean");
+
+		if (isfinite(pss) && csv_cell(r->intervals, i, "vm_count") > 0)
+			return pss + c->kernel_kb;
+	}
+	return (double)NAN;
+}
+
 void vm_cost_of(const struct run_record *r, struct vm_cost *ret)
 {
 	double cores = run_num(r, "host.cores");
@@ -63,6 +75,7 @@ void vm_cost_of(const struct run_record *r, struct vm_cost *ret)
 	}
 	if (!isfinite(c.part_kb[COST_ANON]))
 		c.user_kb = c.kernel_kb = (double)NAN;
+	c.inside_kb = inside_of(r, &c);
 	c.guest_core_pct = run_slope(r, "cpu_guests_pct_mean") * cores;
 	c.kdamond_core_pct = run_slope(r, "cpu_kdamond_pct_mean") * cores;
 	c.ksmd_core_pct = run_slope(r, "cpu_ksmd_pct_mean") * cores;
@@ -78,9 +91,10 @@ json_t *vm_cost_json(const struct vm_cost *c)
 	for (int i = 0; i < COST_PART_COUNT; i++)
 		json_object_set_new(parts[i].kernel ? kernel : memory, parts[i].name,
 				    advice_real(c->part_kb[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "user_kb", advice_real(c->user_kb),
-			 "kernel_kb", advice_real(c->kernel_kb), "user_by_kind_kb", memory,
-			 "kernel_by_kind_kb", kernel, "guest_core_pct", advice_real(c->guest_core_pct),
-			 "kdamond_core_pct", advice_real(c->kdamond_core_pct), "wakes_per_s",
-			 advice_real(c->wakes_per_s), "cpu_us_per_wake", advice_real(c->wake_core_us));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "inside_kb",
+			 advice_real(c->inside_kb), "user_kb", advice_real(c->user_kb), "kernel_kb",
+			 advice_real(c->kernel_kb), "user_by_kind_kb", memory, "kernel_by_kind_kb", kernel,
+			 "guest_core_pct", advice_real(c->guest_core_pct), "kdamond_core_pct",
+			 advice_real(c->kdamond_core_pct), "wakes_per_s", advice_real(c->wakes_per_s),
+			 "cpu_us_per_wake", advice_real(c->wake_core_us));
 }

@@ -27,7 +27,9 @@ enum cost_part {
 /* What one more VM takes: slopes over the VM count. NAN: not recorded. */
 struct vm_cost {
 	double part_kb[COST_PART_COUNT];
-	double user_kb, kernel_kb;		/* sums of the parts that are known */
+	double user_kb, kernel_kb; /* sums of the parts that are known */
+	double inside_kb; /* what VMs hold by their own count: PSS and the kernel's parts; NAN where unknown
+			   */
 	double guest_core_pct;			/* CPU of the guests themselves, % of one core */
 	double kdamond_core_pct, ksmd_core_pct; /* CPU of kernel threads that comes with a VM */
 	double wakes_per_s;			/* of a VM at rest */

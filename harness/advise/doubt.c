@@ -6,6 +6,9 @@
 #include "advise/parts.h"
 #include "report/plot_text.h"
 
+/* PSS counts pages of files, too, which the host can drop: smaller differences say nothing. */
+#define OTHERS_SHARE 0.25
+
 /* The number of VMs to ask for, so that an answer lies within reach: two digits, rounded up. */
 static double ask_for(double vms)
 {
@@ -87,6 +90,22 @@ static void doubt_estimate(const struct run_record *r, const struct candidates *
 			     seen, ADVICE_REACH, ask_for(c->items[0].vms));
 }
 
+/* The host's memory and the VMs' own count of theirs disagree: something else took or gave back memory. */
+static void remark_others(struct advice *a)
+{
+	const struct metric_advice *ram = &a->metrics[1];
+	double inside = a->cost.inside_kb, off = a->ram_kb / inside - 1;
+
+	if (a->projected || !ram->rises || !(inside > 0) || a->metrics[2].last_pct > 0 ||
+	    fabs(off) < OTHERS_SHARE)
+		return;
+	strlist_addf(
+		&a->reasons,
+		"the host lost %.0f KiB per VM, but the VMs themselves hold %.0f (their PSS and the kernel's "
+		"part): other processes took or gave back memory meanwhile; run again on a quiet host",
+		a->ram_kb, inside);
+}
+
 /* What does not change the verdict but belongs to it. */
 static void remarks(const struct run_record *r, const struct candidates *c, struct advice *a)
 {
@@ -113,6 +132,7 @@ static void remarks(const struct run_record *r, const struct candidates *c, stru
 			strlist_addf(&a->reasons, "%s stays at %.1f %% from %s VMs on", a->metrics[i].label,
 				     f->level, at);
 	}
+	remark_others(a);
 	if (r->note)
 		strlist_add(&a->reasons, r->note);
 	if (str_eq(run_str(r, "state"), "interrupted"))

@@ -424,6 +424,9 @@ void shape_fit(const double *x, const double *y, size_t n, double tolerated, str
 
 		slopes_at(&p, best[m].at, slopes);
 		f.slope_before = slopes[0] / scale;
+		/* more VMs never take less: what fell to a level was something else */
+		if (m == MODEL_SATURATES && slopes[0] < 0)
+			f.shape = high - low > tolerated ? SHAPE_NOISY : SHAPE_FLAT;
 		f.knee = best[m].at * scale;
 		bootstrap_break(&p, m, scale, &f);
 	}

@@ -148,6 +148,48 @@ static void straight_lines_stay_straight(void **state)
 	assert_true(false_knees(6, 120, 40, 7) <= 5);
 }
 
+/*
+ * A real ramp that no resource ended: the threshold is put where its RAM was at 95 % of the ramp, and that is
+ * forecast from the first quarter. Returns the VM count that was to be found.
+ */
+static double forecast_real(const struct run_record *r, struct forecast *ret)
+{
+	size_t n = r->intervals->rows;
+	_cleanup_free_ double *x = column(r->intervals, "vm_count", n);
+	_cleanup_free_ double *ram = column(r->intervals, "ram_pct_mean", n);
+	double truth = 0.95 * x[n - 1];
+	struct shape_fit whole;
+
+	shape_fit(x, ram, n, FORECAST_TOLERATED_PCT, &whole);
+	*ret = forecast_stop(&(struct forecast_input){ .n = n / 4 + 1,
+						       .vms = x,
+						       .pct = { NULL, ram, NULL },
+						       .threshold_pct = shape_at(&whole, truth) });
+	return truth;
+}
+
+/* These come from a busy host: nobody can be sure there, but the order of magnitude must be right. */
+static void recorded_ramps_are_forecast(void **state)
+{
+	static const char *const names[] = { "dense-a", "dense-b", "lean", "lean-fork", "stock" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_free_ char *dir = xasprintf("tests/fixtures/ramps/%s", names[i]);
+		_cleanup_(run_record_freep) struct run_record *r = NULL;
+		_cleanup_(advice_freep) struct advice *a = NULL;
+		struct forecast f;
+
+		assert_null(run_record_load(dir, &r));
+		double truth = forecast_real(r, &f);
+		assert_true(f.ok && f.lower <= f.vms && f.vms <= f.upper);
+		assert_true(f.vms > truth / 1.5 && f.vms < truth * 1.5);
+		assert_null(advise_run(r, 0, &a));
+		assert_true(a->ram_kb > 100 && a->ram_kb < 30000);
+		assert_true(a->cost.kernel_kb > 100 && a->cost.kernel_kb < 1000);
+	}
+}
+
 static double cpu_ms(void)
 {
 	return 1000 * (double)clock() / CLOCKS_PER_SEC;
@@ -180,33 +222,19 @@ static void bench_made(void)
 	free(all.errors);
 }
 
-/*
- * A real ramp that no resource ended: the threshold is put where its RAM was at 95 % of the ramp, and that is
- * forecast from the first quarter.
- */
 static void bench_real(const char *dir, struct score *s)
 {
 	_cleanup_(run_record_freep) struct run_record *r = NULL;
 	_cleanup_err_ error *e = run_record_load(dir, &r);
+	struct forecast f;
 
 	if (e) {
 		printf("  %s: %s\n", dir, e->msg);
 		return;
 	}
-	size_t n = r->intervals->rows, quarter = n / 4 + 1;
-	_cleanup_free_ double *x = column(r->intervals, "vm_count", n);
-	_cleanup_free_ double *ram = column(r->intervals, "ram_pct_mean", n);
-	double truth = 0.95 * x[n - 1];
-	struct shape_fit whole;
-
-	shape_fit(x, ram, n, FORECAST_TOLERATED_PCT, &whole);
-	struct forecast f =
-		forecast_stop(&(struct forecast_input){ .n = quarter,
-							.vms = x,
-							.pct = { NULL, ram, NULL },
-							.threshold_pct = shape_at(&whole, truth) });
+	double truth = forecast_real(r, &f);
 	score_add(s, &f, truth, f.ok);
-	printf("  %-44s %6.0f VMs: forecast %6.0f (%.0f to %.0f) at %.0f\n", dir, truth, f.vms, f.lower,
+	printf("  %-34s %6.0f VMs: forecast %6.0f (%.0f to %.0f) at %.0f\n", dir, truth, f.vms, f.lower,
 	       f.upper, f.at);
 }
 
@@ -256,6 +284,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(goals_are_met),
 		cmocka_unit_test(advice_names_what_binds),
 		cmocka_unit_test(straight_lines_stay_straight),
+		cmocka_unit_test(recorded_ramps_are_forecast),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "--bench") == 0)

@@ -84,6 +84,15 @@ static void full_host_saturates_at_100(void **state)
 	assert_near(shape_at(&f, 50000), 100, 0.01);
 }
 
+/* CPU of something else that ended early in the run is no saturation. */
+static void falling_to_a_level_is_noise(void **state)
+{
+	struct made m = hinge(95, -300, 300, 0.3, 0.3, 2);
+
+	(void)state;
+	assert_int_equal(fit(&m).shape, SHAPE_NOISY);
+}
+
 static void outliers_are_set_aside(void **state)
 {
 	(void)state;
@@ -245,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_shape_has_its_name),
 		cmocka_unit_test(full_host_saturates_at_100),
+		cmocka_unit_test(falling_to_a_level_is_noise),
 		cmocka_unit_test(outliers_are_set_aside),
 		cmocka_unit_test(missing_values_change_little),
 		cmocka_unit_test(steps_and_drift_are_survived),
