@@ -26,6 +26,7 @@ extern const struct command cmd_run;
 extern const struct command cmd_plot;
 extern const struct command cmd_advise;
 extern const struct command cmd_matrix;
+extern const struct command cmd_classify;
 extern const struct command cmd_doctor;
 extern const struct command cmd_list;
 extern const struct command cmd_compare;

@@ -24,6 +24,7 @@ enum {
 	OPT_NAME,
 	OPT_JSON,
 	OPT_YES,
+	OPT_PREDICT,
 	OPT_IMAGE,
 	OPT_NO_RAISE,
 	OPT_TUNE,
@@ -90,6 +91,8 @@ static const struct argp_option options[] = {
 	{ "sample-time", OPT_SAMPLE_TIME, "SECONDS", 0, "Length of one sample (default 0.35)", 0 },
 	{ "verify", OPT_VERIFY, "N%|all", 0,
 	  "Share of the VMs that must answer a ping at every interval (default 1%)", 0 },
+	{ "predict", OPT_PREDICT, NULL, 0,
+	  "Forecast where the run will stop, from a quarter of it on, and check that at the end", 0 },
 	{ "seed", OPT_SEED, "N", 0, "Seed of all random choices (default 1)", 0 },
 	{ NULL, 0, NULL, 0, "Results:", 5 },
 	{ "out", 'o', "DIR", 0, "Run folder (default runs/<time>-<backend>-<preset>-<profile>)", 0 },
@@ -367,6 +370,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 		return 0;
 	case OPT_SLO:
 		a->slo = arg;
+		return 0;
+	case OPT_PREDICT:
+		o->predict = true;
 		return 0;
 	case OPT_YES:
 		return 0;

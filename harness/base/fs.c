@@ -198,6 +198,7 @@ static const struct {
 	{ "matrix", "../profiles/matrix", "../share/mvmscale/matrix" },
 	{ "slo", "../profiles/slo", "../share/mvmscale/slo" },
 	{ "libvirt", "../profiles/libvirt", "../share/mvmscale/libvirt" },
+	{ "advice", "../profiles/advice", "../share/mvmscale/advice" },
 	{ "plots", "../plots", "../share/mvmscale/plots" },
 	{ "lib", ".", "../lib/mvmscale" },
 };

@@ -60,6 +60,8 @@ static error *finish_row(struct session *s, size_t index)
 	error *e = run_folder_intervals(&s->folder, s->rows, s->row_count);
 	if (e)
 		return e;
+	if ((e = predict_stop(s, index)))
+		return e;
 	s->status.predicted_end = MIN(s->status.predicted_end, s->o->max);
 	session_status(s, STAGE_MEASURE, true);
 	if (s->obs->interval)

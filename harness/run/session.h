@@ -96,6 +96,9 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 /* teardown.c: kills the population and records how it went. */
 error *teardown(struct session *s) ERR_MUST_CHECK;
 
+/* predict.c: with --predict, says where the ramp will end, into the status, the events and run.json. */
+error *predict_stop(struct session *s, size_t index) ERR_MUST_CHECK;
+
 /* ksm.c: starts it if the techniques ask for it, scans hard while launching, waits until merging converged.
  */
 error *ksm_begin(struct session *s) ERR_MUST_CHECK;

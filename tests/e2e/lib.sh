@@ -27,6 +27,11 @@ if [ -z "${MVMSCALE_STATE-}" ]; then
 	MVMSCALE_STATE=$t_base/state
 	export MVMSCALE_STATE
 fi
+# Forecasts of tests are no experience.
+if [ -z "${MVMSCALE_LEDGER-}" ]; then
+	MVMSCALE_LEDGER=$t_base/ledger.db
+	export MVMSCALE_LEDGER
+fi
 # A build folder elsewhere has no data files beside it.
 if [ -z "${MVMSCALE_DATA-}" ]; then
 	MVMSCALE_DATA=$t_base/data
@@ -37,6 +42,7 @@ if [ -z "${MVMSCALE_DATA-}" ]; then
 	ln -s "$t_root/profiles/matrix" "$MVMSCALE_DATA/matrix"
 	ln -s "$t_root/profiles/slo" "$MVMSCALE_DATA/slo"
 	ln -s "$t_root/profiles/libvirt" "$MVMSCALE_DATA/libvirt"
+	ln -s "$t_root/profiles/advice" "$MVMSCALE_DATA/advice"
 	ln -s "$t_root/plots" "$MVMSCALE_DATA/plots"
 	export MVMSCALE_DATA
 fi

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef MVM_ADVISE_FIT_H
-#define MVM_ADVISE_FIT_H
+#ifndef MVM_CURVE_FIT_H
+#define MVM_CURVE_FIT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +24,8 @@ struct line_fit {
 bool fit_line(const double *x, const double *y, size_t n, struct line_fit *ret);
 /* The 95 % confidence interval of the slope: b - half_width .. b + half_width. */
 double fit_slope_half_width(const struct line_fit *f);
+/* Half of the 95 % prediction interval of one new observation at x. */
+double fit_predict_half_width(const struct line_fit *f, double x);
 /* Whether the slope is above 0 at 95 % confidence. */
 bool fit_rises(const struct line_fit *f);
 /*
@@ -32,11 +34,5 @@ bool fit_rises(const struct line_fit *f);
  * interval has no end.
  */
 bool fit_inverse(const struct line_fit *f, double y, double *x, double *lower, double *upper);
-/*
- * Hold-out test: fits the first 60 % of the points (they must be in order of x) and
- * predicts the rest. Returns the sum of absolute errors over the sum of absolute values,
- * in %; NAN when there are too few points.
- */
-double fit_holdout_pct(const double *x, const double *y, size_t n);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "advise/fit.h"
+#include "curve/fit.h"
 
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>
@@ -126,6 +126,11 @@ double fit_slope_half_width(const struct line_fit *f)
 	return f->t95 * sqrt(fmax(f->v_bb, 0));
 }
 
+double fit_predict_half_width(const struct line_fit *f, double x)
+{
+	return f->t95 * sqrt(fmax(f->s * f->s + f->v_aa + 2 * x * f->v_ab + x * x * f->v_bb, 0));
+}
+
 bool fit_rises(const struct line_fit *f)
 {
 	/* A slope below rounding error is none, however exact the fit says it is. */
@@ -154,21 +159,4 @@ bool fit_inverse(const struct line_fit *f, double y, double *x, double *lower, d
 	*lower = (qb - root) / qa;
 	*upper = (qb + root) / qa;
 	return isfinite(*x) && isfinite(*lower) && isfinite(*upper);
-}
-
-double fit_holdout_pct(const double *x, const double *y, size_t n)
-{
-	size_t train = n * 6 / 10;
-	double errors = 0, values = 0;
-	struct line_fit f;
-
-	if (train == n || !fit_line(x, y, train, &f))
-		return (double)NAN;
-	for (size_t i = train; i < n; i++) {
-		if (!isfinite(x[i]) || !isfinite(y[i]))
-			continue;
-		errors += fabs(y[i] - f.a - f.b * x[i]);
-		values += fabs(y[i]);
-	}
-	return values > 0 ? 100 * errors / values : (double)NAN;
 }
