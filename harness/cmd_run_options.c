@@ -29,6 +29,8 @@ enum {
 	OPT_NO_RAISE,
 	OPT_TUNE,
 	OPT_SEED,
+	OPT_DISK_CAPACITY,
+	OPT_NET_CAPACITY,
 	OPT_TIMEOUT,
 	OPT_SAMPLES,
 	OPT_SAMPLE_TIME,
@@ -93,6 +95,10 @@ static const struct argp_option options[] = {
 	  "Share of the VMs that must answer a ping at every interval (default 1%)", 0 },
 	{ "predict", OPT_PREDICT, NULL, 0,
 	  "Forecast where the run will stop, from a quarter of it on, and check that at the end", 0 },
+	{ "disk-capacity", OPT_DISK_CAPACITY, "MB/s", 0,
+	  "What is 100 % of disk_pct (default: not known, and the column stays empty)", 0 },
+	{ "net-capacity", OPT_NET_CAPACITY, "MB/s", 0,
+	  "What is 100 % of net_pct (default: not known, and the column stays empty)", 0 },
 	{ "seed", OPT_SEED, "N", 0, "Seed of all random choices (default 1)", 0 },
 	{ NULL, 0, NULL, 0, "Results:", 5 },
 	{ "out", 'o', "DIR", 0, "Run folder (default runs/<time>-<backend>-<preset>-<profile>)", 0 },
@@ -285,6 +291,12 @@ static error_t parse_measure(int key, char *arg, struct argp_state *st, struct r
 		return 0;
 	case OPT_VERIFY:
 		o->verify_pct = verify_share(st, arg);
+		return 0;
+	case OPT_DISK_CAPACITY:
+		o->disk_mb_s = real(st, "disk-capacity", arg, 0.001, 1e9);
+		return 0;
+	case OPT_NET_CAPACITY:
+		o->net_mb_s = real(st, "net-capacity", arg, 0.001, 1e9);
 		return 0;
 	case OPT_SEED:
 		o->seed = (unsigned)whole(st, "seed", arg, 0, 0xffffffffL);

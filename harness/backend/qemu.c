@@ -151,6 +151,8 @@ static void qemu_close(struct backend *b)
 	if (q->firmware_path)
 		unlink(q->firmware_path);
 	qemu_zygote_stop(q);
+	qemu_vary_close(q);
+	qemu_devices_close(q);
 	if (q->signal_fd >= 0)
 		close(q->signal_fd);
 	tuning_clear(&q->tuning);
@@ -179,10 +181,11 @@ static error *prepare_files(struct qemu *q)
 		return e;
 	q->slot_count = MIN(MAX(q->cfg.jobs, 1U), (unsigned)QEMU_MAX_SLOTS);
 	q->slots = xcalloc(q->slot_count, sizeof(*q->slots));
+	for (unsigned i = 0; i < q->slot_count; i++)
+		q->slots[i].console_fd = q->slots[i].stderr_fd = q->slots[i].boot_fd = -1;
 	for (unsigned i = 0; i < q->slot_count; i++) {
 		_cleanup_free_ char *log = xasprintf("%s/stderr.%u", q->cfg.runtime_dir, i);
 
-		q->slots[i].console_fd = -1;
 		q->slots[i].stderr_fd = open(log, O_RDWR | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0600);
 		if (q->slots[i].stderr_fd < 0)
 			return err_sys(EXIT_CANNOT, errno, "cannot create %s", log);
@@ -232,7 +235,9 @@ static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
 	error *e = tuning_parse(own ? own : q->cfg.preset->tune, q->cfg.tune, &q->tuning);
 	if (e)
 		return e;
-	e = qemu_plan_make(&q->cfg, a, q->image_path, q->firmware_path, &q->plan);
+	if ((e = qemu_vary_open(q, a)))
+		return e;
+	e = qemu_plan_make(q, a, &q->plan);
 	if (!e)
 		e = qemu_probe_guest(q, good_time_ns, &ms);
 	if (e) {
@@ -364,6 +369,12 @@ static error *choose_launch(struct qemu *q)
 			want = m;
 	if (q->cfg.launch_given)
 		want = q->cfg.launch;
+	if (want == LAUNCH_CLONE && q->cfg.devices && *q->cfg.devices) {
+		if (q->cfg.launch_given)
+			return err_new(EXIT_CANNOT, "--launch clone: copies would share the devices that "
+						    "the guest needs: use fork or exec");
+		want = LAUNCH_FORK;
+	}
 	if (want == LAUNCH_FORK)
 		merge_forks(q);
 	error *e = try_launch(q, want), *e2 = NULL;
@@ -390,11 +401,13 @@ static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32
 	q->cfg = *cfg;
 	q->vms = vms;
 	q->max = max;
-	q->console_dir_fd = -1;
+	q->console_dir_fd = q->sink_fd = -1;
 	q->template = q->next = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
 	q->launch = LAUNCH_EXEC;
 	q->signal_fd = take_sigchld();
 	error *e = prepare_files(q);
+	if (!e)
+		e = qemu_devices_open(q);
 	if (!e)
 		e = choose_accel(q);
 	if (!e)
@@ -430,12 +443,12 @@ static json_t *qemu_describe(const struct backend *b)
 {
 	const struct qemu *q = self_const(b);
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:{s:s,s:s},s:o}", "name", "qemu", "binary",
-			 q->plan.binary, "version", q->plan.version, "sha256", q->plan.sha256, "accel",
-			 accel_names[q->plan.accel], "accel_note", q->plan.accel_note, "machine",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:{s:s,s:s},s:o,s:o*}", "name", "qemu",
+			 "binary", q->plan.binary, "version", q->plan.version, "sha256", q->plan.sha256,
+			 "accel", accel_names[q->plan.accel], "accel_note", q->plan.accel_note, "machine",
 			 q->plan.machine, "argv", strings(&q->plan.argv), "environment",
 			 strings(&q->plan.envp), "launch", "mode", launch_names[q->launch], "note",
-			 q->launch_note, "tuning", tuning_json(&q->tuning));
+			 q->launch_note, "tuning", tuning_json(&q->tuning), "per_vm", qemu_vary_json(q));
 }
 
 const struct backend_ops backend_qemu = {

@@ -33,9 +33,13 @@ static void release_slot(struct qemu *q, struct qemu_slot *s)
 	q->slots_busy--;
 }
 
-static error *exec_one(struct qemu *q, const struct qemu_slot *s, int listen_fd, pid_t *ret_pid)
+/* The numbers under which a QEMU finds its descriptors, in the order of the array that hands them over. */
+const int qemu_fd_numbers[ZYGOTE_FDS] = { QEMU_CONSOLE_FD, QEMU_BOOT_FD, QEMU_DISK_FD };
+
+static error *exec_one(struct qemu *q, const struct qemu_slot *s, const int pass[ZYGOTE_FDS], pid_t *ret_pid)
 {
-	struct spawn_fd fds[] = { { .from = listen_fd, .to = QEMU_CONSOLE_FD } };
+	struct spawn_fd fds[ZYGOTE_FDS];
+	size_t fd_count = 0;
 	struct strlist env = { 0 };
 	struct spawn_spec spec = {
 		.path = q->plan.binary,
@@ -44,9 +48,13 @@ static error *exec_one(struct qemu *q, const struct qemu_slot *s, int listen_fd,
 		.stderr_fd = s->stderr_fd,
 		.cgroup_procs_fd = q->cfg.cgroup_procs_fd,
 		.fds = fds,
-		.fd_count = ARRAY_LEN(fds),
 	};
 	error *e = qemu_tune_spec(q, ZYGOTE_KEEP_PROCESS, &env, &spec);
+
+	for (size_t i = 0; i < ZYGOTE_FDS; i++)
+		if (pass[i] >= 0)
+			fds[fd_count++] = (struct spawn_fd){ .from = pass[i], .to = qemu_fd_numbers[i] };
+	spec.fd_count = fd_count;
 
 	spec.envp = env.items;
 	if (!e)
@@ -57,17 +65,19 @@ static error *exec_one(struct qemu *q, const struct qemu_slot *s, int listen_fd,
 
 static error *start_one(struct qemu *q, uint32_t id, struct qemu_slot *s)
 {
-	_cleanup_close_ int listen_fd = -1;
+	_cleanup_close_ int listen_fd = -1, disk_fd = -1;
 	error *e = console_listen(q->console_dir_fd, id, &listen_fd);
 
-	if (e || (e = console_connect(q->console_dir_fd, id, &s->console_fd)))
+	if (e || (e = console_connect(q->console_dir_fd, id, &s->console_fd)) ||
+	    (e = qemu_vary_slot(q, s, id)) || (e = qemu_disk_create(q, &disk_fd)))
 		return e;
 	if (ftruncate(s->stderr_fd, 0) < 0)
 		return err_sys(EXIT_CANNOT, errno, "cannot empty a VM's error log");
+	const int pass[ZYGOTE_FDS] = { listen_fd, s->boot_fd, disk_fd };
 	struct vm *vm = &q->vms[id];
 	*vm = (struct vm){ .spawn_ns = clock_ns(), .state = VM_STARTING };
-	e = q->launch == LAUNCH_FORK ? qemu_fork_spawn(q, id, listen_fd, &vm->pid)
-				     : exec_one(q, s, listen_fd, &vm->pid);
+	e = q->launch == LAUNCH_FORK ? qemu_fork_spawn(q, id, pass, &vm->pid)
+				     : exec_one(q, s, pass, &vm->pid);
 	if (e) {
 		vm->state = VM_NONE;
 		vm->pid = 0;

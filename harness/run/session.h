@@ -29,6 +29,8 @@ struct session {
 	struct host host;
 	struct profile *profile;
 	struct guest_image image;
+	struct vary vary;
+	unsigned devices; /* 1 << enum device: what each VM has */
 	struct preset *preset;
 	struct settings *settings;
 	struct cgroup cgroup;

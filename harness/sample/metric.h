@@ -50,6 +50,13 @@
 	M(KSM_SHARING, "ksm_pages_sharing", "KSM pages sharing", "pages", false)              \
 	M(KSM_UNSHARED, "ksm_pages_unshared", "KSM pages unshared", "pages", false)           \
 	M(KSM_SCANS, "ksm_full_scans", "KSM full scans", "scans", false)                      \
+	M(DISK, "disk_pct", "disk, of its capacity", "%", true)                               \
+	M(DISK_READ, "disk_read_mb_per_s", "disk read", "MB/s", false)                        \
+	M(DISK_WRITE, "disk_write_mb_per_s", "disk written", "MB/s", false)                   \
+	M(DISK_IO, "disk_io_per_s", "disk operations", "1/s", false)                          \
+	M(NET, "net_pct", "network, of its capacity", "%", true)                              \
+	M(NET_MB, "net_mb_per_s", "network, lo and real interfaces", "MB/s", false)           \
+	M(NET_PACKETS, "net_packets_per_s", "packets, lo and real interfaces", "1/s", false)  \
 	M(TASKS, "tasks", "tasks (pids used)", "tasks", false)                                \
 	M(GUEST_PSS, "guest_pss_kb", "PSS of a guest process, mean of a sample", "kB", false) \
 	M(GUEST_USS, "guest_uss_kb", "USS of a guest process, mean of a sample", "kB", false) \
