@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "advise/fit.h"
+#include "curve/fit.h"
 #include "base/util.h"
 #include "compare/stats.h"
 
