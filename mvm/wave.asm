@@ -1,6 +1,6 @@
 ; SPDX-License-Identifier: GPL-3.0-or-later
 ;
-; wave: a guest whose vCPU is busy and idle by turns, as the waveform in its parameter block says.
+; wave: a vCPU that is busy and idle by turns, as the waveform in its parameters says
 ;
 ; Contract
 ;   Sends "MVM wave ready\n" once and starts its waveform. Answers every line on COM1: "ping" with

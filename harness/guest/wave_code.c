@@ -24,7 +24,7 @@ static double clocks_of_ms(double ms)
 struct timing {
 	struct wave_code code;
 	size_t owner[MVM_WAVE_PHASES_MAX]; /* step that a phase belongs to */
-	double worst; /* relative error of a phase's duration, or of the period */
+	double worst;			   /* relative error of a phase's duration, or of the period */
 	double score;
 };
 
@@ -61,8 +61,8 @@ static bool add_step(struct timing *t, size_t owner, double want, double extra, 
 }
 
 /* Durations in slices. Rounding is carried on to the next step, so that the period stays right. */
-static bool make_timing(const struct wave_step *steps, size_t n, double jitter_ms, unsigned units, bool coarse,
-			struct timing *t)
+static bool make_timing(const struct wave_step *steps, size_t n, double jitter_ms, unsigned units,
+			bool coarse, struct timing *t)
 {
 	double slice = units * (double)MVM_WAVE_SLICE_UNIT, end = 0, at = 0;
 
@@ -208,8 +208,9 @@ void wave_code_put(const struct wave_code *c, unsigned char payload[MVM_PARAM_PA
 
 static error *damaged(const char *what, const char *why)
 {
-	return err_new(EXIT_BAD_INPUT, "%s: holds no waveform that the guest could play: %s: rebuild it with "
-				       "'mvm build'",
+	return err_new(EXIT_BAD_INPUT,
+		       "%s: holds no waveform that the guest could play: %s: rebuild it with "
+		       "'mvm build'",
 		       what, why);
 }
 

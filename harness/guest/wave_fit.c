@@ -50,7 +50,8 @@ static size_t average(const struct wave_step *steps, size_t count, struct wave_s
 	return CELLS_MAX;
 }
 
-/* best[k][j]: least cost of the first j cells in k + 1 segments; from[k][j]: where the last of them begins. */
+/* best[k][j]: least cost of the first j cells in k + 1 segments; from[k][j]: where the last of them begins.
+ */
 static void program(const struct sums *s, size_t n, size_t most, double *best, uint16_t *from)
 {
 	for (size_t j = 1; j <= n; j++) {

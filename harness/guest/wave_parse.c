@@ -162,17 +162,19 @@ static error *take_phase_line(const struct ini_file *f, const struct ini_entry *
 		    ms < WAVE_MIN_MS || ms > WAVE_MAX_MS) {
 			if (x)
 				*x = 'x';
-			return err_new(EXIT_BAD_INPUT,
-				       "%s:%d: phases: '%.40s' is not LOADxDURATION, such as 80%%x100ms, with 0 "
-				       "to 100 %% and 2 ms or more",
-				       f->path, en->line, word);
+			return err_new(
+				EXIT_BAD_INPUT,
+				"%s:%d: phases: '%.40s' is not LOADxDURATION, such as 80%%x100ms, with 0 "
+				"to 100 %% and 2 ms or more",
+				f->path, en->line, word);
 		}
 		wave_add(w, load, ms);
 		if (w->count > MVM_WAVE_PHASES_MAX)
-			return err_new(EXIT_BAD_INPUT,
-				       "%s:%d: phases: the guest has room for %d; a longer curve can be given "
-				       "as a trace, which is approximated",
-				       f->path, en->line, MVM_WAVE_PHASES_MAX);
+			return err_new(
+				EXIT_BAD_INPUT,
+				"%s:%d: phases: the guest has room for %d; a longer curve can be given "
+				"as a trace, which is approximated",
+				f->path, en->line, MVM_WAVE_PHASES_MAX);
 	}
 	return NULL;
 }
@@ -193,7 +195,8 @@ static error *take_phases(const struct ini_file *f, const struct ini_entry *firs
 	return e || w->count ? e : bad(f, first, "needs phases such as 10%x500ms 80%x100ms");
 }
 
-static error *take_trace(const struct ini_file *f, const struct ini_entry *en, const char *text, struct wave *w)
+static error *take_trace(const struct ini_file *f, const struct ini_entry *en, const char *text,
+			 struct wave *w)
 {
 	double period = 0;
 	error *e = check_keys(f, "a trace", " period ");
@@ -210,13 +213,15 @@ static error *take_trace(const struct ini_file *f, const struct ini_entry *en, c
 
 static error *take_curve(const struct ini_file *f, uint32_t seed, const char *trace_text, struct wave *w)
 {
-	const struct ini_entry *shape = find(f, "shape"), *phases = find(f, "phases"), *trace = find(f, "trace");
+	const struct ini_entry *shape = find(f, "shape"), *phases = find(f, "phases"),
+			       *trace = find(f, "trace");
 
 	if (!shape + !phases + !trace != 2)
-		return err_new(EXIT_BAD_INPUT,
-			       "%s: section [wave] needs exactly one of the lines 'shape = ...', 'phases = ...' "
-			       "and 'trace = ...'",
-			       f->path);
+		return err_new(
+			EXIT_BAD_INPUT,
+			"%s: section [wave] needs exactly one of the lines 'shape = ...', 'phases = ...' "
+			"and 'trace = ...'",
+			f->path);
 	return shape	? take_shape(f, shape, seed, w)
 	       : phases ? take_phases(f, phases, w)
 			: take_trace(f, trace, trace_text, w);
@@ -244,7 +249,8 @@ static error *take_jitter(const struct ini_file *f, struct wave *w)
 			return bad(f, en, "needs a share of the shortest phase from 0% to 100%");
 		w->jitter_ms = least * pct / 100;
 	} else if (!wave_read_duration(en->value, &w->jitter_ms)) {
-		return bad(f, en, "needs a duration such as 20ms, or a share such as 10% of the shortest phase");
+		return bad(f, en,
+			   "needs a duration such as 20ms, or a share such as 10% of the shortest phase");
 	}
 	return w->jitter_ms <= least ? NULL : bad(f, en, "is longer than the shortest phase");
 }

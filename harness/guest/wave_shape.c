@@ -72,8 +72,10 @@ static void random_levels(const struct wave_shape_args *a, struct wave *w)
 /* The hours of a working day, as a share of the way from low to high. Made up, not measured. */
 static void daynight(const struct wave_shape_args *a, struct wave *w)
 {
-	static const double hours[24] = { 0.12, 0.06, 0.02, 0,	  0,	0.02, 0.08, 0.25, 0.55, 0.80, 0.95, 1,
-					  0.90, 0.85, 0.95, 1,	  0.95, 0.85, 0.70, 0.60, 0.50, 0.40, 0.30, 0.20 };
+	static const double hours[24] = {
+		0.12, 0.06, 0.02, 0, 0,	   0.02, 0.08, 0.25, 0.55, 0.80, 0.95, 1,
+		0.90, 0.85, 0.95, 1, 0.95, 0.85, 0.70, 0.60, 0.50, 0.40, 0.30, 0.20
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(hours); i++)
 		wave_add(w, a->low + (a->high - a->low) * hours[i], a->period_ms / ARRAY_LEN(hours));
