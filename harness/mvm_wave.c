@@ -19,6 +19,8 @@
 #define PLOT_ROWS 9
 #define PLOT_COLUMNS_MAX 100
 #define PLOT_MARGIN 10
+/* A VM that waited longer for a CPU than this share of the time was not measured, the host was. */
+#define WAITED_MOST_PCT 2.0
 
 enum {
 	OPT_JSON = 0x100,
@@ -129,7 +131,7 @@ const struct argp mvm_wave_argp = {
 	       "  mvm wave thin-spikes --measure --accel tcg -o spikes.svg\n"
 	       "\n"
 	       "Exit status: 0 done, 2 usage or bad profile, 3 QEMU or gnuplot is missing or the guest never "
-	       "got ready, 130 interrupted.",
+	       "got ready, 5 the host was too busy to measure, 130 interrupted.",
 };
 
 static volatile sig_atomic_t stop;
@@ -255,10 +257,11 @@ static json_t *measured_json(const struct wave_measured *m, double window_ms)
 	for (size_t i = 0; i < m->count; i++)
 		json_array_append_new(samples, json_pack("{s:f,s:f,s:f}", "time_s", m->at_s[i], "asked_pct",
 							 m->asked[i], "got_pct", m->got[i]));
-	return json_pack("{s:s,s:s,s:s,s:f,s:i,s:f,s:f,s:f,s:f,s:o}", "accel", m->accel, "binary", m->binary,
-			 "version", m->version, "window_ms", window_ms, "windows", (int)m->count, "asked_pct",
-			 m->fidelity.asked, "got_pct", m->fidelity.got, "mean_error", m->fidelity.mean,
-			 "rms_error", m->fidelity.rms, "samples", samples);
+	return json_pack("{s:s,s:s,s:s,s:f,s:i,s:f,s:f,s:f,s:f,s:f,s:o}", "accel", m->accel, "binary",
+			 m->binary, "version", m->version, "window_ms", window_ms, "windows", (int)m->count,
+			 "asked_pct", m->fidelity.asked, "got_pct", m->fidelity.got, "mean_error",
+			 m->fidelity.mean, "rms_error", m->fidelity.rms, "waited_pct", m->waited_pct,
+			 "samples", samples);
 }
 
 static void print_json(const struct profile *p, const struct wave_code *c, const struct wave_measured *m,
@@ -353,6 +356,12 @@ int mvm_wave(int argc, char **argv)
 		print_facts(p, &c);
 	if (!e && m.count && !a.json && !a.csv)
 		print_measured(&m, a.o.window_ms);
+	if (!e && !stop && m.waited_pct > WAITED_MOST_PCT)
+		e = err_new(EXIT_UNTRUSTED,
+			    "the VM waited %.1f %% of the time for a CPU: other work keeps this host busy, "
+			    "so the "
+			    "figures say little about the VM; repeat it on a quiet host",
+			    m.waited_pct);
 	wave_measured_clear(&m);
 	return e ? mvm_fail(e) : stop ? EXIT_INTERRUPTED : EXIT_DONE;
 }

@@ -54,8 +54,8 @@ struct wave_error {
 };
 
 #define WAVE_PIT_HZ 1193182.0
-#define WAVE_MAX_MS (7 * 86400e3) /* longest period */
-#define WAVE_MIN_MS 2.0		  /* shortest phase of what is written as phases */
+#define WAVE_MAX_MS 86400e3 /* longest period */
+#define WAVE_MIN_MS 2.0	    /* shortest phase of what is written as phases */
 
 /* Whether the file has a section [wave]. */
 bool wave_given(const struct ini_file *f);

@@ -76,7 +76,7 @@ static error *get_duration(const struct ini_file *f, const char *key, double lea
 
 	if (!en || (wave_read_duration(en->value, v) && *v >= least && *v <= WAVE_MAX_MS))
 		return NULL;
-	return bad(f, en, "needs a duration such as 250ms, 2s, 5m or 1h, at least 2ms and at most 168h");
+	return bad(f, en, "needs a duration such as 250ms, 2s, 5m or 1h, at least 2ms and at most 24h");
 }
 
 static error *get_load(const struct ini_file *f, const char *key, double *v)

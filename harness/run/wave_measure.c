@@ -38,7 +38,7 @@ static error *sample(const struct guest_image *img, const struct wave_code *c, c
 		     const struct wave_measure_options *o, struct wave_measured *m)
 {
 	uint64_t start = clock_ns(), before = start;
-	int64_t cpu = vmcpu_ns(vm->pid);
+	int64_t cpu = vmcpu_ns(vm->pid), waited = vmcpu_waited_ns(vm->pid);
 	size_t room = (size_t)(o->seconds * 1000 / o->window_ms) + 1;
 
 	m->at_s = xcalloc(room, sizeof(double));
@@ -63,6 +63,7 @@ static error *sample(const struct guest_image *img, const struct wave_code *c, c
 		cpu = used;
 		before = now;
 	}
+	m->waited_pct = 100 * (double)(vmcpu_waited_ns(vm->pid) - waited) / (double)(clock_ns() - start);
 	m->fidelity = fidelity_of(m->asked, m->got, m->count);
 	return NULL;
 }

@@ -10,6 +10,10 @@
    /proc/PID/schedstat lacks); -1 when it has gone. */
 int64_t vmcpu_ns(pid_t pid);
 
+/* Time that its threads waited for a CPU while others had it, in nanoseconds; 0 where the kernel does not
+ * tell. */
+int64_t vmcpu_waited_ns(pid_t pid);
+
 /* How well a load followed what was asked of it; points of CPU of one vCPU. */
 struct fidelity {
 	size_t samples;
