@@ -88,12 +88,31 @@ start:
 	loop	.next
 	; SI is at the ready line now.
 	call	uart_print
-	; The slice's high byte: the timer starts. Its low byte is 0 and in the table.
+
+; Starts the waveform at the place that the phase says, and the timer with it: copies of one guest, which
+; come one after the other, then do not all work at the same moments.
+restart:
+	xor	eax, eax
+	mov	[di + left], ax
+	mov	[di + index], al
+	; Low byte, then (below) the high byte of a slice: the timer counts from now.
+	out	PIT_CHANNEL0, al
+	xchg	eax, [di + phase]
+	mul	dword [PAYLOAD(SLICES_PER_MS)]
 	mov	al, [PAYLOAD(SLICE) + 1]
 	cmp	al, 0
 	je	stop
+	; The high byte.
 	out	PIT_CHANNEL0, al
+	push	dx
 	call	read_timer
+	pop	cx
+	; The slice that begins now counts, but its work and that of those before it is not done.
+	inc	cx
+.skip:
+	call	begin_slice
+	loop	.skip
+	and	dword [di + credit], 0
 
 ; Interrupts come in only while the CPU is halted or burning: nothing in a register is at stake then,
 ; and a tick between a look at the clock and the halt is not slept over.
@@ -102,24 +121,15 @@ idle:
 	hlt
 	cli
 	; A new phase?
-	xor	eax, eax
-	xchg	eax, [di + phase]
-	mul	dword [PAYLOAD(SLICES_PER_MS)]
-	mov	cx, dx
-	jcxz	.go_on
-	mov	byte [di + index], 0
-	and	word [di + left], 0
-.skip:
-	call	begin_slice
-	loop	.skip
-	and	dword [di + credit], 0
-.go_on:
+	cmp	dword [di + phase], 0
+	jne	restart
 	call	clock
 	cmp	dword [di + credit], 0
 	jle	idle
 busy:
-	; 65,536 rounds without a look at the timer: reading it is work for the host, not for the guest.
-	xor	cx, cx
+	; Some 8,192 rounds without a look at the timer: reading it is work for the host, not for the
+	; guest. No more, for a KVM that has to emulate real mode needs half a microsecond for each.
+	mov	ch, 8192 >> 8
 	sti
 	loop	$
 	cli
@@ -208,12 +218,11 @@ begin_slice:
 	popa
 	ret
 
-; Nothing more to do: no timer, as in `sleep`. The shortest count, so that the last tick comes at once.
+; Nothing more to do: no timer, as in `sleep`. One more tick is to come, after 0x3030 clocks.
 stop:
 	mov	al, PIT_CH0_ONE_SHOT
 	out	PIT_CONTROL, al
-	; Low byte and high byte: 257 clocks.
-	mov	al, 1
+	; Low byte and high byte; any will do.
 	out	PIT_CHANNEL0, al
 	out	PIT_CHANNEL0, al
 	sti
@@ -242,20 +251,18 @@ take_byte:
 	mov	bl, 0x7F
 .same:
 	inc	bx
-	jmp	.keep
+	mov	[di + matched], bl
+.done:
+	ret
 .end:
+	mov	byte [di + matched], 0
+	test	bl, bl
+	jz	.done
 	mov	si, pong
 	cmp	bl, 4
-	je	.answer
+	je	uart_print
 	mov	si, unknown
-.answer:
-	test	bl, bl
-	mov	bl, 0
-	jz	.keep
-	call	uart_print
-.keep:
-	mov	[di + matched], bl
-	ret
+	; and on into uart_print, which returns to the handler
 
 ; Sends the text at SI up to its line feed. Clobbers AL, DX, SI.
 uart_print:
@@ -294,9 +301,8 @@ set_up:
 	port	PIT_CONTROL, PIT_CH1_PERIODIC
 	port	PIT_CHANNEL1, 0
 	port	PIT_CHANNEL1, 0
-	; Channel 0 starts with its high byte.
+	; Channel 0 starts with its count.
 	port	PIT_CONTROL, PIT_CH0_PERIODIC
-	port	PIT_CHANNEL0, 0
 set_up_end:
 ready:	db	"MVM ", GUEST, " ready", 10
 ping:	db	"ping"

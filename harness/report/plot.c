@@ -170,7 +170,7 @@ static void choose_standard(struct figure *f)
 	for (size_t i = 0; i < ARRAY_LEN(standard); i++)
 		add_series(f, metric_table[standard[i]].column, metric_table[standard[i]].label);
 	/* of guests with a waveform; several runs have no room for it */
-	add_series(f, metric_table[METRIC_CPU_PREDICTED].column, metric_table[METRIC_CPU_PREDICTED].label);
+	add_series(f, metric_table[METRIC_CPU_PREDICTED].column, "predicted");
 	if (f->n > 1 || !has_values(f, 0, f->n_series - 1)) {
 		f->n_series--;
 		free(f->series[f->n_series].column);

@@ -20,7 +20,7 @@ static double load_of(const struct session *s, const struct wave_code *c, uint32
 	const struct vm *vm = &s->vms[id];
 	struct vary_values v = vary_values_of(&s->vary, id);
 	double ready_ms = ((double)vm->spawn_ns + vm->ready_us * 1e3) / 1e6;
-	double to = now_ms - ready_ms - wave_slice_ms(c) + v.phase_ms;
+	double to = now_ms - ready_ms + v.phase_ms;
 
 	return wave_load_between(c, v.seed, to - window_ms, to);
 }

@@ -25,13 +25,12 @@ static error *await_ready(struct backend *b)
 	return e;
 }
 
-/* The waveform begins one slice after the ready line, at the timer's first tick. */
-static double wave_time_ms(const struct guest_image *img, const struct wave_code *c, const struct vm *vm,
-			   uint64_t now)
+/* The waveform begins with the ready line. */
+static double wave_time_ms(const struct guest_image *img, const struct vm *vm, uint64_t now)
 {
 	uint64_t ready = vm->spawn_ns + vm->ready_us * 1000ULL;
 
-	return ((double)now - (double)ready) / 1e6 - wave_slice_ms(c) + img->phase_ms;
+	return ((double)now - (double)ready) / 1e6 + img->phase_ms;
 }
 
 static error *sample(const struct guest_image *img, const struct wave_code *c, const struct vm *vm,
@@ -56,7 +55,7 @@ static error *sample(const struct guest_image *img, const struct wave_code *c, c
 		now = clock_ns();
 		if (cpu < 0 || used < 0)
 			return err_new(EXIT_CANNOT, "the VM ended by itself while it was measured");
-		double from = wave_time_ms(img, c, vm, before), to = wave_time_ms(img, c, vm, now);
+		double from = wave_time_ms(img, vm, before), to = wave_time_ms(img, vm, now);
 		m->at_s[m->count] = (from + to) / 2000;
 		m->asked[m->count] = wave_load_between(c, img->seed, from, to);
 		m->got[m->count++] = 100 * (double)(used - cpu) / (double)(now - before);
