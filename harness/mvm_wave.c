@@ -19,6 +19,7 @@
 #define PLOT_ROWS 9
 #define PLOT_COLUMNS_MAX 100
 #define PLOT_MARGIN 10
+#define CURVE_POINTS 1000
 /* A VM that waited longer for a CPU than this share of the time was not measured, the host was. */
 #define WAITED_MOST_PCT 2.0
 
@@ -198,7 +199,7 @@ static char *duration_text(double ms)
 
 static void print_curve(const struct wave_code *c)
 {
-	double values[1000], period = wave_period_ms(c);
+	double values[CURVE_POINTS], period = wave_period_ms(c);
 	struct wave_code once = *c;
 	_cleanup_free_ char *label = duration_text(period);
 
@@ -207,20 +208,20 @@ static void print_curve(const struct wave_code *c)
 	once.passes = 0;
 	period = wave_period_ms(&once);
 	for (size_t i = 0; i < ARRAY_LEN(values); i++)
-		values[i] = wave_load_at(&once, 0, period * ((double)i + 0.5) / (double)ARRAY_LEN(values));
+		values[i] = wave_load_at(&once, 0, period * ((double)i + 0.5) / CURVE_POINTS);
 	print_plot(label, values, ARRAY_LEN(values));
 }
 
-static void print_facts(const struct profile *p, const struct wave_code *c)
+static void print_facts(const struct profile *p, const struct wave *w, const struct wave_code *c)
 {
-	struct wave_error off = wave_error_of(p->wave, c);
+	struct wave_error off = wave_error_of(w, c);
 	_cleanup_free_ char *period = duration_text(wave_period_ms(c)),
-			    *asked = duration_text(wave_asked_ms(p->wave));
+			    *asked = duration_text(wave_asked_ms(w));
 
 	print_curve(c);
-	printf("\n%s: %s, %s\n", p->name, p->wave->shape, p->summary);
+	printf("\n%s: %s, %s\n", p->name, w->shape, p->summary);
 	printf("mean %.2f %%, peak %.2f %%, period %s (asked %.2f %%, %s)\n", wave_mean(c), wave_peak(c),
-	       period, wave_asked_mean(p->wave), asked);
+	       period, wave_asked_mean(w), asked);
 	printf("%zu phases in slices of %.2f ms, ", c->count, wave_slice_ms(c));
 	if (c->passes)
 		printf("%u passes", c->passes - 1);
@@ -229,24 +230,24 @@ static void print_facts(const struct profile *p, const struct wave_code *c)
 	if (c->jitter > 1)
 		printf(", each up to %.0f ms longer or shorter", (c->jitter - 1) / 2.0 * wave_slice_ms(c));
 	printf("; a population differs by %s\n",
-	       p->wave->spread == WAVE_SPREAD_NONE ? "nothing" : wave_spread_names[p->wave->spread]);
+	       w->spread == WAVE_SPREAD_NONE ? "nothing" : wave_spread_names[w->spread]);
 	printf("off what was asked: RMS %.2f, at most %.2f points of CPU in a step\n", off.rms, off.max);
 }
 
-static json_t *facts_json(const struct profile *p, const struct wave_code *c)
+static json_t *facts_json(const struct profile *p, const struct wave *w, const struct wave_code *c)
 {
-	struct wave_error off = wave_error_of(p->wave, c);
+	struct wave_error off = wave_error_of(w, c);
 	json_t *phases = json_array();
 
 	for (size_t i = 0; i < c->count; i++)
 		json_array_append_new(phases, json_pack("{s:f,s:f}", "load_pct", wave_phase_load(c, i), "ms",
 							wave_phase_ms(c, i)));
 	return json_pack("{s:s,s:s,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:s,s:{s:f,s:f,s:f},s:o}", "profile",
-			 p->name, "shape", p->wave->shape, "mean_pct", wave_mean(c), "peak_pct", wave_peak(c),
-			 "period_ms", wave_period_ms(c), "asked_mean_pct", wave_asked_mean(p->wave),
-			 "asked_period_ms", wave_asked_ms(p->wave), "slice_ms", wave_slice_ms(c), "jitter_ms",
-			 p->wave->jitter_ms, "repeat", (json_int_t)p->wave->repeat, "spread",
-			 wave_spread_names[p->wave->spread], "quantisation", "mean", off.mean, "rms", off.rms,
+			 p->name, "shape", w->shape, "mean_pct", wave_mean(c), "peak_pct", wave_peak(c),
+			 "period_ms", wave_period_ms(c), "asked_mean_pct", wave_asked_mean(w),
+			 "asked_period_ms", wave_asked_ms(w), "slice_ms", wave_slice_ms(c), "jitter_ms",
+			 w->jitter_ms, "repeat", (json_int_t)w->repeat, "spread",
+			 wave_spread_names[w->spread], "quantisation", "mean", off.mean, "rms", off.rms,
 			 "max", off.max, "phases", phases);
 }
 
@@ -264,10 +265,10 @@ static json_t *measured_json(const struct wave_measured *m, double window_ms)
 			 "samples", samples);
 }
 
-static void print_json(const struct profile *p, const struct wave_code *c, const struct wave_measured *m,
-		       double window_ms)
+static void print_json(const struct profile *p, const struct wave *w, const struct wave_code *c,
+		       const struct wave_measured *m, double window_ms)
 {
-	json_t *j = facts_json(p, c);
+	json_t *j = facts_json(p, w, c);
 
 	if (m->count)
 		json_object_set_new(j, "measured", measured_json(m, window_ms));
@@ -345,15 +346,16 @@ int mvm_wave(int argc, char **argv)
 		e = err_new(EXIT_BAD_INPUT, "%s: has no section [wave], so it has no waveform to show",
 			    p->path);
 	if (!e)
-		e = wave_encode(p->wave, &c);
+		const struct wave *w = p->wave;
+	e = wave_encode(w, &c);
 	if (!e && a.measure && !(e = image_from_profile(p, &img)))
 		e = measure(&a, p, &img, &c, &m);
 	if (!e && a.json)
-		print_json(p, &c, &m, a.o.window_ms);
+		print_json(p, w, &c, &m, a.o.window_ms);
 	else if (!e && a.csv)
 		print_csv(&c, &m);
 	else if (!e)
-		print_facts(p, &c);
+		print_facts(p, w, &c);
 	if (!e && m.count && !a.json && !a.csv)
 		print_measured(&m, a.o.window_ms);
 	if (!e && !stop && m.waited_pct > WAITED_MOST_PCT)

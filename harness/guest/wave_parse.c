@@ -340,7 +340,7 @@ error *wave_load(const struct ini_file *f, uint32_t seed, struct wave **ret)
 			e = bad(f, en, "is no file, or longer than 64 MiB");
 		else
 			e = fs_read(path, &text, &len);
-		if (!e && strlen(text) != len)
+		if (!e && text && strlen(text) != len)
 			e = bad(f, en, "holds NUL bytes, so it is not a text file");
 		if (e)
 			return e;

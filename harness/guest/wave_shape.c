@@ -78,7 +78,7 @@ static void daynight(const struct wave_shape_args *a, struct wave *w)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(hours); i++)
-		wave_add(w, a->low + (a->high - a->low) * hours[i], a->period_ms / ARRAY_LEN(hours));
+		wave_add(w, a->low + (a->high - a->low) * hours[i], a->period_ms / 24);
 }
 
 static const struct wave_shape shapes[] = {

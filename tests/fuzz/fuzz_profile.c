@@ -104,18 +104,24 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 
 #ifndef FUZZ_WITH_LIBFUZZER
 static const char *const seeds[] = {
-	"[profile]\nguest = wave\nsummary = s\n[wave]\nshape = sine\nlow = 1%\nhigh = 80%\nperiod = "
-	"20s\nsteps = 24\n",
-	"[wave]\nshape = rare-spikes\nperiod = 1h\nwidth = 2ms\njitter = 10%\nrepeat = 3\nspread = seed\n",
-	"[wave]\nshape = random\nhigh = 0.3%\nsteps = 200\nperiod = 24h\n",
+	"[wave]\nshape = sine\nlow = 1%\nhigh = 80%\nperiod = 20s\nsteps = 24\n",
+	"[wave]\nshape = rare-spikes\nperiod = 1h\nwidth = 2ms\njitter = 10%\nrepeat = 3\n",
+	"[wave]\nshape = random\nhigh = 0.3%\nsteps = 200\nperiod = 24h\nspread = seed\n",
 	"[wave]\nphases = 10%x500ms 80%x100ms 0%x1h 100%x2ms\njitter = 1ms\n",
 	"[wave]\ntrace = t.csv\nperiod = 2ms\nspread = none\n",
 	"time_s,cpu_pct\n0,10\n0.5,80\n1,3.25\n",
 	"t,c,x\n0,0,1\n1000,100,2\n1001,50,3\n",
 };
 static const char *const words[] = { "0", "1e9",    "-1",	"100%",	 "2ms",		"24h", "x",
-				     "=", "\n",	    "[wave]\n", "nan",	 "inf",		",",	"%",
+				     "=", "\n",	    "[wave]\n", "nan",	 "inf",		",",   "%",
 				     "h", "period", "steps",	"10000", "999999999999" };
+
+/* Without an end, unlike a string function. */
+static void copy(char *to, const char *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = from[i];
+}
 
 static size_t mutate(char *text, size_t len)
 {
@@ -137,13 +143,13 @@ static size_t mutate(char *text, size_t len)
 		break;
 	case 3: /* overwrite by a word that means something */
 		if (at + n < len)
-			memcpy(text + at, word, n);
+			copy(text + at, word, n);
 		return len;
 	default: /* put one in */
 		if (len + n >= INPUT_MAX)
 			return len;
 		memmove(text + at + n, text + at, len - at);
-		memcpy(text + at, word, n);
+		copy(text + at, word, n);
 		return len + n;
 	}
 	if (len + n >= INPUT_MAX)
@@ -169,7 +175,10 @@ int main(int argc, char **argv)
 		LLVMFuzzerTestOneInput((const unsigned char *)seeds[i], strlen(seeds[i]));
 	while ((double)(clock_ns() - start) < seconds * 1e9) {
 		char text[INPUT_MAX + 1];
-		size_t len = strlen(strcpy(text, seeds[(size_t)rand() % ARRAY_LEN(seeds)]));
+		const char *from = seeds[(size_t)rand() % ARRAY_LEN(seeds)];
+		size_t len = strlen(from);
+
+		copy(text, from, len);
 
 		for (int k = rand() % 6; k >= 0; k--)
 			len = mutate(text, len);
