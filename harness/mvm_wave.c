@@ -342,11 +342,12 @@ int mvm_wave(int argc, char **argv)
 
 	mvm_parse(&mvm_wave_argp, argc, argv, &a);
 	error *e = profile_load(a.profile, &p);
-	if (!e && !p->wave)
-		e = err_new(EXIT_BAD_INPUT, "%s: has no section [wave], so it has no waveform to show",
-			    p->path);
-	if (!e)
-		const struct wave *w = p->wave;
+	if (e)
+		return mvm_fail(e);
+	const struct wave *w = p->wave;
+	if (!w)
+		return mvm_fail(err_new(EXIT_BAD_INPUT,
+					"%s: has no section [wave], so it has no waveform to show", p->path));
 	e = wave_encode(w, &c);
 	if (!e && a.measure && !(e = image_from_profile(p, &img)))
 		e = measure(&a, p, &img, &c, &m);
@@ -359,11 +360,11 @@ int mvm_wave(int argc, char **argv)
 	if (!e && m.count && !a.json && !a.csv)
 		print_measured(&m, a.o.window_ms);
 	if (!e && !stop && m.waited_pct > WAITED_MOST_PCT)
-		e = err_new(EXIT_UNTRUSTED,
-			    "the VM waited %.1f %% of the time for a CPU: other work keeps this host busy, "
-			    "so the "
-			    "figures say little about the VM; repeat it on a quiet host",
-			    m.waited_pct);
+		e = err_new(
+			EXIT_UNTRUSTED,
+			"the VM waited %.1f %% of the time for a CPU: other work keeps this host busy, so "
+			"the figures say little about the VM; repeat it on a quiet host",
+			m.waited_pct);
 	wave_measured_clear(&m);
 	return e ? mvm_fail(e) : stop ? EXIT_INTERRUPTED : EXIT_DONE;
 }
