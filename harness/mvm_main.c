@@ -16,6 +16,8 @@ static const struct mvm_verb verbs[] = {
 	{ "boot", "run one image, its serial line on your terminal", &mvm_boot_argp, mvm_boot },
 	{ "verify", "boot images in every way there is and check that they keep the contract", &mvm_verify_argp,
 	  mvm_verify },
+	{ "wave", "show the load over time of a profile, and measure what a VM makes of it", &mvm_wave_argp,
+	  mvm_wave },
 	{ "list", "list the guests and the profiles there are", &mvm_list_argp, mvm_list },
 };
 

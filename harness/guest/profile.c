@@ -17,7 +17,8 @@ static error *refuse_repeated(const struct ini_file *f)
 {
 	for (size_t i = 0; i < f->count; i++)
 		for (size_t k = 0; k < i; k++)
-			if (str_eq(f->entries[i].section, f->entries[k].section) &&
+			if (!wave_may_repeat(&f->entries[i]) &&
+			    str_eq(f->entries[i].section, f->entries[k].section) &&
 			    str_eq(f->entries[i].key, f->entries[k].key))
 				return err_new(EXIT_BAD_INPUT, "%s:%d: %s is already given on line %d",
 					       f->path, f->entries[i].line, f->entries[i].key,
@@ -63,7 +64,8 @@ static error *take(const struct ini_file *f, struct profile *p)
 					       "profile.seed",	    "profile.phase_ms",
 					       "profile.spread_ms", "profile.memory_mb",
 					       "profile.disk_mb",   "profile.devices",
-					       "parameters.*",	    NULL };
+					       "parameters.*",	    "wave.*",
+					       NULL };
 	error *e = ini_only(f, allowed);
 	bool given;
 
@@ -110,6 +112,20 @@ static void take_values(const struct ini_file *f, struct profile *p)
 	}
 }
 
+/* Unless it says otherwise, a population is spread over the whole period. */
+static error *take_wave(const struct ini_file *f, struct profile *p)
+{
+	if (!wave_given(f))
+		return NULL;
+	if (!str_eq(p->guest, "wave"))
+		return err_new(EXIT_BAD_INPUT, "%s: guest '%s' plays no waveform: section [wave] is for wave",
+			       p->path, p->guest);
+	error *e = wave_load(f, p->seed, &p->wave);
+	if (!e && p->wave->spread == WAVE_SPREAD_PHASE && !p->spread_ms)
+		p->spread_ms = (uint32_t)MIN(wave_asked_ms(p->wave), (double)UINT32_MAX);
+	return e;
+}
+
 static error *from_ini(const struct ini_file *f, struct profile **ret)
 {
 	_cleanup_(profile_freep) struct profile *p = xcalloc(1, sizeof(*p));
@@ -122,6 +138,8 @@ static error *from_ini(const struct ini_file *f, struct profile **ret)
 	take_values(f, p);
 	p->path = xstrdup(f->path);
 	p->name = name_of(f->path);
+	if ((e = take_wave(f, p)))
+		return e;
 	*ret = STEAL(p);
 	return NULL;
 }
@@ -183,6 +201,7 @@ void profile_free(struct profile *p)
 		free(p->values[i].value);
 	}
 	free(p->values);
+	wave_free(p->wave);
 	free(p);
 }
 
@@ -260,6 +279,8 @@ error *image_from_profile(const struct profile *p, struct guest_image *ret)
 		image_set_phase(&img, p->phase_ms);
 	if ((e = set_values(p, &img)))
 		return e;
+	if (p->wave && (e = wave_into_image(p->wave, &img)))
+		return err_wrap(e, "%s", p->path);
 	*ret = img;
 	return NULL;
 }

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "guest/image.h"
+#include "guest/wave.h"
 
 /*
  * A profile says which guest to run and with which parameters. It is a file:
@@ -22,6 +23,7 @@
  *	devices = disk net	optional: devices besides those that the guest itself needs
  *	[parameters]		the guest's own, as its source declares them
  *	NAME = VALUE
+ *	[wave]			of the guest wave: see docs/profiles.md
  */
 struct profile_value {
 	char *name, *value;
@@ -41,6 +43,7 @@ struct profile {
 	struct strlist devices;
 	struct profile_value *values;
 	size_t value_count;
+	struct wave *wave; /* NULL without a section [wave] */
 };
 
 /* Reads profile text; `what` names it in errors and gives the profile its name. */

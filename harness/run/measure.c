@@ -63,7 +63,10 @@ static error *settle(struct session *s, unsigned interval, struct interval *row)
 			return e;
 		if (isnan(sm.v[METRIC_CPU]))
 			continue;
-		settle_add(&window, (double)(sm.at_ns - start) / 1e9, sm.v[METRIC_CPU], sm.v[METRIC_RAM]);
+		/* guests with a waveform are never quiet: what they were asked for is taken off */
+		double cpu = sm.v[METRIC_CPU] -
+			     (isnan(sm.v[METRIC_CPU_PREDICTED]) ? 0 : sm.v[METRIC_CPU_PREDICTED]);
+		settle_add(&window, (double)(sm.at_ns - start) / 1e9, cpu, sm.v[METRIC_RAM]);
 		quiet = settle_quiet(&window, SETTLE_CPU_TOLERANCE, SETTLE_RAM_TOLERANCE);
 	}
 	row->extra[EXTRA_SETTLE_S] = (double)(clock_ns() - start) / 1e9;

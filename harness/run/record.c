@@ -59,6 +59,9 @@ void record_environment(struct session *s)
 	json_object_set_new(m, "backend", backend);
 	json_object_set_new(m, "host", host_json(&s->host));
 	json_object_set_new(m, "guest", guest_json(s));
+	json_t *waveform = predict_json(s);
+	if (waveform)
+		json_object_set_new(m, "waveform", waveform);
 	json_object_set_new(m, "preset", json_string(s->preset ? s->preset->name : "none"));
 	json_object_set_new(m, "profile", json_string(s->profile ? s->profile->name : s->o->image));
 	json_object_set_new(m, "max", json_integer(s->o->max));

@@ -83,7 +83,7 @@ static double synthetic_ram_pct(struct session *s, double *ret_cpu)
 }
 
 /* Only the figures that a null VM has; what the host really does is not shown beside them. */
-void session_sample(struct session *s, struct sample *ret)
+static void read_sample(struct session *s, struct sample *ret)
 {
 	double cpu;
 
@@ -103,6 +103,12 @@ void session_sample(struct session *s, struct sample *ret)
 	ret->v[METRIC_MEM_AVAILABLE] = total * (1 - ram / 100);
 	ret->v[METRIC_ANON] = total * ram / 100;
 	ret->backward = false;
+}
+
+void session_sample(struct session *s, struct sample *ret)
+{
+	read_sample(s, ret);
+	ret->v[METRIC_CPU_PREDICTED] = predict_cpu_pct(s, ret->at_ns, ret->window_s);
 }
 
 void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct)

@@ -23,6 +23,7 @@
 	M(CPU_KHUGEPAGED, "cpu_khugepaged_pct", "CPU of khugepaged", "%", true)               \
 	M(CPU_KOTHER, "cpu_kthreads_pct", "CPU of other kernel threads", "%", true)           \
 	M(CPU_REST, "cpu_rest_pct", "CPU not attributed", "%", true)                          \
+	M(CPU_PREDICTED, "cpu_predicted_pct", "CPU predicted", "%", true)                     \
 	M(STEAL, "steal_pct", "CPU stolen by an outer hypervisor", "%", true)                 \
 	M(LOAD1, "load1", "load average, 1 min", "tasks", false)                              \
 	M(CTXT, "ctxt_per_s", "context switches", "1/s", false)                               \
