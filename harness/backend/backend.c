@@ -9,7 +9,13 @@ const char *const launch_names[LAUNCH_AUTO + 1] = {
 	[LAUNCH_EXEC] = "exec", [LAUNCH_FORK] = "fork", [LAUNCH_CLONE] = "clone", [LAUNCH_AUTO] = "auto"
 };
 
-const struct backend_ops *const backends[] = { &backend_qemu, &backend_null, NULL };
+const char *const backend_capability_names[BACKEND_CAPABILITY_COUNT] = {
+#define CAPABILITY_NAME(sym, name, meaning) name,
+	BACKEND_CAPABILITIES(CAPABILITY_NAME)
+#undef CAPABILITY_NAME
+};
+
+const struct backend_ops *const backends[] = { &backend_qemu, &backend_process, &backend_null, NULL };
 
 const struct backend_ops *backend_find(const char *name)
 {

@@ -73,12 +73,30 @@ struct backend_cost {
 	double harness_fds; /* descriptors the harness itself holds for each VM */
 };
 
-enum {
-	BACKEND_PROCESSES = 1 << 0, /* VMs are processes: PSS can be sampled */
-	BACKEND_WAKE = 1 << 1,	    /* VMs can be asked over serial */
-	BACKEND_QEMU = 1 << 2,	    /* honours --qemu, --accel, --preset, --launch, --tune */
-	BACKEND_SYNTHETIC = 1 << 3, /* numbers come from arithmetic, not from the host */
+/* What a backend can do: C(symbol, name, meaning). The command line refuses options that need what it cannot.
+ */
+#define BACKEND_CAPABILITIES(C)                                                      \
+	C(PROCESSES, "processes", "VMs are processes: PSS can be sampled")           \
+	C(WAKE, "wake", "VMs can be asked over their console")                       \
+	C(QEMU, "qemu", "honours --qemu, --accel, --preset, --launch and --tune")    \
+	C(SYNTHETIC, "synthetic", "numbers come from arithmetic, not from the host") \
+	C(RUNTIME, "runtime", "honours --runtime")                                   \
+	C(PLACE, "place", "honours --pin and --numa")                                \
+	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: --cgroup-* limits it")
+
+enum backend_capability_bit {
+#define CAPABILITY_BIT(sym, name, meaning) BACKEND_BIT_##sym,
+	BACKEND_CAPABILITIES(CAPABILITY_BIT)
+#undef CAPABILITY_BIT
+		BACKEND_CAPABILITY_COUNT
 };
+enum {
+#define CAPABILITY_FLAG(sym, name, meaning) BACKEND_##sym = 1 << BACKEND_BIT_##sym,
+	BACKEND_CAPABILITIES(CAPABILITY_FLAG)
+#undef CAPABILITY_FLAG
+};
+/* Names of the bits, lowest first. */
+extern const char *const backend_capability_names[BACKEND_CAPABILITY_COUNT];
 
 struct backend;
 
@@ -115,6 +133,7 @@ struct backend {
 };
 
 extern const struct backend_ops backend_qemu;
+extern const struct backend_ops backend_process;
 extern const struct backend_ops backend_null;
 
 /* The one table of backends, ended by NULL. */

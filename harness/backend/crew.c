@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/console.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
@@ -119,6 +120,41 @@ void crew_joined(struct crew *c, uint32_t vm, pid_t pid)
 	c->vms[vm].pid = pid;
 	pidmap_put(&c->pids, pid, vm);
 	c->living++;
+}
+
+static error *start_one(struct crew *c, struct crew_slot *s, crew_become *become, void *user)
+{
+	struct vm *vm = &c->vms[s->vm];
+	_cleanup_close_ int listen_fd = -1;
+	error *e = console_listen(c->console_dir_fd, s->vm, &listen_fd);
+	pid_t pid = 0;
+
+	if (e || (e = console_connect(c->console_dir_fd, s->vm, &s->console_fd)))
+		return e;
+	*vm = (struct vm){ .spawn_ns = clock_ns(), .state = VM_STARTING };
+	if ((e = become(user, s, listen_fd, &pid)))
+		return e;
+	vm->up_us = (uint32_t)((clock_ns() - vm->spawn_ns) / 1000);
+	s->deadline_ns = vm->spawn_ns + c->ready_timeout_ns;
+	crew_joined(c, s->vm, pid);
+	return NULL;
+}
+
+error *crew_start(struct crew *c, uint32_t first, uint32_t count, uint32_t *ret_begun, crew_become *become,
+		  void *user)
+{
+	struct crew_slot *s;
+
+	for (*ret_begun = 0; *ret_begun < count && (s = crew_take_slot(c, first + *ret_begun));
+	     (*ret_begun)++) {
+		error *e = start_one(c, s, become, user);
+
+		if (e) {
+			crew_unstart(c, s);
+			return e;
+		}
+	}
+	return NULL;
 }
 
 void crew_unstart(struct crew *c, struct crew_slot *s)

@@ -59,6 +59,11 @@ void crew_close(struct crew *c);
 /* A slot for that VM with an empty error log, NULL when none is free. */
 struct crew_slot *crew_take_slot(struct crew *c, uint32_t vm);
 void crew_release_slot(struct crew *c, struct crew_slot *s);
+/* How a backend makes the process of a slot's VM, whose console is listen_fd. */
+typedef error *crew_become(void *user, const struct crew_slot *s, int listen_fd, pid_t *ret_pid);
+/* Starts VMs that are processes with a socket as console, as far as there are slots: backend_ops.start. */
+error *crew_start(struct crew *c, uint32_t first, uint32_t count, uint32_t *ret_begun, crew_become *become,
+		  void *user) ERR_MUST_CHECK;
 /* The VM's process is there: from now on its end is noticed. */
 void crew_joined(struct crew *c, uint32_t vm, pid_t pid);
 /* What was begun for that slot failed before it had a process: forgets both. */
