@@ -21,6 +21,7 @@ enum {
 	OPT_SETTLE,
 	OPT_RATE,
 	OPT_QEMU,
+	OPT_RUNTIME,
 	OPT_NAME,
 	OPT_JSON,
 	OPT_YES,
@@ -57,6 +58,8 @@ static const struct argp_option options[] = {
 	  "What the guests do; see 'mvmscale list profiles' (default sleep)", 0 },
 	{ "image", OPT_IMAGE, "FILE", 0, "A 512-byte boot sector instead of a profile", 0 },
 	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary to test instead of the preset's", 0 },
+	{ "runtime", OPT_RUNTIME, "runc|crun|PATH", 0,
+	  "OCI runtime of --backend oci (default: the first that is installed)", 0 },
 	{ NULL, 0, NULL, 0, "How to launch:", 3 },
 	{ "launch", OPT_LAUNCH, "auto|exec|fork|clone", 0,
 	  "How a VM comes to be (default auto: as the preset says)", 0 },
@@ -260,6 +263,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 	case OPT_QEMU:
 		o->qemu = arg;
 		return 0;
+	case OPT_RUNTIME:
+		o->runtime = arg;
+		return 0;
 	case OPT_LAUNCH:
 		o->launch = launch_mode(st, arg);
 		return 0;
@@ -325,6 +331,8 @@ static void check_combination(const struct run_options *o)
 		cmd_usage(&cmd_run,
 			  "backend %s has no use for --qemu, --accel, --preset, --tune and --launch",
 			  o->backend->name);
+	if (o->runtime && !(o->backend->flags & BACKEND_RUNTIME))
+		cmd_usage(&cmd_run, "backend %s has no use for --runtime", o->backend->name);
 	if (!synthetic &&
 	    (o->null.mem_kb >= 0 || o->null.cpu_pct >= 0 || o->null.start_ms >= 0 || o->null.noise >= 0))
 		cmd_usage(&cmd_run, "--null-* options need --backend null");

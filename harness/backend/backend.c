@@ -15,7 +15,8 @@ const char *const backend_capability_names[BACKEND_CAPABILITY_COUNT] = {
 #undef CAPABILITY_NAME
 };
 
-const struct backend_ops *const backends[] = { &backend_qemu, &backend_process, &backend_null, NULL };
+const struct backend_ops *const backends[] = { &backend_qemu, &backend_process, &backend_oci, &backend_null,
+					       NULL };
 
 const struct backend_ops *backend_find(const char *name)
 {
@@ -23,6 +24,15 @@ const struct backend_ops *backend_find(const char *name)
 		if (str_eq(backends[i]->name, name))
 			return backends[i];
 	return NULL;
+}
+
+json_t *backend_strings(const struct strlist *l)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < l->count; i++)
+		json_array_append_new(a, json_string(l->items[i]));
+	return a;
 }
 
 error *backend_check_table(void)

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/fault.h"
+#include "base/util.h"
 #include "guest/image.h"
 #include "plan/preset.h"
 
@@ -20,11 +21,12 @@ enum vm_state {
 	VM_GONE,  /* died, failed or was stopped */
 };
 
-/* One VM of the population. Kept small: 100,000 of them are 2.4 MB. */
+/* One VM of the population. Kept small: 100,000 of them are 3.2 MB. */
 struct vm {
 	uint64_t spawn_ns; /* clock_ns() when its start began */
 	pid_t pid;	   /* 0 where the backend has no process per VM */
 	uint32_t up_us;	   /* after spawn: its process image was in place */
+	uint32_t start_us; /* after spawn: it was told to run, where that is a step of its own; else 0 */
 	uint32_t ready_us; /* after spawn: its ready line was read */
 	uint8_t state;	   /* enum vm_state */
 };
@@ -34,6 +36,8 @@ enum proof { PROOF_READY_LINE, PROOF_CLONE };
 
 enum launch_mode { LAUNCH_EXEC, LAUNCH_FORK, LAUNCH_CLONE, LAUNCH_AUTO };
 extern const char *const launch_names[LAUNCH_AUTO + 1];
+
+struct settings;
 
 /* What the options ask for; all pointers are borrowed and outlive the backend. */
 struct backend_config {
@@ -48,6 +52,10 @@ struct backend_config {
 	unsigned jobs;	   /* VMs between spawn and ready at a time */
 	uint64_t ready_timeout_ns;
 	int cgroup_procs_fd;		/* cgroup.procs of the population, or -1 */
+	int cgroup_version;		/* of it: 1 or 2 */
+	const char *cgroup_relative;	/* its path below the hierarchy's mount point, or NULL */
+	const char *runtime;		/* OCI runtime given by the user, or NULL */
+	struct settings *settings;	/* where to note what must be undone, or NULL (tests) */
 	const struct null_config *null; /* costs of the null backend's VMs */
 	unsigned seed;
 };
@@ -134,6 +142,7 @@ struct backend {
 
 extern const struct backend_ops backend_qemu;
 extern const struct backend_ops backend_process;
+extern const struct backend_ops backend_oci;
 extern const struct backend_ops backend_null;
 
 /* The one table of backends, ended by NULL. */
@@ -141,6 +150,8 @@ extern const struct backend_ops *const backends[];
 
 /* NULL when there is none of that name. */
 const struct backend_ops *backend_find(const char *name);
+/* A JSON array of the items, for describe(). */
+json_t *backend_strings(const struct strlist *l);
 /* Refuses a table with an incomplete or ambiguous entry; called at start-up. */
 error *backend_check_table(void) ERR_MUST_CHECK;
 

@@ -163,6 +163,13 @@ void crew_unstart(struct crew *c, struct crew_slot *s)
 	crew_release_slot(c, s);
 }
 
+void crew_helper_ended(struct crew *c, struct crew_slot *s)
+{
+	s->helper = 0;
+	if (c->vms[s->vm].state != VM_STARTING)
+		crew_release_slot(c, s);
+}
+
 void crew_fail(struct crew *c, struct crew_slot *s, char *reason, int sys)
 {
 	c->vms[s->vm].state = VM_GONE;
@@ -218,7 +225,8 @@ static void take_ready(struct crew *c, struct crew_slot *s)
 		return;
 	vm->state = VM_READY;
 	crew_queue_event(c, BACKEND_READY, s->vm, NULL, 0);
-	crew_release_slot(c, s);
+	if (s->helper <= 0)
+		crew_release_slot(c, s);
 	if (fault_hit(FAULT_VM_DIES))
 		kill(vm->pid, SIGKILL);
 }
@@ -246,6 +254,11 @@ static void read_console(struct crew *c, struct crew_slot *s)
 	}
 }
 
+static bool runs(const struct vm *vm)
+{
+	return vm->pid > 0 && (vm->state == VM_READY || vm->state == VM_STARTING);
+}
+
 static struct crew_slot *slot_of(struct crew *c, uint32_t vm)
 {
 	for (unsigned i = 0; i < c->slot_count; i++)
@@ -254,9 +267,9 @@ static struct crew_slot *slot_of(struct crew *c, uint32_t vm)
 	return NULL;
 }
 
-static void vm_ended(struct crew *c, uint32_t id, int status)
+static void vm_ended(struct crew *c, uint32_t id, const char *how)
 {
-	_cleanup_free_ char *how = crew_how_it_ended(status), *said = NULL;
+	_cleanup_free_ char *said = NULL;
 	bool was_ready = c->vms[id].state == VM_READY;
 	struct crew_slot *s = slot_of(c, id);
 
@@ -285,11 +298,23 @@ static void reap(struct crew *c)
 	if (read(c->signal_fd, &ended, sizeof(ended)) <= 0)
 		return;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		_cleanup_free_ char *how = crew_how_it_ended(status);
+
 		if (pidmap_take(&c->pids, pid, &id))
-			vm_ended(c, id, status);
+			vm_ended(c, id, how);
 		else if (c->other_ended)
 			c->other_ended(c->user, pid, status);
 	}
+}
+
+void crew_look_for_vanished(struct crew *c)
+{
+	uint32_t id;
+
+	for (uint32_t i = 0; i < c->max; i++)
+		if (runs(&c->vms[i]) && kill(c->vms[i].pid, 0) < 0 && errno == ESRCH &&
+		    pidmap_take(&c->pids, c->vms[i].pid, &id))
+			vm_ended(c, i, "vanished");
 }
 
 static void expire(struct crew *c, uint64_t now)
@@ -303,6 +328,10 @@ static void expire(struct crew *c, uint64_t now)
 
 		if (s->helper > 0)
 			kill(s->helper, SIGKILL);
+		if (c->vms[s->vm].state != VM_STARTING) {
+			crew_release_slot(c, s);
+			continue;
+		}
 		if (c->vms[s->vm].pid > 0)
 			kill(c->vms[s->vm].pid, SIGKILL);
 		crew_fail(c, s,
@@ -345,11 +374,6 @@ size_t crew_poll(struct crew *c, int timeout_ms, struct backend_event *events, s
 		c->queued -= n;
 	}
 	return n;
-}
-
-static bool runs(const struct vm *vm)
-{
-	return vm->pid > 0 && (vm->state == VM_READY || vm->state == VM_STARTING);
 }
 
 error *crew_stop_all(struct crew *c, void (*progress)(void *, uint32_t), void *user)

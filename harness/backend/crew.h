@@ -21,8 +21,10 @@ struct crew_slot {
 	uint64_t deadline_ns;
 	char line[96];
 	size_t len;
-	pid_t helper; /* a program that is at work for this VM, not the VM itself; 0 for none */
-	int stage;    /* the backend's own */
+	/* A program that is at work for this VM, not the VM itself; 0 for none. The slot stays busy until it
+	   has ended, also when the VM is ready before that. */
+	pid_t helper;
+	int stage; /* the backend's own */
 };
 
 struct crew {
@@ -68,6 +70,10 @@ error *crew_start(struct crew *c, uint32_t first, uint32_t count, uint32_t *ret_
 void crew_joined(struct crew *c, uint32_t vm, pid_t pid);
 /* What was begun for that slot failed before it had a process: forgets both. */
 void crew_unstart(struct crew *c, struct crew_slot *s);
+/* The slot's helper has ended: frees the slot if its VM needs none any more. */
+void crew_helper_ended(struct crew *c, struct crew_slot *s);
+/* For VMs that are nobody's child: looks which are gone. */
+void crew_look_for_vanished(struct crew *c);
 /* The VM of a slot will not come up: queues that, with `reason` (owned), and frees the slot. */
 void crew_fail(struct crew *c, struct crew_slot *s, char *reason, int sys);
 

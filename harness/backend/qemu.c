@@ -307,15 +307,6 @@ static struct backend_cost qemu_cost(const struct backend *b)
 				      .mem_kb = (double)pa->mem_kb };
 }
 
-static json_t *strings(const struct strlist *l)
-{
-	json_t *a = json_array();
-
-	for (size_t i = 0; i < l->count; i++)
-		json_array_append_new(a, json_string(l->items[i]));
-	return a;
-}
-
 static json_t *qemu_describe(const struct backend *b)
 {
 	const struct qemu *q = self_const(b);
@@ -323,8 +314,8 @@ static json_t *qemu_describe(const struct backend *b)
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:{s:s,s:s},s:o}", "name", "qemu", "binary",
 			 q->plan.binary, "version", q->plan.version, "sha256", q->plan.sha256, "accel",
 			 accel_names[q->plan.accel], "accel_note", q->plan.accel_note, "machine",
-			 q->plan.machine, "argv", strings(&q->plan.argv), "environment",
-			 strings(&q->plan.envp), "launch", "mode", launch_names[q->launch], "note",
+			 q->plan.machine, "argv", backend_strings(&q->plan.argv), "environment",
+			 backend_strings(&q->plan.envp), "launch", "mode", launch_names[q->launch], "note",
 			 q->launch_note, "tuning", tuning_json(&q->tuning));
 }
 

@@ -18,6 +18,7 @@
 	X(BOOT_P95, "boot_p95_ms", "spawn to ready, 95th percentile")                               \
 	X(BOOT_P99, "boot_p99_ms", "spawn to ready, 99th percentile")                               \
 	X(UP_P50, "up_p50_ms", "spawn to process image in place, median")                           \
+	X(START_P50, "start_p50_ms", "spawn to started, where that is a step of its own, median")   \
 	X(LAUNCH_RATE, "launch_rate_per_s", "VMs ready per second while launching")                 \
 	X(LAUNCH_CPU, "launch_cpu_ms_per_vm", "CPU time of the whole host per VM while launching")  \
 	X(LAUNCH_S, "launch_s", "seconds spent launching")                                          \

@@ -320,6 +320,11 @@ error *settings_note_tree(struct settings *s, const char *path)
 	return note(s, "rmtree", path, NULL);
 }
 
+error *settings_note_containers(struct settings *s, const char *path, const char *runtime)
+{
+	return note(s, "containers", path, runtime);
+}
+
 error *settings_note_write(struct settings *s, const char *path, const char *value)
 {
 	return note(s, "write", path, value);
@@ -367,10 +372,11 @@ static void describe(const struct journal *j, const json_t *entry, struct strlis
 			     journal_text(entry, "new"), who, pid);
 	else
 		strlist_addf(ret, "%s %s (%s %lld)",
-			     str_eq(kind, "swapoff")  ? "swap"
-			     : str_eq(kind, "rmdir")  ? "cgroup"
-			     : str_eq(kind, "rmtree") ? "folder"
-						      : "setting",
+			     str_eq(kind, "swapoff")	  ? "swap"
+			     : str_eq(kind, "rmdir")	  ? "cgroup"
+			     : str_eq(kind, "rmtree")	  ? "folder"
+			     : str_eq(kind, "containers") ? "containers in"
+							  : "setting",
 			     path, who, pid);
 }
 

@@ -182,12 +182,15 @@ static void fill_row(struct session *s, const struct launch *l, struct interval 
 {
 	uint32_t n = s->next_id - l->first_id;
 	double *boot = xcalloc(n, sizeof(*boot)), *up = xcalloc(n, sizeof(*up));
+	double *start = xcalloc(n, sizeof(*start));
 	double seconds = (double)(clock_ns() - l->start_ns) / 1e9;
-	size_t got = 0;
+	size_t got = 0, started = 0;
 
 	for (uint32_t i = l->first_id; i < s->next_id; i++) {
 		if (!s->vms[i].ready_us)
 			continue;
+		if (s->vms[i].start_us)
+			start[started++] = vm_ms(s->vms[i].start_us);
 		up[got] = vm_ms(s->vms[i].up_us);
 		boot[got++] = vm_ms(s->vms[i].ready_us);
 	}
@@ -199,8 +202,10 @@ static void fill_row(struct session *s, const struct launch *l, struct interval 
 	row->extra[EXTRA_LAUNCH_WAIT] = (double)l->wait_ns / 1e9;
 	row->extra[EXTRA_LAUNCH_RATE] = got ? (double)got / seconds : (double)NAN;
 	row->extra[EXTRA_LAUNCH_CPU] = got ? l->cpu_ms / (double)got : (double)NAN;
+	row->extra[EXTRA_START_P50] = quantile(start, started, 0.5);
 	free(boot);
 	free(up);
+	free(start);
 }
 
 static bool in_flight(const struct session *s)

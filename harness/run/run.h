@@ -25,7 +25,7 @@ struct run_options {
 	unsigned stop_on; /* 1 << enum run_resource: those whose threshold ends the run */
 	const char *swap; /* swap to add, as swap_parse() takes it, or NULL */
 	const struct backend_ops *backend;
-	const char *accel, *preset, *profile, *qemu, *out, *name, *image, *tune;
+	const char *accel, *preset, *profile, *qemu, *runtime, *out, *name, *image, *tune;
 	enum launch_mode launch;
 	double verify_pct; /* share of the population asked at every interval */
 	double settle_s;   /* fixed waiting time; < 0: until quiet */

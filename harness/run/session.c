@@ -204,6 +204,23 @@ static error *add_swap(struct session *s)
 	return NULL;
 }
 
+/* A container runtime makes its cgroups in every hierarchy, below a folder of the same name. */
+static error *note_siblings(struct session *s, const char *own, const char *name)
+{
+	struct strlist mounts = { 0 };
+	error *e = NULL;
+
+	cgroup_v1_mounts(&mounts);
+	for (size_t i = 0; i < mounts.count && !e; i++) {
+		_cleanup_free_ char *path = xasprintf("%s/%s", mounts.items[i], name);
+
+		if (strcmp(path, own) != 0)
+			e = settings_note_cgroup(s->settings, path);
+	}
+	strlist_clear(&mounts);
+	return e;
+}
+
 /* Private folder and cgroup; both are in the journal before they exist. */
 static error *create_places(struct session *s)
 {
@@ -222,12 +239,12 @@ static error *create_places(struct session *s)
 	_cleanup_free_ char *name = xasprintf("mvmscale-%d", (int)getpid());
 	_cleanup_free_ char *path = cgroup_choose(name, &version);
 	if (!path) {
-		session_notice(
-			s,
-			"no cgroup can be used: the guests' own CPU will be that of a random sample of them");
+		session_notice(s, "no cgroup can be used: the guests' own CPU will be that of a "
+				  "random sample of them");
 		return NULL;
 	}
-	if ((e = settings_note_cgroup(s->settings, path)))
+	if ((e = settings_note_cgroup(s->settings, path)) ||
+	    (s->o->backend->flags & BACKEND_RUNTIME && version == 1 && (e = note_siblings(s, path, name))))
 		return e;
 	e = cgroup_create(STEAL(path), version, &s->cgroup);
 	if (e) {
@@ -258,6 +275,10 @@ static error *open_backend(struct session *s)
 
 	s->vm_slots = o->max + SPARE_VMS;
 	s->vms = xcalloc(s->vm_slots, sizeof(*s->vms));
+	cfg.runtime = o->runtime;
+	cfg.settings = s->settings;
+	cfg.cgroup_version = s->cgroup.version;
+	cfg.cgroup_relative = s->cgroup.path ? cgroup_relative(&s->cgroup) : NULL;
 	return o->backend->open(&cfg, s->vms, s->vm_slots, &s->backend);
 }
 
@@ -301,9 +322,10 @@ static void preflight(struct session *s)
 	}
 	if (s->preflight_end < s->o->max) {
 		_cleanup_free_ char *sentence = limits_sentence(&limits, false);
-		session_notice(
-			s, "preflight: %s, by the declared cost of a VM; the steps follow what is measured",
-			sentence);
+		session_notice(s,
+			       "preflight: %s, by the declared cost of a VM; the steps follow what "
+			       "is measured",
+			       sentence);
 		json_object_set_new(s->folder.meta, "preflight", json_string(sentence));
 	}
 	json_object_set_new(s->folder.meta, "limits", limits_json(&limits));

@@ -3,6 +3,7 @@
 #define MVM_SAMPLE_CGROUP_H
 
 #include "base/err.h"
+#include "base/util.h"
 
 /*
  * A cgroup of our own for the population, for its CPU time only: v1's cpuacct or
@@ -27,5 +28,10 @@ void cgroup_remove(struct cgroup *c);
 /* Descriptor of a file with the CPU nanoseconds of all tasks of the host (v1 root cpuacct), or -1. A
    container's view, which lacks other cgroups, is recognized by comparing it with /proc/stat's busy ticks. */
 int cgroup_open_host_usage(long long busy_ticks, long ticks_per_second);
+
+/* Its path below the mount point of its hierarchy, as runtimes want it; points into it. */
+const char *cgroup_relative(const struct cgroup *c);
+/* The mount points of all hierarchies of a v1 or hybrid host. */
+void cgroup_v1_mounts(struct strlist *ret);
 
 #endif

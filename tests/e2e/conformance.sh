@@ -20,6 +20,14 @@ run() { "$BUILD/mvmscale" run --backend "$name" $brief "$@"; }
 case_options() {
 	if can qemu; then echo "--preset lean --accel tcg"; fi
 }
+# Cgroups of runs that are over
+stale_cgroups() {
+	find /sys/fs/cgroup -maxdepth 7 -type d -name 'mvmscale-[0-9]*' 2>/dev/null | while read -r d; do
+		n=${d##*/mvmscale-}
+		[ -d "/proc/${n%%-*}" ] || echo "left: $d"
+	done
+}
+stale_before=$(stale_cgroups; echo -)
 state_is_empty() {
 	for d in "$MVMSCALE_STATE"/*; do
 		case $d in */lock | *'/*') ;; *) echo "left: $d"; return 1 ;; esac
@@ -29,7 +37,7 @@ state_is_empty() {
 processes_left() { grep -al -- "$MVMSCALE_STATE/run[-]" /proc/[0-9]*/cmdline 2>/dev/null; }
 nothing_left() {
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-		left=$(processes_left; state_is_empty)
+		left=$(processes_left; state_is_empty; stale_cgroups | grep -vxF "$stale_before")
 		[ -n "$left" ] || return 0
 		sleep 0.25
 	done
@@ -104,6 +112,7 @@ while IFS='	' read -r name caps; do
 	fi
 	refuses qemu --preset lean
 	refuses qemu --tune +ksm
+	refuses runtime --runtime runc
 	refuses synthetic --null-mem 5
 	through_the_command_line
 done <<TABLE
