@@ -50,7 +50,7 @@ error *crew_open(struct crew *c, const struct backend_config *cfg, struct vm *vm
 			    .ready_timeout_ns = cfg->ready_timeout_ns,
 			    .console_dir_fd = -1 };
 	c->signal_fd = take_sigchld();
-	c->console_dir = xasprintf("%s/con", cfg->runtime_dir);
+	c->console_dir = xasprintf("%s/console", cfg->runtime_dir);
 	error *e = reset_consoles(c);
 	if (e)
 		return e;
