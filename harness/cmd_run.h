@@ -10,6 +10,7 @@
 /* What the command line of `mvmscale run` says. */
 struct run_args {
 	struct run_options o;
+	const char *cgroup_cpu, *cgroup_mem, *cgroup_pids; /* become o.limits */
 	bool json, quiet;
 };
 extern const struct argp run_argp;

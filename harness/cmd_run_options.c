@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The options of the run command: the table, their parsing, what excludes what, and the defaults. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "cmd.h"
@@ -22,6 +23,11 @@ enum {
 	OPT_RATE,
 	OPT_QEMU,
 	OPT_RUNTIME,
+	OPT_PIN,
+	OPT_NUMA,
+	OPT_CGROUP_CPU,
+	OPT_CGROUP_MEM,
+	OPT_CGROUP_PIDS,
 	OPT_NAME,
 	OPT_JSON,
 	OPT_YES,
@@ -76,6 +82,17 @@ static const struct argp_option options[] = {
 	  "says so. Needs root",
 	  0 },
 	{ "no-raise", OPT_NO_RAISE, NULL, 0, "Leave the host's limits as they are", 0 },
+	{ "pin", OPT_PIN, "none|spread|pack|CPUS", 0,
+	  "CPUs of the VMs: one each, dealt round the nodes (spread) or filled one after the other (pack), "
+	  "or all "
+	  "of a list such as 0-3,8 for each (default none)",
+	  0 },
+	{ "numa", OPT_NUMA, "none|interleave|local|NODES", 0,
+	  "Memory nodes of the VMs: page by page over all, that of the CPU, or a list (default none)", 0 },
+	{ "cgroup-cpu", OPT_CGROUP_CPU, "CORES|PCT%", 0,
+	  "CPU time that all VMs together may use, in cores or as a share of the host", 0 },
+	{ "cgroup-mem", OPT_CGROUP_MEM, "SIZE", 0, "Memory that all VMs together may use", 0 },
+	{ "cgroup-pids", OPT_CGROUP_PIDS, "N", 0, "Tasks that all VMs together may have", 0 },
 	{ NULL, 0, NULL, 0, "How to measure:", 4 },
 	{ "settle", OPT_SETTLE, "auto|SECONDS", 0, "Wait until CPU and RAM are quiet (auto), or a fixed time",
 	  0 },
@@ -222,6 +239,32 @@ static error_t parse_measure(int key, char *arg, struct argp_state *st, struct r
 	}
 }
 
+static error_t parse_confine(int key, char *arg, struct argp_state *st, struct run_args *a)
+{
+	switch (key) {
+	case OPT_RUNTIME:
+		a->o.runtime = arg;
+		return 0;
+	case OPT_PIN:
+		a->o.pin = arg;
+		return 0;
+	case OPT_NUMA:
+		a->o.numa = arg;
+		return 0;
+	case OPT_CGROUP_CPU:
+		a->cgroup_cpu = arg;
+		return 0;
+	case OPT_CGROUP_MEM:
+		a->cgroup_mem = arg;
+		return 0;
+	case OPT_CGROUP_PIDS:
+		a->cgroup_pids = arg;
+		return 0;
+	default:
+		return parse_measure(key, arg, st, &a->o);
+	}
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *st)
 {
 	struct run_args *a = st->input;
@@ -263,9 +306,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 	case OPT_QEMU:
 		o->qemu = arg;
 		return 0;
-	case OPT_RUNTIME:
-		o->runtime = arg;
-		return 0;
 	case OPT_LAUNCH:
 		o->launch = launch_mode(st, arg);
 		return 0;
@@ -299,7 +339,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 		argp_error(st, "'%s': run takes options only", arg);
 		return 0;
 	default:
-		return parse_measure(key, arg, st, o);
+		return parse_confine(key, arg, st, a);
 	}
 }
 
@@ -333,6 +373,14 @@ static void check_combination(const struct run_options *o)
 			  o->backend->name);
 	if (o->runtime && !(o->backend->flags & BACKEND_RUNTIME))
 		cmd_usage(&cmd_run, "backend %s has no use for --runtime", o->backend->name);
+	if ((o->pin || o->numa) && !(o->backend->flags & BACKEND_PLACE))
+		cmd_usage(&cmd_run, "backend %s cannot place its VMs: --pin and --numa cannot be used",
+			  o->backend->name);
+	if (cgroup_limits_any(&o->limits) && !(o->backend->flags & BACKEND_CGROUP))
+		cmd_usage(&cmd_run,
+			  "backend %s does not keep its VMs in one cgroup: --cgroup-cpu, --cgroup-mem and "
+			  "--cgroup-pids cannot be used",
+			  o->backend->name);
 	if (!synthetic &&
 	    (o->null.mem_kb >= 0 || o->null.cpu_pct >= 0 || o->null.start_ms >= 0 || o->null.noise >= 0))
 		cmd_usage(&cmd_run, "--null-* options need --backend null");
@@ -381,6 +429,10 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 					       .mem_kb = -1, .cpu_pct = -1, .start_ms = -1, .noise = -1 } } };
 
 	cmd_parse(&cmd_run, argc, argv, a);
+	error *e = cgroup_limits_parse(a->cgroup_cpu, a->cgroup_mem, a->cgroup_pids,
+				       sysconf(_SC_NPROCESSORS_ONLN), &a->o.limits);
+	if (e)
+		cmd_usage(&cmd_run, "%s", e->msg);
 	check_combination(&a->o);
 	set_defaults(&a->o);
 }

@@ -37,6 +37,7 @@ enum proof { PROOF_READY_LINE, PROOF_CLONE };
 enum launch_mode { LAUNCH_EXEC, LAUNCH_FORK, LAUNCH_CLONE, LAUNCH_AUTO };
 extern const char *const launch_names[LAUNCH_AUTO + 1];
 
+struct placement;
 struct settings;
 
 /* What the options ask for; all pointers are borrowed and outlive the backend. */
@@ -51,8 +52,11 @@ struct backend_config {
 	bool launch_given; /* by the user: then a refusal is an error, not a fallback */
 	unsigned jobs;	   /* VMs between spawn and ready at a time */
 	uint64_t ready_timeout_ns;
-	int cgroup_procs_fd;		/* cgroup.procs of the population, or -1 */
-	int cgroup_version;		/* of it: 1 or 2 */
+	int cgroup_procs_fd;	    /* cgroup.procs of the population, or -1 */
+	int cgroup_version;	    /* of it: 1 or 2 */
+	const int *cgroup_more_fds; /* cgroup.procs to join besides, where limits have their own cgroups */
+	unsigned cgroup_more;
+	const struct placement *place;	/* CPUs and memory nodes of each VM, or NULL */
 	const char *cgroup_relative;	/* its path below the hierarchy's mount point, or NULL */
 	const char *runtime;		/* OCI runtime given by the user, or NULL */
 	struct settings *settings;	/* where to note what must be undone, or NULL (tests) */

@@ -48,6 +48,7 @@ error *crew_open(struct crew *c, const struct backend_config *cfg, struct vm *vm
 			    .program = program,
 			    .guest = cfg->image->guest,
 			    .ready_timeout_ns = cfg->ready_timeout_ns,
+			    .place = cfg->place,
 			    .console_dir_fd = -1 };
 	c->signal_fd = take_sigchld();
 	c->console_dir = xasprintf("%s/console", cfg->runtime_dir);
@@ -115,8 +116,23 @@ void crew_release_slot(struct crew *c, struct crew_slot *s)
 	c->slots_busy--;
 }
 
+const struct binding *crew_binding(const struct crew *c, uint32_t vm, bool memory_only, struct binding *space)
+{
+	if (!c->place)
+		return NULL;
+	placement_of(c->place, vm, space);
+	if (memory_only)
+		space->pinned = false;
+	return space;
+}
+
 void crew_joined(struct crew *c, uint32_t vm, pid_t pid)
 {
+	struct binding b;
+
+	/* copies of a template, and what a container runtime made, were not spawned by us */
+	if (crew_binding(c, vm, false, &b))
+		binding_pin(&b, pid);
 	c->vms[vm].pid = pid;
 	pidmap_put(&c->pids, pid, vm);
 	c->living++;

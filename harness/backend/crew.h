@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "base/pidmap.h"
+#include "plan/place.h"
 
 /*
  * What backends share whose VMs are processes that say a ready line: slots for VMs between
@@ -35,6 +36,7 @@ struct crew {
 	const char *program; /* what a VM's process runs, for messages; borrowed */
 	const char *guest;   /* whose ready line counts; "" takes any */
 	uint64_t ready_timeout_ns;
+	const struct placement *place; /* or NULL */
 	char *console_dir;
 	int console_dir_fd;
 	int signal_fd; /* SIGCHLD */
@@ -66,7 +68,11 @@ typedef error *crew_become(void *user, const struct crew_slot *s, int listen_fd,
 /* Starts VMs that are processes with a socket as console, as far as there are slots: backend_ops.start. */
 error *crew_start(struct crew *c, uint32_t first, uint32_t count, uint32_t *ret_begun, crew_become *become,
 		  void *user) ERR_MUST_CHECK;
-/* The VM's process is there: from now on its end is noticed. */
+/* For a spawn_spec: where that VM is to run, in *space; NULL for anywhere. memory_only leaves its CPUs open.
+ */
+const struct binding *crew_binding(const struct crew *c, uint32_t vm, bool memory_only,
+				   struct binding *space);
+/* The VM's process is there, and is pinned to its CPUs if it is not yet: from now on its end is noticed. */
 void crew_joined(struct crew *c, uint32_t vm, pid_t pid);
 /* What was begun for that slot failed before it had a process: forgets both. */
 void crew_unstart(struct crew *c, struct crew_slot *s);

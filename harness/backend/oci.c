@@ -65,6 +65,7 @@ static error *begin_verb(const struct oci *o, char *const *words, const int *con
 		strlist_add(&argv, o->runtime.argv.items[i]);
 	for (size_t i = 0; words[i]; i++)
 		strlist_add(&argv, words[i]);
+	struct binding where;
 	struct spawn_spec spec = {
 		.path = o->runtime.path,
 		.argv = argv.items,
@@ -72,6 +73,9 @@ static error *begin_verb(const struct oci *o, char *const *words, const int *con
 		.cwd = "/",
 		.stderr_fd = stderr_fd,
 		.cgroup_procs_fd = inside ? o->cfg.cgroup_procs_fd : -1,
+		.cgroup_more_fds = o->cfg.cgroup_more_fds,
+		.cgroup_more = inside ? o->cfg.cgroup_more : 0,
+		.binding = crew_binding(&o->crew, 0, true, &where),
 		.fds = fds,
 		.fd_count = console ? 2 : 0,
 	};
@@ -397,7 +401,7 @@ const struct backend_ops backend_oci = {
 	.name = "oci",
 	.summary = "containers through an OCI runtime (--runtime), with the same 2 kB process in each",
 	.needs = "runc, crun or another OCI runtime, and root",
-	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_RUNTIME,
+	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_RUNTIME | BACKEND_PLACE | BACKEND_CGROUP,
 	.open = oci_open,
 	.start = oci_start,
 	.room = oci_room,

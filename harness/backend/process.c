@@ -23,6 +23,7 @@ static error *exec_init(void *user, const struct crew_slot *s, int listen_fd, pi
 	const struct process *p = user;
 	char *argv[] = { p->init.path, p->init.image, NULL }, *envp[] = { NULL };
 	struct spawn_fd console = { .from = listen_fd, .to = 0 };
+	struct binding where;
 	struct spawn_spec spec = {
 		.path = p->init.path,
 		.argv = argv,
@@ -30,6 +31,9 @@ static error *exec_init(void *user, const struct crew_slot *s, int listen_fd, pi
 		.cwd = "/",
 		.stderr_fd = s->stderr_fd,
 		.cgroup_procs_fd = p->cfg.cgroup_procs_fd,
+		.cgroup_more_fds = p->cfg.cgroup_more_fds,
+		.cgroup_more = p->cfg.cgroup_more,
+		.binding = crew_binding(&p->crew, s->vm, false, &where),
 		.fds = &console,
 		.fd_count = 1,
 	};
@@ -118,7 +122,7 @@ const struct backend_ops backend_process = {
 	.name = "process",
 	.summary = "no VM: a 2 kB process that does what the guest does, the floor to compare with",
 	.needs = "nothing",
-	.flags = BACKEND_PROCESSES | BACKEND_WAKE,
+	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_PLACE | BACKEND_CGROUP,
 	.open = process_open,
 	.start = process_start,
 	.room = process_room,

@@ -8,12 +8,16 @@ static error *exec_one(void *user, const struct crew_slot *s, int listen_fd, pid
 	struct qemu *q = user;
 	struct spawn_fd fds[] = { { .from = listen_fd, .to = CREW_CONSOLE_FD } };
 	struct strlist env = { 0 };
+	struct binding where;
 	struct spawn_spec spec = {
 		.path = q->plan.binary,
 		.argv = q->plan.argv.items,
 		.cwd = q->cfg.runtime_dir,
 		.stderr_fd = s->stderr_fd,
 		.cgroup_procs_fd = q->cfg.cgroup_procs_fd,
+		.cgroup_more_fds = q->cfg.cgroup_more_fds,
+		.cgroup_more = q->cfg.cgroup_more,
+		.binding = crew_binding(&q->crew, s->vm, false, &where),
 		.fds = fds,
 		.fd_count = ARRAY_LEN(fds),
 	};

@@ -115,11 +115,15 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *
 	struct strlist env = { 0 }, argv = { 0 };
 	struct spawn_fd fds[] = { { .from = control, .to = CONTROL_FD },
 				  { .from = listen_fd, .to = CREW_CONSOLE_FD } };
+	struct binding where;
 	struct spawn_spec spec = {
 		.path = q->plan.binary,
 		.cwd = q->cfg.runtime_dir,
 		.stderr_fd = q->crew.slots[0].stderr_fd,
 		.cgroup_procs_fd = q->cfg.cgroup_procs_fd,
+		.cgroup_more_fds = q->cfg.cgroup_more_fds,
+		.cgroup_more = q->cfg.cgroup_more,
+		.binding = crew_binding(&q->crew, 0, true, &where),
 		.fds = fds,
 		.fd_count = listen_fd >= 0 ? 2 : 1,
 	};

@@ -29,6 +29,9 @@ static error *note_failure(struct session *s, const struct backend_event *ev)
 	s->failures_in_row++;
 	error *e = run_folder_event(&s->folder, "vm_failed",
 				    json_pack("{s:i,s:s}", "vm", (int)ev->vm, "reason", ev->reason));
+	/* a VM that a limit killed or starved is no fault of its own */
+	if (confine_met(s))
+		return e;
 	if (s->failures_in_row == FAILURES_END || s->out->failed >= SPARE_VMS / 2)
 		session_stop(s, STOP_FAILED, NULL, NULL, ev->sys, s->out->failed, "VM %u: %s", ev->vm,
 			     ev->reason);
@@ -41,6 +44,7 @@ static error *note_death(struct session *s, const struct backend_event *ev)
 	s->lost++;
 	s->ready--;
 	session_notice(s, "VM %u is lost: %s", ev->vm, ev->reason);
+	confine_met(s);
 	/* they are replaced, but not for ever */
 	if (s->out->died == SPARE_VMS / 2)
 		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->out->died,
@@ -89,6 +93,8 @@ static void stop_refused(struct session *s, const error *e)
 			    : e->sys == ENFILE ? "file-max"
 					       : "fork";
 
+	if (confine_met(s))
+		return;
 	session_stop(s, STOP_LIMIT, NULL, limit, e->sys, s->ready,
 		     "the host refused VM %u: %s; the preflight expected room for %u", s->next_id, e->msg,
 		     s->limit_vms);
@@ -144,6 +150,10 @@ static error *guard(struct session *s, struct launch *l, uint64_t now)
 					    .swap_ends = session_stops_on(s, RESOURCE_SWAP) };
 	struct pace_reading r;
 
+	if (confine_met(s)) {
+		l->halted = true;
+		return NULL;
+	}
 	session_pressure(s, &r);
 	s->status.ram_pct = r.ram_pct;
 	s->status.swap_pct = r.swap_pct;

@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "base/err.h"
+#include "sample/cgroup.h"
 #include "sample/metric.h"
 
 /* The resources with a threshold. */
@@ -26,6 +27,8 @@ struct run_options {
 	const char *swap; /* swap to add, as swap_parse() takes it, or NULL */
 	const struct backend_ops *backend;
 	const char *accel, *preset, *profile, *qemu, *runtime, *out, *name, *image, *tune;
+	const char *pin, *numa;	     /* as placement_make() takes them, or NULL */
+	struct cgroup_limits limits; /* of the population together */
 	enum launch_mode launch;
 	double verify_pct; /* share of the population asked at every interval */
 	double settle_s;   /* fixed waiting time; < 0: until quiet */

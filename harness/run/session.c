@@ -143,6 +143,7 @@ error *session_save(struct session *s, const char *state)
 {
 	json_object_set_new(s->folder.meta, "state", json_string(state));
 	record_stop(s);
+	confine_record(s);
 	return run_folder_save(&s->folder);
 }
 
@@ -276,10 +277,14 @@ static error *open_backend(struct session *s)
 	s->vm_slots = o->max + SPARE_VMS;
 	s->vms = xcalloc(s->vm_slots, sizeof(*s->vms));
 	cfg.runtime = o->runtime;
+	cfg.cgroup_more_fds = s->cgroup.more_fds;
+	cfg.cgroup_more = s->cgroup.more;
+	cfg.place = s->place.pin != PIN_NONE || s->place.numa != NUMA_NONE ? &s->place : NULL;
 	cfg.settings = s->settings;
 	cfg.cgroup_version = s->cgroup.version;
 	cfg.cgroup_relative = s->cgroup.path ? cgroup_relative(&s->cgroup) : NULL;
-	return o->backend->open(&cfg, s->vms, s->vm_slots, &s->backend);
+	error *e = o->backend->open(&cfg, s->vms, s->vm_slots, &s->backend);
+	return e ? confine_explain(s, e) : NULL;
 }
 
 /* Which limits would end the run before --max, raising those that may be raised. */
@@ -330,6 +335,7 @@ static void preflight(struct session *s)
 	}
 	json_object_set_new(s->folder.meta, "limits", limits_json(&limits));
 	json_object_set_new(s->folder.meta, "raised", limit_raises_json(&raises));
+	confine_preflight(s, c.tasks);
 	json_object_set_new(s->folder.meta, "predicted_end", json_integer(s->preflight_end));
 	limits_free(&limits);
 	limit_raises_free(&raises);
@@ -365,9 +371,9 @@ error *session_open(struct session *s)
 	host_read(&s->host, "");
 	if ((o->backend->flags & BACKEND_QEMU) && (e = preset_load(o->preset, &s->preset)))
 		return e;
-	if ((e = load_guest(s)) || (e = create_folder(s)) ||
+	if ((e = confine_place(s)) || (e = load_guest(s)) || (e = create_folder(s)) ||
 	    (e = janitor_start(&s->janitor_fd, &s->janitor)) || (e = create_places(s)) ||
-	    (e = sampler_open(&s->cgroup, &s->sampler)) || (e = open_backend(s)))
+	    (e = confine_begin(s)) || (e = sampler_open(&s->cgroup, &s->sampler)) || (e = open_backend(s)))
 		return e;
 	s->status = (struct run_status){ .repeats = o->repeat,
 					 .intervals = o->intervals,
@@ -411,6 +417,7 @@ void session_close(struct session *s)
 	profile_free(s->profile);
 	preset_free(s->preset);
 	gsl_rng_free(s->rng);
+	placement_clear(&s->place);
 	free(s->runtime_dir);
 	free(s->vms);
 	free(s->rows);

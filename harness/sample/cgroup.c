@@ -14,8 +14,6 @@
 #include "base/util.h"
 #include "sample/procfs.h"
 
-#define CGROUP_ROOT "/sys/fs/cgroup"
-
 static const char *const v1_mounts[] = { "/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu,cpuacct" };
 
 static char *find_v1(void)
@@ -127,6 +125,8 @@ void cgroup_remove(struct cgroup *c)
 		close(c->procs_fd);
 	if (c->usage_fd >= 0)
 		close(c->usage_fd);
+	for (unsigned i = 0; i < c->more; i++)
+		close(c->more_fds[i]);
 	/* Members that are dead but not yet gone keep the folder busy for a moment. */
 	for (int i = 0; c->path && i < 100 && rmdir(c->path) < 0 && errno == EBUSY; i++)
 		clock_sleep_ns(20000000);

@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "guest/profile.h"
+#include "plan/place.h"
 
 #define VMS 4
 #define PATIENCE_NS 30000000000ULL
@@ -266,6 +267,53 @@ static void examine(struct subject *s)
 		check_error(s->ops->stop_all(s->b, NULL, NULL), "and is stopped as well");
 }
 
+static bool policy_is(pid_t pid, const char *wanted)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/numa_maps", (int)pid), *text = NULL;
+	error *e = fs_read(path, &text, NULL);
+	bool found = !e && strstr(text, wanted);
+
+	err_free(e);
+	return found;
+}
+
+/* Two VMs on the last CPU, with memory from node 0 alone. */
+static void placed(struct subject *s)
+{
+	struct place_host h;
+	struct placement p;
+	int last = 0;
+
+	place_host_read(&h);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET((size_t)cpu, &h.cpus))
+			last = cpu;
+	_cleanup_free_ char *list = xasprintf("%d", last);
+	error *e = placement_make(list, h.numa ? "0" : NULL, &h, VMS, &p);
+	s->cfg.place = &p;
+	if (!e)
+		e = s->ops->open(&s->cfg, s->vms, VMS + 1, &s->b);
+	if (!check_error(e, "it opens with a placement"))
+		return;
+	if (launch(s, "placed VMs start")) {
+		bool pinned = true, bound = true;
+
+		for (int i = 0; i < VMS; i++) {
+			cpu_set_t cpus;
+
+			pinned = pinned && sched_getaffinity(s->vms[i].pid, sizeof(cpus), &cpus) == 0 &&
+				 CPU_COUNT(&cpus) == 1 && CPU_ISSET((size_t)last, &cpus);
+			bound = bound && policy_is(s->vms[i].pid, "bind:0");
+		}
+		check(pinned, "they may use only the CPU they were given", NULL);
+		if (h.numa)
+			check(bound, "and memory only of the node they were given", NULL);
+	}
+	s->ops->close(s->b);
+	s->cfg.place = NULL;
+	placement_clear(&p);
+}
+
 static error *prepare(struct subject *s, const char *accel, const char *preset, struct preset **ret_preset)
 {
 	_cleanup_(profile_freep) struct profile *profile = NULL;
@@ -308,6 +356,8 @@ int main(int argc, char **argv)
 	} else if (check_error(e, "it opens")) {
 		examine(&s);
 		closed(&s);
+		if (can(&s, BACKEND_PLACE))
+			placed(&s);
 		if (!can(&s, BACKEND_SYNTHETIC))
 			refuses_silence(&s);
 	}

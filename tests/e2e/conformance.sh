@@ -113,6 +113,9 @@ while IFS='	' read -r name caps; do
 	refuses qemu --preset lean
 	refuses qemu --tune +ksm
 	refuses runtime --runtime runc
+	refuses place --pin spread
+	refuses place --numa local
+	refuses cgroup --cgroup-pids 50
 	refuses synthetic --null-mem 5
 	through_the_command_line
 done <<TABLE
