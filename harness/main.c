@@ -8,7 +8,7 @@
 #include "plan/settings.h"
 
 static const struct command *const verbs[] = {
-	&cmd_run, &cmd_plot, &cmd_advise, &cmd_doctor, &cmd_list, &cmd_help,
+	&cmd_run, &cmd_plot, &cmd_table, &cmd_advise, &cmd_doctor, &cmd_list, &cmd_help,
 };
 
 const struct command *command_find(const char *name)

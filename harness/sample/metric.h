@@ -51,6 +51,7 @@
 	M(KSM_UNSHARED, "ksm_pages_unshared", "KSM pages unshared", "pages", false)           \
 	M(KSM_SCANS, "ksm_full_scans", "KSM full scans", "scans", false)                      \
 	M(TASKS, "tasks", "tasks (pids used)", "tasks", false)                                \
+	M(GUEST_RSS, "guest_rss_kb", "RSS of a guest process, mean of a sample", "kB", false) \
 	M(GUEST_PSS, "guest_pss_kb", "PSS of a guest process, mean of a sample", "kB", false) \
 	M(GUEST_USS, "guest_uss_kb", "USS of a guest process, mean of a sample", "kB", false) \
 	M(HARNESS_RSS, "harness_rss_kb", "RSS of the harness", "kB", false)                   \
