@@ -9,18 +9,20 @@
 
 #include "base/util.h"
 
+int cmd_usage_status = EXIT_BAD_INPUT;
+
 void cmd_parse(const struct command *c, int argc, char **argv, void *input)
 {
 	_cleanup_free_ char *name = xasprintf("mvmscale %s", c->name);
 	char *old = argv[0];
 
 	/* argp names the program by argv[0] in its messages, and a verb is called by two words. */
-	argp_err_exit_status = EXIT_BAD_INPUT;
+	argp_err_exit_status = cmd_usage_status;
 	argv[0] = name;
 	program_invocation_short_name = name;
 	program_invocation_name = name;
 	if (argp_parse(c->argp, argc, argv, 0, NULL, input))
-		exit(EXIT_BAD_INPUT);
+		exit(cmd_usage_status);
 	argv[0] = old;
 	program_invocation_short_name = (char *)"mvmscale";
 	program_invocation_name = (char *)"mvmscale";
@@ -35,7 +37,7 @@ void cmd_usage(const struct command *c, const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "\nTry 'mvmscale %s --help'.\n", c->name);
-	exit(EXIT_BAD_INPUT);
+	exit(cmd_usage_status);
 }
 
 int cmd_fail(error *e)

@@ -26,10 +26,18 @@ extern const struct command cmd_run;
 extern const struct command cmd_plot;
 extern const struct command cmd_table;
 extern const struct command cmd_advise;
+extern const struct command cmd_matrix;
+extern const struct command cmd_classify;
 extern const struct command cmd_doctor;
 extern const struct command cmd_list;
+extern const struct command cmd_compare;
+extern const struct command cmd_ab;
+extern const struct command cmd_history;
 extern const struct command cmd_help;
 
+/* What usage errors end the program with: EXIT_BAD_INPUT, unless a caller such as git reads that otherwise.
+ */
+extern int cmd_usage_status;
 /* Parses with argp; every usage error ends the program with EXIT_BAD_INPUT. */
 void cmd_parse(const struct command *c, int argc, char **argv, void *input);
 /* A usage error found after parsing: message, pointer to --help, exit status 2. */

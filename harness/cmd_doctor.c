@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/lv_left.h"
 #include "base/fs.h"
 #include "cmd.h"
 #include "plan/host.h"
@@ -14,7 +15,7 @@
 /* What a run stops at by default (--threshold). */
 #define THRESHOLD_PCT 90.0
 
-enum { OPT_APPLY = 256, OPT_RESTORE, OPT_MAX, OPT_VM_MEM, OPT_VM_TASKS, OPT_JSON };
+enum { OPT_APPLY = 256, OPT_RESTORE, OPT_MAX, OPT_VM_MEM, OPT_VM_TASKS, OPT_CONNECT, OPT_JSON };
 
 struct doctor {
 	bool apply, restore, json;
@@ -24,6 +25,7 @@ struct doctor {
 	struct host host;
 	struct limits limits;
 	struct strlist warnings, pending, restored;
+	struct strlist uris; /* libvirt hosts to look for leftovers on */
 	struct limit_raises raises;
 };
 
@@ -33,6 +35,8 @@ static const struct argp_option options[] = {
 	{ "max", OPT_MAX, "N", 0, "VMs that shall fit (default: as many as RAM holds)", 0 },
 	{ "vm-mem", OPT_VM_MEM, "KB", 0, "Memory of one VM (default: 12300)", 0 },
 	{ "vm-tasks", OPT_VM_TASKS, "N", 0, "Tasks of one VM (default: 3)", 0 },
+	{ "connect", OPT_CONNECT, "URI", 0,
+	  "Also look on this libvirt host for domains that killed runs left; may be given several times", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
 	{ 0 }
 };
@@ -48,6 +52,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_RESTORE:
 		d->restore = true;
+		return 0;
+	case OPT_CONNECT:
+		strlist_add(&d->uris, arg);
 		return 0;
 	case OPT_JSON:
 		d->json = true;
@@ -325,13 +332,32 @@ static void doctor_free(struct doctor *d)
 	strlist_clear(&d->warnings);
 	strlist_clear(&d->pending);
 	strlist_clear(&d->restored);
+	strlist_clear(&d->uris);
+}
+
+/* What runs left on libvirt hosts: destroyed with --restore, else listed. The first failure is returned, the
+   other hosts are looked at all the same. */
+static error *look_at_hosts(struct doctor *d)
+{
+	error *e = NULL;
+
+	for (size_t i = 0; i < d->uris.count; i++) {
+		error *one = libvirt_leftovers(d->uris.items[i], d->restore,
+					       d->restore ? &d->restored : &d->pending);
+
+		if (e)
+			err_free(one);
+		else
+			e = one;
+	}
+	return e;
 }
 
 static int run(int argc, char **argv)
 {
 	_cleanup_(doctor_free) struct doctor d = { .cost = { .tasks = 3, .mem_kb = 12300, .fds_vm = 24 } };
 	bool all = true;
-	error *e = NULL, *pending;
+	error *e = NULL, *pending, *hosts;
 
 	cmd_parse(&cmd_doctor, argc, argv, &d);
 	if (d.restore)
@@ -342,13 +368,15 @@ static int run(int argc, char **argv)
 	host_read(&d.host, "");
 	host_warnings(&d.host, &d.warnings);
 	pending = settings_list_pending(&d.pending);
+	hosts = look_at_hosts(&d);
 	show(&d);
-	if (e) {
+	e = e ? e : pending ? pending : hosts;
+	if (pending != e)
 		err_free(pending);
+	if (hosts != e)
+		err_free(hosts);
+	if (e)
 		return cmd_fail(e);
-	}
-	if (pending)
-		return cmd_fail(pending);
 	return all ? EXIT_DONE
 		   : cmd_fail(err_new(EXIT_CANNOT,
 				      "not every limit could be raised; the list above says why"));

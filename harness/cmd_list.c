@@ -8,6 +8,7 @@
 #include "cmd.h"
 #include "curve/interval.h"
 #include "guest/profile.h"
+#include "matrix/spec.h"
 #include "plan/preset.h"
 #include "sample/metric.h"
 
@@ -99,12 +100,29 @@ static error *list_techniques(json_t *rows)
 	return NULL;
 }
 
+static error *list_matrices(json_t *rows)
+{
+	struct strlist names;
+	error *e = NULL;
+
+	matrix_names(&names);
+	for (size_t i = 0; i < names.count && !e; i++) {
+		_cleanup_(matrix_spec_freep) struct matrix_spec *s = NULL;
+
+		if (!(e = matrix_load(names.items[i], &s)))
+			add(rows, s->name, s->value[KEY_SUMMARY] ? s->value[KEY_SUMMARY] : "");
+	}
+	strlist_clear(&names);
+	return e;
+}
+
 static const struct {
 	const char *kind;
 	error *(*list)(json_t *rows);
 } kinds[] = {
 	{ "backends", list_backends }, { "presets", list_presets }, { "profiles", list_profiles },
 	{ "guests", list_guests },     { "metrics", list_metrics }, { "techniques", list_techniques },
+	{ "matrices", list_matrices },
 };
 
 struct list_args {
@@ -132,9 +150,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 		return 0;
 	case ARGP_KEY_END:
 		if (!a->kind)
-			argp_error(
-				st,
-				"what to list? backends, presets, profiles, guests, metrics or techniques");
+			argp_error(st, "what to list? backends, presets, profiles, guests, metrics, "
+				       "techniques or matrices");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -144,7 +161,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 static const struct argp list_argp = {
 	.options = options,
 	.parser = parse_option,
-	.args_doc = "backends|presets|profiles|guests|metrics|techniques",
+	.args_doc = "backends|presets|profiles|guests|metrics|techniques|matrices",
 	.doc = "Lists what can be chosen, with one line each.",
 };
 
@@ -155,10 +172,10 @@ static int list_main(int argc, char **argv)
 	size_t i;
 
 	cmd_parse(&cmd_list, argc, argv, &a);
-	error *e = err_new(
-		EXIT_BAD_INPUT,
-		"list %s: unknown; known are backends, presets, profiles, guests, metrics, techniques",
-		a.kind);
+	error *e = err_new(EXIT_BAD_INPUT,
+			   "list %s: unknown; known are backends, presets, profiles, guests, metrics, "
+			   "techniques, matrices",
+			   a.kind);
 	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
 		if (!str_eq(kinds[k].kind, a.kind))
 			continue;
@@ -180,7 +197,7 @@ static int list_main(int argc, char **argv)
 
 const struct command cmd_list = {
 	.name = "list",
-	.summary = "backends, presets, profiles, guests, metrics or techniques to choose from",
+	.summary = "backends, presets, profiles, guests, metrics, techniques or matrices to choose from",
 	.argp = &list_argp,
 	.run = list_main,
 };

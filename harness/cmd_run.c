@@ -51,8 +51,13 @@ static int run_main(int argc, char **argv)
 	struct run_outcome out = { 0 };
 	struct progress p;
 	bool plotted = false;
+	_cleanup_(slo_freep) struct slo *slo = NULL;
+	error *e = NULL;
 
 	run_args_parse(argc, argv, &a);
+	/* before the first VM: a file that cannot be read must not cost a run */
+	if (a.slo && (e = slo_load(a.slo, &slo)))
+		return cmd_fail(e);
 	/* A null VM is quiet at once, and its figures need no long windows. */
 	a.o.fast = a.o.backend->flags & BACKEND_SYNTHETIC;
 	if (a.o.fast)
@@ -62,7 +67,7 @@ static int run_main(int argc, char **argv)
 		.user = &p, .status = on_status, .notice = on_notice, .interval = on_interval
 	};
 	catch_signals();
-	error *e = run_ramp(&a.o, &obs, &out);
+	e = run_ramp(&a.o, &obs, &out);
 	progress_clear(&p);
 	if (e && !out.dir) {
 		run_outcome_clear(&out);
@@ -72,6 +77,8 @@ static int run_main(int argc, char **argv)
 	_cleanup_free_ char *advice = outcome_finish(out.dir, &plotted);
 	if (out.stop.kind == STOP_FAILED && out.reached == 0 && !e)
 		fprintf(stderr, "mvmscale: no VM came up: %s\n", out.stop.evidence);
+	if (slo)
+		status = outcome_check_slo(out.dir, slo, status);
 	if (a.json)
 		outcome_print_json(&out, status);
 	else

@@ -5,13 +5,17 @@
 #include <argp.h>
 #include <stdbool.h>
 
+#include "compare/slo.h"
 #include "run/run.h"
 
 /* What the command line of `mvmscale run` says. */
 struct run_args {
 	struct run_options o;
 	const char *cgroup_cpu, *cgroup_mem, *cgroup_pids; /* become o.limits */
-	bool json, quiet;
+	struct host_list hosts;				   /* of --connect and --hosts */
+	bool place_given;
+	bool json, quiet, kvm_debugfs_given;
+	const char *slo; /* file of limits, or NULL */
 };
 extern const struct argp run_argp;
 /* Parses and checks; a usage error ends the program with EXIT_BAD_INPUT. */
@@ -20,6 +24,8 @@ void run_args_parse(int argc, char **argv, struct run_args *a);
 /* Makes plot and advice in the run folder; returns the advice as text, owned by the caller, "" without one.
  */
 char *outcome_finish(const char *dir, bool *ret_plotted);
+/* Says on stderr which limits the run breaks; status, or what it becomes where nothing else was wrong. */
+int outcome_check_slo(const char *dir, const struct slo *slo, int status);
 /* The exit status that the outcome stands for. */
 int outcome_status(const struct run_outcome *out);
 void outcome_print(const struct run_outcome *out, const char *advice, bool plotted);

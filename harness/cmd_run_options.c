@@ -31,6 +31,7 @@ enum {
 	OPT_NAME,
 	OPT_JSON,
 	OPT_YES,
+	OPT_PREDICT,
 	OPT_IMAGE,
 	OPT_NO_RAISE,
 	OPT_TUNE,
@@ -38,6 +39,13 @@ enum {
 	OPT_TIMEOUT,
 	OPT_SAMPLES,
 	OPT_SAMPLE_TIME,
+	OPT_SLO,
+	OPT_CONNECT,
+	OPT_HOSTS,
+	OPT_PLACE,
+	OPT_TEMPLATE,
+	OPT_SHARD,
+	OPT_KVM_DEBUGFS,
 	OPT_NULL_MEM,
 	OPT_NULL_CPU,
 	OPT_NULL_START,
@@ -93,6 +101,9 @@ static const struct argp_option options[] = {
 	  "CPU time that all VMs together may use, in cores or as a share of the host", 0 },
 	{ "cgroup-mem", OPT_CGROUP_MEM, "SIZE", 0, "Memory that all VMs together may use", 0 },
 	{ "cgroup-pids", OPT_CGROUP_PIDS, "N", 0, "Tasks that all VMs together may have", 0 },
+	{ "shard", OPT_SHARD, "N", 0, "VMs in one runner process, for --backend kvm (default 250)", 0 },
+	{ "kvm-debugfs", OPT_KVM_DEBUGFS, "yes|no", 0,
+	  "Whether the kernel makes its statistics files for each VM of --backend kvm (default yes)", 0 },
 	{ NULL, 0, NULL, 0, "How to measure:", 4 },
 	{ "settle", OPT_SETTLE, "auto|SECONDS", 0, "Wait until CPU and RAM are quiet (auto), or a fixed time",
 	  0 },
@@ -100,14 +111,30 @@ static const struct argp_option options[] = {
 	{ "sample-time", OPT_SAMPLE_TIME, "SECONDS", 0, "Length of one sample (default 0.35)", 0 },
 	{ "verify", OPT_VERIFY, "N%|all", 0,
 	  "Share of the VMs that must answer a ping at every interval (default 1%)", 0 },
+	{ "predict", OPT_PREDICT, NULL, 0,
+	  "Forecast where the run will stop, from a quarter of it on, and check that at the end", 0 },
 	{ "seed", OPT_SEED, "N", 0, "Seed of all random choices (default 1)", 0 },
 	{ NULL, 0, NULL, 0, "Results:", 5 },
 	{ "out", 'o', "DIR", 0, "Run folder (default runs/<time>-<backend>-<preset>-<profile>)", 0 },
 	{ "name", OPT_NAME, "TEXT", 0, "Label of this run in plots and reports", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print the outcome as JSON on standard output", 0 },
 	{ "quiet", 'q', NULL, 0, "No progress, only the outcome", 0 },
+	{ "slo", OPT_SLO, "NAME|FILE", 0,
+	  "File of limits that the figures of this run must keep (exit status 1)", 0 },
 	{ "yes", OPT_YES, NULL, 0, "Ask nothing (it never does without a terminal)", 0 },
-	{ NULL, 0, NULL, 0, "Only for --backend null, to test the harness:", 6 },
+	{ NULL, 0, NULL, 0, "Only for --backend libvirt:", 6 },
+	{ "connect", OPT_CONNECT, "URI", 0,
+	  "Libvirt host; given several times, one ramp is spread over all (default: a private libvirt on "
+	  "this "
+	  "machine)",
+	  0 },
+	{ "hosts", OPT_HOSTS, "FILE", 0, "Libvirt hosts from a file: a section per host with uri and max",
+	  0 },
+	{ "place", OPT_PLACE, "even|capacity|fill", 0,
+	  "How VMs are spread: as many on each, by memory, or one host after another (default even)", 0 },
+	{ "template", OPT_TEMPLATE, "NAME|FILE", 0,
+	  "How a domain looks instead of the driver's own template; see docs/libvirt.md", 0 },
+	{ NULL, 0, NULL, 0, "Only for --backend null, to test the harness:", 7 },
 	{ "null-mem", OPT_NULL_MEM, "KB", 0, "Memory of a VM (default 1000)", 0 },
 	{ "null-cpu", OPT_NULL_CPU, "PCT", 0, "CPU of a VM in percent of the host (default 0.01)", 0 },
 	{ "null-start", OPT_NULL_START, "MS", 0, "Time to ready (default 0)", 0 },
@@ -190,6 +217,25 @@ static unsigned stop_on(struct argp_state *st, const char *arg)
 	return mask;
 }
 
+static error_t parse_kvm(int key, char *arg, struct argp_state *st, struct run_args *a)
+{
+	struct run_options *o = &a->o;
+
+	switch (key) {
+	case OPT_SHARD:
+		o->shard = (unsigned)whole(st, "shard", arg, 1, 1000000);
+		return 0;
+	case OPT_KVM_DEBUGFS:
+		if (!str_eq(arg, "yes") && !str_eq(arg, "no"))
+			argp_error(st, "--kvm-debugfs %s: must be yes or no", arg);
+		o->kvm_debugfs = str_eq(arg, "yes");
+		a->kvm_debugfs_given = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
 static error_t parse_null(int key, char *arg, struct argp_state *st, struct null_config *n)
 {
 	switch (key) {
@@ -210,8 +256,43 @@ static error_t parse_null(int key, char *arg, struct argp_state *st, struct null
 	}
 }
 
-static error_t parse_measure(int key, char *arg, struct argp_state *st, struct run_options *o)
+static void check_hosts(struct argp_state *st, error *e)
 {
+	if (e)
+		argp_failure(st, EXIT_BAD_INPUT, 0, "%s", e->msg);
+}
+
+static error_t parse_libvirt(int key, char *arg, struct argp_state *st, struct run_args *a)
+{
+	struct libvirt_config *c = &a->o.libvirt;
+
+	switch (key) {
+	case OPT_CONNECT:
+		check_hosts(st, host_list_add(&a->hosts, arg));
+		return 0;
+	case OPT_HOSTS:
+		check_hosts(st, host_list_load(&a->hosts, arg));
+		return 0;
+	case OPT_PLACE:
+		for (c->place = 0; c->place < PLACE_COUNT; c->place++)
+			if (str_eq(arg, place_names[c->place]))
+				break;
+		if (c->place == PLACE_COUNT)
+			argp_error(st, "--place %s: must be even, capacity or fill", arg);
+		a->place_given = true;
+		return 0;
+	case OPT_TEMPLATE:
+		c->template = arg;
+		return 0;
+	default:
+		return parse_null(key, arg, st, &a->o.null);
+	}
+}
+
+static error_t parse_measure(int key, char *arg, struct argp_state *st, struct run_args *a)
+{
+	struct run_options *o = &a->o;
+
 	switch (key) {
 	case OPT_SETTLE:
 		o->settle_s = str_eq(arg, "auto") ? -1 : real(st, "settle", arg, 0, 3600);
@@ -235,7 +316,7 @@ static error_t parse_measure(int key, char *arg, struct argp_state *st, struct r
 		o->ready_timeout_s = real(st, "ready-timeout", arg, 0.05, 3600);
 		return 0;
 	default:
-		return parse_null(key, arg, st, &o->null);
+		return parse_libvirt(key, arg, st, a);
 	}
 }
 
@@ -261,7 +342,7 @@ static error_t parse_confine(int key, char *arg, struct argp_state *st, struct r
 		a->cgroup_pids = arg;
 		return 0;
 	default:
-		return parse_measure(key, arg, st, &a->o);
+		return parse_measure(key, arg, st, a);
 	}
 }
 
@@ -333,11 +414,20 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 	case 'q':
 		a->quiet = true;
 		return 0;
+	case OPT_SLO:
+		a->slo = arg;
+		return 0;
+	case OPT_PREDICT:
+		o->predict = true;
+		return 0;
 	case OPT_YES:
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(st, "'%s': run takes options only", arg);
 		return 0;
+	case OPT_SHARD:
+	case OPT_KVM_DEBUGFS:
+		return parse_kvm(key, arg, st, a);
 	default:
 		return parse_confine(key, arg, st, a);
 	}
@@ -356,18 +446,39 @@ const struct argp run_argp = {
 	       "  mvmscale --max 200\n"
 	       "  mvmscale --max 300 --profile idle --name 'PIT on'\n"
 	       "  mvmscale --max 1000 --qemu ./qemu-system-x86_64 --repeat 3\n\n"
-	       "Exit status: 0 done, 2 bad input, 3 cannot run here, 5 VMs were lost, 130 interrupted with "
+	       "Exit status: 0 done, 1 a limit of --slo is broken, 2 bad input, 3 cannot run here, 5 VMs "
+	       "were lost, 130 interrupted with "
 	       "results "
 	       "saved.",
 };
 
 /* Options that the chosen backend would ignore are refused. */
-static void check_combination(const struct run_options *o)
+static void check_combination(const struct run_args *a)
 {
+	const struct run_options *o = &a->o;
+	bool libvirt = o->backend->flags & BACKEND_LIBVIRT;
 	bool qemu = o->backend->flags & BACKEND_QEMU;
 	bool synthetic = o->backend->flags & BACKEND_SYNTHETIC;
 
-	if (!qemu && (o->qemu || o->accel || o->preset || o->tune || o->launch != LAUNCH_AUTO))
+	if (!libvirt && (a->hosts.count || a->place_given || o->libvirt.template))
+		cmd_usage(&cmd_run, "--connect, --hosts, --place and --template need --backend libvirt");
+	if (libvirt && a->place_given && a->hosts.count < 2)
+		cmd_usage(&cmd_run, "--place needs several hosts: --connect URI twice or --hosts FILE");
+	if (libvirt && o->swap && a->hosts.count)
+		cmd_usage(&cmd_run,
+			  "--swap is added to this machine, not to the hosts of --connect or --hosts");
+	if (libvirt && (o->preset || o->tune || o->launch != LAUNCH_AUTO))
+		cmd_usage(
+			&cmd_run,
+			"backend libvirt has no use for --preset, --tune and --launch: its domains are made "
+			"from a --template");
+	bool accel_fits =
+		qemu || libvirt || !o->accel || (o->backend->flags & BACKEND_KVM && str_eq(o->accel, "kvm"));
+
+	if (!accel_fits && o->backend->flags & BACKEND_KVM)
+		cmd_usage(&cmd_run, "backend %s is always under KVM: --accel %s cannot be used",
+			  o->backend->name, o->accel);
+	if (!qemu && !libvirt && (o->qemu || !accel_fits || o->preset || o->tune || o->launch != LAUNCH_AUTO))
 		cmd_usage(&cmd_run,
 			  "backend %s has no use for --qemu, --accel, --preset, --tune and --launch",
 			  o->backend->name);
@@ -381,6 +492,8 @@ static void check_combination(const struct run_options *o)
 			  "backend %s does not keep its VMs in one cgroup: --cgroup-cpu, --cgroup-mem and "
 			  "--cgroup-pids cannot be used",
 			  o->backend->name);
+	if (!(o->backend->flags & BACKEND_SHARDS) && (o->shard || a->kvm_debugfs_given))
+		cmd_usage(&cmd_run, "backend %s has no use for --shard and --kvm-debugfs", o->backend->name);
 	if (!synthetic &&
 	    (o->null.mem_kb >= 0 || o->null.cpu_pct >= 0 || o->null.start_ms >= 0 || o->null.noise >= 0))
 		cmd_usage(&cmd_run, "--null-* options need --backend null");
@@ -423,6 +536,7 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 				       .sample_s = 0.35,
 				       .samples = 8,
 				       .launch = LAUNCH_AUTO,
+				       .kvm_debugfs = true,
 				       .seed = 1,
 				       .backend = &backend_qemu,
 				       .null = {
@@ -433,6 +547,7 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 				       sysconf(_SC_NPROCESSORS_ONLN), &a->o.limits);
 	if (e)
 		cmd_usage(&cmd_run, "%s", e->msg);
-	check_combination(&a->o);
+	a->o.libvirt.hosts = &a->hosts;
+	check_combination(a);
 	set_defaults(&a->o);
 }

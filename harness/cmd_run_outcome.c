@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advise/accuracy.h"
 #include "advise/verdict.h"
 #include "base/fs.h"
 #include "base/util.h"
@@ -12,6 +13,47 @@
 #include "cmd_run.h"
 #include "curve/runread.h"
 #include "report/plot.h"
+
+/* What the forecast was worth; into the ledger with it. */
+static void judge_forecast(const struct run_record *r, const struct advice *a)
+{
+	_cleanup_free_ char *ledger = ledger_path(), *path = NULL, *dump = NULL;
+	struct forecast_check c;
+	error *e = NULL;
+
+	if (!forecast_check(r, a, &c))
+		return;
+	json_t *j = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:s, s:b}", "forecast", c.forecast,
+			      "lower", c.lower, "upper", c.upper, "at", c.at, "truth", c.truth, "error_pct",
+			      c.error_pct, "resource", c.resource, "stop", c.stop, "counts", (int)c.counts);
+	path = xasprintf("%s/forecast.json", r->dir);
+	dump = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+	json_decref(j);
+	e = fs_write_atomic(path, dump, strlen(dump));
+	if (!e && ledger)
+		e = ledger_add(ledger, r, a, &c);
+	if (e)
+		cmd_fail(err_wrap(e, "the forecast is not in the ledger"));
+	forecast_check_clear(&c);
+}
+
+static void print_forecast(const struct run_record *r)
+{
+	_cleanup_free_ char *path = xasprintf("%s/forecast.json", r->dir);
+	json_t *j = json_load_file(path, 0, NULL);
+	double v[6];
+	const char *resource = NULL, *stop = NULL;
+
+	if (j && json_unpack(j, "{s:F, s:F, s:F, s:F, s:F, s:F, s:s, s:s}", "forecast", &v[0], "lower", &v[1],
+			     "upper", &v[2], "at", &v[3], "truth", &v[4], "error_pct", &v[5], "resource",
+			     &resource, "stop", &stop) == 0)
+		printf("\nForecast at %.0f VMs: %.0f (95 %% interval %.0f to %.0f) by %s. It was %.0f by %s: "
+		       "%.1f %% "
+		       "off, %s the interval.\n",
+		       v[3], v[0], v[1], v[2], resource, v[4], stop, v[5],
+		       v[4] >= v[1] - 1 && v[4] <= v[2] + 1 ? "inside" : "outside");
+	json_decref(j);
+}
 
 /* Plot and advice of a finished run; what cannot be made is said and does not undo the run. */
 char *outcome_finish(const char *dir, bool *ret_plotted)
@@ -36,6 +78,12 @@ char *outcome_finish(const char *dir, bool *ret_plotted)
 	if (r && !(e = advise_run(r, 0, &advice))) {
 		_cleanup_free_ char *json_path = xasprintf("%s/advice.json", dir);
 		_cleanup_free_ char *text_path = xasprintf("%s/advice.txt", dir);
+		_cleanup_free_ char *ledger = ledger_path();
+
+		judge_forecast(r, advice);
+		e = advice_complete(r, advice, NULL, 0, ledger);
+		if (e)
+			cmd_fail(err_wrap(e, "the advice lacks what others measured"));
 		json_t *j = advice_json(advice);
 		_cleanup_free_ char *dump = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
 
@@ -55,11 +103,13 @@ void outcome_print_json(const struct run_outcome *out, int status)
 {
 	_cleanup_free_ char *path = out->dir ? xasprintf("%s/advice.json", out->dir) : xstrdup("");
 	json_t *advice = json_load_file(path, 0, NULL);
-	json_t *j = json_pack("{s:s?,s:s,s:s?,s:s?,s:f,s:s?,s:i,s:i,s:i,s:o?,s:i}", "dir", out->dir, "stop",
-			      stop_kind_names[out->stop.kind], "metric", out->stop.metric, "limit",
+	_cleanup_free_ char *forecast_path = out->dir ? xasprintf("%s/forecast.json", out->dir) : xstrdup("");
+	json_t *forecast = json_load_file(forecast_path, 0, NULL);
+	json_t *j = json_pack("{s:s?,s:s,s:s?,s:s?,s:f,s:s?,s:i,s:i,s:i,s:o?,s:o?,s:i}", "dir", out->dir,
+			      "stop", stop_kind_names[out->stop.kind], "metric", out->stop.metric, "limit",
 			      out->stop.limit, "value", out->stop.value, "evidence", out->stop.evidence,
 			      "vms", (int)out->reached, "died", (int)out->died, "failed", (int)out->failed,
-			      "advice", advice, "exit_status", status);
+			      "advice", advice, "forecast", forecast, "exit_status", status);
 
 	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
 	putchar('\n');
@@ -74,6 +124,27 @@ int outcome_status(const struct run_outcome *out)
 	if (out->died)
 		return EXIT_UNTRUSTED;
 	return out->stop.kind == STOP_FAILED ? EXIT_CANNOT : EXIT_DONE;
+}
+
+int outcome_check_slo(const char *dir, const struct slo *slo, int status)
+{
+	_cleanup_(run_record_freep) struct run_record *r = NULL;
+	error *e = run_record_load(dir, &r);
+	double figures[FIGURE_COUNT];
+	struct slo_result res;
+
+	if (e)
+		return cmd_fail(err_wrap(e, "limits not checked"));
+	figures_read(r, 0, figures);
+	slo_check(slo, figures, &res);
+	for (size_t i = 0; i < res.broken.count; i++)
+		fprintf(stderr, "mvmscale: limit broken: %s\n", res.broken.items[i]);
+	for (size_t i = 0; i < res.unchecked.count; i++)
+		fprintf(stderr, "mvmscale: %s\n", res.unchecked.items[i]);
+	if (status == EXIT_DONE)
+		status = (int)slo_status(&res);
+	slo_result_clear(&res);
+	return status;
 }
 
 /* Where the memory of a VM went, and the CPU: from the last row of the record. */
@@ -138,6 +209,8 @@ void outcome_print(const struct run_outcome *out, const char *advice, bool plott
 		       out->dir);
 	if (r && r->intervals->rows)
 		print_ledgers(r);
+	if (r)
+		print_forecast(r);
 	if (*advice)
 		printf("\n%s", advice);
 	printf("\nRun folder: %s\n", out->dir);

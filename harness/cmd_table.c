@@ -4,14 +4,14 @@
 
 #include "base/fs.h"
 #include "cmd.h"
-#include "report/table.h"
+#include "report/runtable.h"
 
 #define TABLE_MAX_RUNS 256
 
 struct table_args {
 	const char *dirs[TABLE_MAX_RUNS];
 	size_t n;
-	enum table_format format;
+	enum runtable_format format;
 	const char *output;
 };
 
@@ -22,13 +22,13 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static enum table_format format_named(struct argp_state *state, const char *name)
+static enum runtable_format format_named(struct argp_state *state, const char *name)
 {
-	for (int k = 0; k < TABLE_FORMATS; k++)
-		if (str_eq(name, table_format_names[k]))
-			return (enum table_format)k;
+	for (int k = 0; k < RUNTABLE_FORMATS; k++)
+		if (str_eq(name, runtable_format_names[k]))
+			return (enum runtable_format)k;
 	argp_error(state, "--format %s: must be text, csv, json or markdown", name);
-	return TABLE_TEXT;
+	return RUNTABLE_TEXT;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -40,7 +40,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->format = format_named(state, arg);
 		return 0;
 	case 'J':
-		a->format = TABLE_JSON;
+		a->format = RUNTABLE_JSON;
 		return 0;
 	case 'o':
 		a->output = arg;
@@ -87,7 +87,7 @@ static int run(int argc, char **argv)
 			fprintf(stderr, "mvmscale: %s: %s\n", runs[i]->dir, runs[i]->note);
 	}
 	if (!e)
-		e = table_render(runs, a.n, a.format, &text);
+		e = runtable_render(runs, a.n, a.format, &text);
 	if (!e && a.output)
 		e = fs_write_atomic(a.output, text, strlen(text));
 	else if (!e)

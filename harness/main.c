@@ -8,7 +8,8 @@
 #include "plan/settings.h"
 
 static const struct command *const verbs[] = {
-	&cmd_run, &cmd_plot, &cmd_table, &cmd_advise, &cmd_doctor, &cmd_list, &cmd_help,
+	&cmd_run, &cmd_plot,	&cmd_table,  &cmd_advise, &cmd_classify, &cmd_compare,
+	&cmd_ab,  &cmd_history, &cmd_matrix, &cmd_doctor, &cmd_list,	 &cmd_help,
 };
 
 const struct command *command_find(const char *name)
@@ -59,7 +60,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "mvmscale: unknown command '%s'\nTry 'mvmscale --help'.\n", argv[1]);
 		return EXIT_BAD_INPUT;
 	}
-	if (c == &cmd_run)
+	if (c == &cmd_run || c == &cmd_matrix || c == &cmd_ab)
 		recover();
 	return c->run(argc - 1, argv + 1);
 }

@@ -40,12 +40,14 @@ _mvmscale_value() {
 		;;
 	--metric | -m) _mvm_match "$(_mvm_names metrics)" ;;
 	--accel) _mvm_match "auto tcg kvm" ;;
+	--kvm-debugfs) _mvm_match "yes no" ;;
 	--tune) _mvm_match "$(_mvm_names techniques | sed "s/^/+/;p;s/^+/-/")" ;;
 	--launch) _mvm_match "auto exec fork clone" ;;
+	--format) _mvm_match "text csv json md tex" ;;
 	--settle) _mvm_match auto ;;
 	--verify) _mvm_match all ;;
-	--qemu | --image | --output | -o) _mvm_files -f ;;
-	--out) _mvm_files -d ;;
+	--qemu | --image | --output | --beside | -o) _mvm_files -f ;;
+	--out | --resume | --table) _mvm_files -d ;;
 	*) return 1 ;;
 	esac
 }
@@ -70,7 +72,10 @@ _mvmscale() {
 	elif [ "$COMP_CWORD" -eq 1 ]; then
 		_mvm_match "$("$program" help --list-commands 2>/dev/null)"
 	elif [ "$verb" = list ]; then
-		_mvm_match "backends presets profiles guests metrics techniques"
+		_mvm_match "backends presets profiles guests metrics techniques matrices"
+	elif [ "$verb" = matrix ]; then
+		_mvm_match "$(_mvm_names matrices)"
+		_mvm_files -f
 	elif [ "$verb" = help ]; then
 		_mvm_match "$("$program" help --list-commands 2>/dev/null)"
 	elif [ "$verb" != run ] && [ "$verb" != doctor ]; then

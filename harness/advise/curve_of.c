@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "advise/fit.h"
+#include "curve/forecast.h"
 
 /* Swap below this is noise of a host that does not swap yet. */
 #define SWAP_STARTS_PCT 0.1
@@ -61,20 +61,34 @@ bool curve_crossing(const double *x, const double *y, const double *sd, size_t n
 	return false;
 }
 
-static void find_threshold(const struct line_fit *f, double threshold, double measured_to,
-			   struct metric_advice *m)
+static void find_threshold(double threshold, double measured_to, struct metric_advice *m)
 {
-	if (!fit_inverse(f, threshold, &m->vms, &m->lower, &m->upper)) {
+	if (!forecast_crossing(&m->shape, threshold, &m->vms, &m->lower, &m->upper)) {
 		m->vms = m->lower = m->upper = (double)NAN;
 		return;
 	}
-	m->lower = fmax(m->lower, 0);
 	if (m->vms >= measured_to)
 		return;
 	/* So many VMs did run below the threshold. */
 	m->bends = m->upper < measured_to || m->vms < BEND_SHARE * measured_to;
 	m->vms = measured_to;
 	m->upper = fmax(m->upper, measured_to);
+}
+
+static void judge_fit(const double *x, const double *y, size_t n, double threshold, double measured_to,
+		      struct metric_advice *m)
+{
+	shape_fit(x, y, n, FORECAST_TOLERATED_PCT, &m->shape);
+	const struct line_fit *f = &m->shape.tail;
+	bool levels = m->shape.shape == SHAPE_SATURATING;
+
+	if (!m->shape.has_tail)
+		return;
+	m->per_vm_pct = levels ? 0 : f->b;
+	m->per_vm_half = fit_slope_half_width(f);
+	m->rises = !levels && fit_rises(f);
+	m->holdout_pct = shape_holdout_pct(x, y, n, FORECAST_TOLERATED_PCT);
+	find_threshold(threshold, measured_to, m);
 }
 
 void curve_judge(const struct run_record *r, const char *column, double scale, double threshold,
@@ -84,11 +98,11 @@ void curve_judge(const struct run_record *r, const char *column, double scale, d
 	_cleanup_free_ struct point *p = take_points(r, column, scale, &n);
 	_cleanup_free_ double *x = xcalloc(n, sizeof(*x)), *y = xcalloc(n, sizeof(*y));
 	_cleanup_free_ double *sd = xcalloc(n, sizeof(*sd));
-	struct line_fit f;
 	double at[3];
 
 	m->baseline_pct = m->per_vm_pct = m->per_vm_half = (double)NAN;
 	m->vms = m->lower = m->upper = m->holdout_pct = (double)NAN;
+	m->scale = scale;
 	m->present = n > 0;
 	for (size_t i = 0; i < n; i++) {
 		x[i] = p[i].x;
@@ -98,15 +112,11 @@ void curve_judge(const struct run_record *r, const char *column, double scale, d
 	/* Swap is a hinge: flat until RAM is short. The line is that of its second part. */
 	while (strcmp(m->name, "swap") == 0 && skip + 1 < n && y[skip + 1] < SWAP_STARTS_PCT)
 		skip++;
-	if (n)
+	if (n) {
 		m->baseline_pct = y[0];
-	if (fit_line(x + skip, y + skip, n - skip, &f)) {
-		m->per_vm_pct = f.b;
-		m->per_vm_half = fit_slope_half_width(&f);
-		m->rises = fit_rises(&f);
-		m->holdout_pct = fit_holdout_pct(x + skip, y + skip, n - skip);
-		find_threshold(&f, threshold, run_measured_to(r), m);
+		m->last_pct = y[n - 1];
 	}
+	judge_fit(x + skip, y + skip, n - skip, threshold, run_measured_to(r), m);
 	if (curve_crossing(x, y, sd, n, threshold, at)) {
 		m->measured = true;
 		m->bends = false;

@@ -6,7 +6,8 @@
 
 #include "base/util.h"
 
-static bool parse_kb(const char *s, double *ret)
+/* kB of "128G"; a size needs its unit, as 128 alone could mean anything. */
+bool host_size_parse(const char *s, double *ret)
 {
 	if (!parse_bytes(s, ret))
 		return false;
@@ -19,16 +20,18 @@ static bool take_part(const char *part, struct host_spec *spec)
 	if (str_starts(part, "cores="))
 		return parse_double(part + 6, 1, 1e6, &spec->cores);
 	if (str_starts(part, "ram="))
-		return parse_kb(part + 4, &spec->ram_kb) && spec->ram_kb > 0;
+		return host_size_parse(part + 4, &spec->ram_kb) && spec->ram_kb > 0;
 	if (str_starts(part, "swap="))
-		return parse_kb(part + 5, &spec->swap_kb);
+		return host_size_parse(part + 5, &spec->swap_kb);
+	if (str_starts(part, "nodes="))
+		return parse_double(part + 6, 1, 4096, &spec->nodes) && spec->nodes == floor(spec->nodes);
 	return false;
 }
 
 error *host_spec_parse(const char *text, struct host_spec *ret)
 {
 	_cleanup_free_ char *copy = xstrdup(text);
-	struct host_spec spec = { (double)NAN, (double)NAN, (double)NAN };
+	struct host_spec spec = { (double)NAN, (double)NAN, (double)NAN, (double)NAN };
 	char *rest = copy, *part;
 
 	while ((part = strsep(&rest, ",")))

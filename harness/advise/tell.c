@@ -2,58 +2,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "advise/verdict.h"
+#include "advise/parts.h"
 #include "report/plot_text.h"
 
-static json_t *real_or_null(double v)
-{
-	return isfinite(v) ? json_real(v) : json_null();
-}
-
-static json_t *whole_or_null(double v)
-{
-	return isfinite(v) && fabs(v) < 1e15 ? json_integer((json_int_t)v) : json_null();
-}
-
-static json_t *metric_json(const struct metric_advice *m)
-{
-	return json_pack("{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "name", m->name, "rises", (int)m->rises,
-			 "measured", (int)m->measured, "baseline_pct", real_or_null(m->baseline_pct),
-			 "per_vm_pct", real_or_null(m->per_vm_pct), "per_vm_pct_lower",
-			 real_or_null(m->per_vm_pct - m->per_vm_half), "per_vm_pct_upper",
-			 real_or_null(m->per_vm_pct + m->per_vm_half), "holdout_error_pct",
-			 real_or_null(m->holdout_pct));
-}
-
-json_t *advice_json(const struct advice *a)
-{
-	json_t *metrics = json_array(), *reasons = json_array();
-
-	for (size_t i = 0; i < ADVICE_METRICS; i++)
-		if (a->metrics[i].present)
-			json_array_append_new(metrics, metric_json(&a->metrics[i]));
-	for (size_t i = 0; i < a->reasons.count; i++)
-		json_array_append_new(reasons, json_string(a->reasons.items[i]));
-	json_t *per_vm = json_pack("{s:o, s:o, s:o, s:o}", "ram_kb", real_or_null(a->ram_kb), "cpu_pct",
-				   real_or_null(a->cpu_pct), "core_pct", real_or_null(a->core_pct), "swap_kb",
-				   real_or_null(a->swap_kb));
-	json_t *o = json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:b, s:b, s:b}", "verdict",
-			      a->ok ? "ok" : "inconclusive", "binding_resource", a->binding, "runner_up",
-			      a->runner_up, "threshold_pct", a->threshold_pct, "vms_at_threshold",
-			      whole_or_null(a->vms), "lower", whole_or_null(a->lower), "upper",
-			      whole_or_null(a->upper), "measured_to", whole_or_null(a->measured_to),
-			      "extrapolated", (int)a->extrapolated, "measured", (int)a->measured, "projected",
-			      (int)a->projected);
-	json_object_set_new(o, "runner_up_vms", whole_or_null(a->runner_up_vms));
-	json_object_set_new(o, "per_vm", per_vm);
-	json_object_set_new(o, "holdout_error_pct", real_or_null(a->holdout_pct));
-	json_object_set_new(o, "metrics", metrics);
-	json_object_set_new(o, "reasons", reasons);
-	return o;
-}
-
-/* "RAM" for "ram", "the limit pid_max" for "limit:pid_max". */
-static char *spoken(const struct advice *a, const char *resource)
+char *advice_spoken(const struct advice *a, const char *resource)
 {
 	for (size_t i = 0; i < ADVICE_METRICS; i++)
 		if (strcmp(a->metrics[i].name, resource) == 0)
@@ -63,9 +15,23 @@ static char *spoken(const struct advice *a, const char *resource)
 	return xstrdup("nothing");
 }
 
+char *advice_commas(const struct strlist *l)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return xstrdup("");
+	for (size_t i = 0; i < l->count; i++)
+		fprintf(out, "%s%s", i ? ", " : "", l->items[i]);
+	fclose(out);
+	return text;
+}
+
 static void tell_answer(const struct advice *a, FILE *out)
 {
-	_cleanup_free_ char *who = spoken(a, a->binding), *vms = plot_thousands(a->vms, 0);
+	_cleanup_free_ char *who = advice_spoken(a, a->binding), *vms = plot_thousands(a->vms, 0);
 	_cleanup_free_ char *lower = plot_thousands(a->lower, 0), *upper = plot_thousands(a->upper, 0);
 	_cleanup_free_ char *seen = plot_thousands(a->measured_to, 0);
 	bool limit = str_starts(a->binding, "limit:");
@@ -119,14 +85,94 @@ static void tell_cost(const struct advice *a, FILE *out)
 
 static void tell_next(const struct advice *a, FILE *out)
 {
-	_cleanup_free_ char *next = spoken(a, a->runner_up), *at = plot_thousands(a->runner_up_vms, 0);
+	_cleanup_free_ char *next = advice_spoken(a, a->runner_up), *at = plot_thousands(a->runner_up_vms, 0);
 
 	if (strcmp(a->runner_up, "none") == 0)
 		fputs("Nothing else comes closer to its end.\n", out);
-	else if (isfinite(a->runner_up_vms))
-		fprintf(out, "Next is %s, at about %s VMs.\n", next, at);
-	else
+	else if (isfinite(a->runner_up_vms)) {
+		fprintf(out, "Next is %s, at about %s VMs", next, at);
+		if (isfinite(a->headroom_pct))
+			fprintf(out, ": %.0f %% headroom", a->headroom_pct);
+		fputs(".\n", out);
+	} else
 		fprintf(out, "Next is %s, far beyond what was measured.\n", next);
+}
+
+static void tell_safe(const struct advice *a, FILE *out)
+{
+	_cleanup_free_ char *safe = plot_thousands(a->safe, 0);
+
+	if (!a->ok || !isfinite(a->safe))
+		return;
+	fprintf(out, "Plan with %s VMs (%s", safe, ADVICE_SAFE_RULE);
+	if (a->reserve_pct > 0)
+		fprintf(out, ", less a reserve of %g %% of the host", a->reserve_pct);
+	fputs(").\n", out);
+}
+
+/* "18 KiB of user memory, 150 of the kernel's (page tables 96, slab 38, ...)" */
+static void tell_ledger(const struct vm_cost *c, FILE *out)
+{
+	static const struct {
+		const char *words;
+		bool kernel;
+	} parts[COST_PART_COUNT] = {
+#define COST_WORDS(sym, column, name, words, kernel) [COST_##sym] = { (words), (kernel) },
+		COST_PARTS(COST_WORDS)
+#undef COST_WORDS
+	};
+	size_t told = 0;
+
+	/* without any part of the kernel's there is no split to tell */
+	if (isfinite(c->user_kb) && isfinite(c->part_kb[COST_SLAB])) {
+		fprintf(out, "Of it %.0f KiB are user memory and %.0f the kernel's (", c->user_kb,
+			c->kernel_kb);
+		for (int i = 0; i < COST_PART_COUNT; i++)
+			if (parts[i].kernel && isfinite(c->part_kb[i]))
+				fprintf(out, "%s%s %.0f", told++ ? ", " : "", parts[i].words, c->part_kb[i]);
+		fprintf(out, "); %.0f are not explained.\n", c->part_kb[COST_REST]);
+	}
+	if (isfinite(c->guest_core_pct) && isfinite(c->kdamond_core_pct))
+		fprintf(out, "Of the CPU %.2g %% of a core per VM are the guests' own, %.2g %% kdamond's.\n",
+			fmax(c->guest_core_pct, 0), fmax(c->kdamond_core_pct, 0));
+	if (isfinite(c->wake_core_us))
+		fprintf(out, "A wake costs %.0f microseconds of CPU (%.1f wakes a second).\n",
+			c->wake_core_us, c->wakes_per_s);
+}
+
+static void tell_gains(const struct advice *a, FILE *out)
+{
+	if (a->n_gains)
+		fputs("What would gain most:\n", out);
+	for (size_t i = 0; i < a->n_gains; i++) {
+		_cleanup_free_ char *vms = plot_thousands(a->gains[i].vms, 0);
+
+		fprintf(out, "%zu. %s: +%s VMs (%.0f %%), %s.\n", i + 1, a->gains[i].change, vms,
+			a->gains[i].pct, a->gains[i].source);
+	}
+}
+
+static void tell_assumptions(const struct advice *a, FILE *out)
+{
+	if (a->n_assumptions)
+		fputs("This holds while:\n", out);
+	for (size_t i = 0; i < a->n_assumptions; i++)
+		fprintf(out, "- %s: %s (%s)\n", a->assumptions[i].name, a->assumptions[i].value,
+			a->assumptions[i].effect);
+}
+
+static void tell_past(const struct advice *a, FILE *out)
+{
+	if (a->record.runs)
+		fprintf(out,
+			"Forecasts on such hosts missed by %.1f %% (median) and %.1f %% (90th percentile), "
+			"%zu "
+			"run%s.\n",
+			a->record.median_pct, a->record.p90_pct, a->record.runs,
+			a->record.runs == 1 ? "" : "s");
+	if (a->record.all_runs > a->record.runs)
+		fprintf(out, "On all hosts: %.1f %% and %.1f %%, %zu runs.\n", a->record.all_median_pct,
+			a->record.all_p90_pct, a->record.all_runs);
 }
 
 static void tell_trust(const struct advice *a, FILE *out)
@@ -137,16 +183,17 @@ static void tell_trust(const struct advice *a, FILE *out)
 		fprintf(out, "Measured to %s VMs; the rest follows the fitted line.\n", seen);
 	if (isfinite(a->holdout_pct))
 		fprintf(out,
-			"Check: a line through the first 60 %% of the intervals misses the others by %.1f "
+			"Check: a fit of the first 60 %% of the intervals misses the others by %.1f "
 			"%%.\n",
 			a->holdout_pct);
+	tell_past(a, out);
 }
 
 static void tell_remedy(const struct advice *a, FILE *out)
 {
 	const char *what = NULL;
 
-	if (!a->ok)
+	if (!a->ok || a->n_gains)
 		return;
 	if (strcmp(a->binding, "ram") == 0)
 		what = "more RAM, or less per VM ('mvmscale plot RUN --metric slab_kb', anon_kb and "
@@ -173,12 +220,19 @@ char *advice_text(const struct advice *a)
 	tell_answer(a, out);
 	for (size_t i = 0; i < a->reasons.count && !a->ok; i++)
 		fprintf(out, "- %s.\n", a->reasons.items[i]);
+	tell_safe(a, out);
+	fprintf(out, "This run is %s (probability %.2f).\n", a->class_name, a->class_probability);
 	tell_cost(a, out);
+	tell_ledger(&a->cost, out);
 	tell_next(a, out);
 	tell_trust(a, out);
 	for (size_t i = 0; i < a->reasons.count && a->ok; i++)
 		fprintf(out, "Note: %s.\n", a->reasons.items[i]);
+	tell_gains(a, out);
 	tell_remedy(a, out);
+	tell_assumptions(a, out);
+	if (a->falsify)
+		fprintf(out, "To refute this: %s\n", a->falsify);
 	fclose(out);
 	return text;
 }

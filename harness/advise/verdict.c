@@ -5,21 +5,8 @@
 #include <string.h>
 
 #include "advise/curve_of.h"
-#include "report/plot_text.h"
+#include "advise/parts.h"
 #include "sample/metric.h"
-
-/* A way to the end: a metric at the threshold, or a limit of the system. */
-struct candidate {
-	char *name;
-	const struct metric_advice *metric; /* NULL: a limit */
-	double vms, lower, upper;
-	bool measured;
-};
-
-struct candidates {
-	struct candidate items[ADVICE_METRICS + 1];
-	size_t n;
-};
 
 static const struct {
 	const char *name;
@@ -36,28 +23,31 @@ static double scale_to(double measured, double asked)
 	return measured > 0 && asked > 0 ? measured / asked : 1;
 }
 
-static void judge_metrics(const struct run_record *r, const struct host_spec *host, struct advice *a)
+static void judge_metrics(const struct run_record *r, const struct advise_options *o, struct advice *a)
 {
-	double swap_kb = run_num(r, "host.swap_kb");
-	double scale[ADVICE_METRICS] = { 1, 1, 1 };
+	const struct host_spec *host = o->host;
+	double swap_kb = run_num(r, "host.swap_kb"), scale[ADVICE_METRICS] = { 1, 1, 1 };
 
 	if (host) {
 		scale[0] = scale_to(run_num(r, "host.cores"), host->cores);
 		scale[1] = scale_to(run_num(r, "host.ram_kb"), host->ram_kb);
 		scale[2] = scale_to(swap_kb, host->swap_kb);
 	}
+	scale[0] /= o->overcommit_cpu > 0 ? o->overcommit_cpu : 1;
+	scale[1] /= o->overcommit_ram > 0 ? o->overcommit_ram : 1;
 	for (size_t i = 0; i < ADVICE_METRICS; i++) {
 		struct metric_advice *m = &a->metrics[i];
 
 		m->name = judged[i].name;
 		m->label = metric_table[judged[i].metric].label;
-		curve_judge(r, metric_table[judged[i].metric].column, scale[i], a->threshold_pct, m);
+		curve_judge(r, metric_table[judged[i].metric].column, scale[i],
+			    a->threshold_pct - a->reserve_pct, m);
 	}
 	if (swap_kb == 0 || (host && host->swap_kb == 0)) {
 		struct metric_advice *swap = &a->metrics[2];
 
 		*swap = (struct metric_advice){ .name = swap->name, .label = swap->label };
-		swap->baseline_pct = swap->per_vm_pct = swap->per_vm_half = (double)NAN;
+		swap->baseline_pct = swap->per_vm_pct = swap->per_vm_half = swap->last_pct = (double)NAN;
 		swap->vms = swap->lower = swap->upper = swap->holdout_pct = (double)NAN;
 	}
 }
@@ -89,8 +79,22 @@ static bool ended_by(const struct run_record *r, const struct advice *a, const c
 {
 	const char *metric = run_str(r, "stop.metric");
 
-	return !a->projected && str_eq(run_str(r, "stop.kind"), "threshold") && metric &&
-	       strncmp(metric, name, strlen(name)) == 0 && run_num(r, "threshold_pct") == a->threshold_pct;
+	return !a->projected && !(a->reserve_pct > 0) && str_eq(run_str(r, "stop.kind"), "threshold") &&
+	       metric && strncmp(metric, name, strlen(name)) == 0 &&
+	       run_num(r, "threshold_pct") == a->threshold_pct;
+}
+
+/* Whether the run was told not to stop on that resource: then it does not end the growth either. */
+static bool left_out(const struct run_record *r, const char *name)
+{
+	const json_t *on = json_object_get(json_object_get(r->meta, "options"), "stop_on");
+	const json_t *v;
+	size_t i;
+
+	if (!json_is_array(on))
+		return false;
+	json_array_foreach(on, i, v) if (str_eq(json_string_value(v), name)) return false;
+	return true;
 }
 
 static void add_metrics(const struct run_record *r, const struct advice *a, struct candidates *c)
@@ -104,7 +108,8 @@ static void add_metrics(const struct run_record *r, const struct advice *a, stru
 				      isfinite(m->lower) ? fmin(m->lower, a->measured_to) : a->measured_to,
 				      isfinite(m->upper) ? fmax(m->upper, a->measured_to) : a->measured_to,
 				      true);
-		else if (m->present && isfinite(m->vms) && (m->measured || m->rises))
+		else if (m->present && isfinite(m->vms) && (m->measured || m->rises) &&
+			 (a->projected || !left_out(r, m->name)))
 			add_candidate(c, xstrdup(m->name), m, m->vms, m->lower, m->upper, m->measured);
 	}
 }
@@ -185,128 +190,64 @@ static void choose(struct candidates *c, struct advice *a)
 		a->measured = first->measured;
 		a->holdout_pct = m ? m->holdout_pct : (double)NAN;
 	}
+	a->next_vms = c->n > 1 ? c->items[1].vms : (double)NAN;
 	if (c->n > 1 && c->items[1].vms <= ADVICE_REACH * a->measured_to)
 		a->runner_up_vms = floor(c->items[1].vms + 1e-6);
 }
 
-/* The number of VMs to ask for, so that an answer lies within reach: two digits, rounded up. */
-static double ask_for(double vms)
+/* No VM lies across two NUMA nodes: each holds a whole number. */
+static void round_to_nodes(double nodes, struct advice *a)
 {
-	double need = vms / ADVICE_REACH, unit = pow(10, fmax(floor(log10(need)) - 1, 0));
+	double *const counts[] = { &a->vms, &a->lower, &a->upper };
 
-	return ceil(need / unit) * unit;
+	for (size_t i = 0; i < ARRAY_LEN(counts) && nodes > 1; i++)
+		*counts[i] = nodes * floor(*counts[i] / nodes);
 }
 
-static void doubt_population(const struct run_record *r, struct advice *a)
+static void finish(const struct run_record *r, const struct candidates *c, struct advice *a)
 {
-	const struct csv *t = r->intervals;
-	size_t settled = 0, judged_rows = 0;
-
-	for (size_t i = 0; i < t->rows; i++) {
-		double s = csv_cell(t, i, "settled");
-
-		judged_rows += isfinite(s);
-		settled += isfinite(s) && s != 0;
-	}
-	if (judged_rows && 2 * settled < judged_rows &&
-	    !(a->measured && strncmp(a->binding, "limit:", 6) == 0)) {
-		strlist_addf(&a->reasons,
-			     "only %zu of %zu intervals were measured on a settled host: run again with a "
-			     "longer --settle",
-			     settled, judged_rows);
-		a->ok = false;
-	}
-	if (str_eq(run_str(r, "state"), "failed") || str_eq(run_str(r, "stop.kind"), "failed")) {
-		const char *why = run_str(r, "stop.evidence");
-
-		strlist_addf(&a->reasons, "the run failed before its end%s%s", why ? ": " : "",
-			     why ? why : "");
-		a->ok = false;
-	}
+	advice_doubt(r, c, a);
+	advice_classify(r, c, a);
+	a->extrapolated = c->n && c->items[0].vms > a->measured_to;
+	if (!a->ok)
+		a->vms = a->lower = a->upper = (double)NAN;
+	round_to_nodes(a->nodes, a);
+	a->safe = a->lower;
+	if (c->n > 1 && a->ok && isfinite(a->runner_up_vms))
+		a->headroom_pct = 100 * (a->runner_up_vms / fmax(a->vms, 1) - 1);
+	advice_assume(r, a);
+	advice_falsify(r, a);
 }
 
-/* Doubts that do not touch what was reached and seen. */
-static void doubt_estimate(const struct run_record *r, const struct candidates *c, struct advice *a)
-{
-	const struct metric_advice *m = c->n ? c->items[0].metric : NULL;
-	_cleanup_free_ char *seen = plot_thousands(a->measured_to, 0);
-	size_t before = a->reasons.count;
-
-	if (r->intervals->rows < ADVICE_INTERVALS)
-		strlist_addf(&a->reasons,
-			     "%zu interval%s: a line needs at least %d; run again with more --intervals",
-			     r->intervals->rows, r->intervals->rows == 1 ? "" : "s", ADVICE_INTERVALS);
-	else if (!c->n)
-		strlist_addf(&a->reasons,
-			     "neither CPU, RAM nor swap rises clearly with the number of VMs (95 %% "
-			     "confidence) up to %s VMs: run again with a larger --max",
-			     seen);
-	if (m && m->bends)
-		strlist_addf(&a->reasons,
-			     "the curve of %s bends: its straight line would have crossed %g %% before "
-			     "%s VMs, where it had not; run further with a larger --max",
-			     m->label, a->threshold_pct, seen);
-	if (m && m->holdout_pct > ADVICE_HOLDOUT_PCT)
-		strlist_addf(
-			&a->reasons,
-			"a line through the first 60 %% of the intervals misses the rest of %s by %.0f %% "
-			"(at most %.0f %% is trusted): run further or with more --intervals",
-			m->label, m->holdout_pct, ADVICE_HOLDOUT_PCT);
-	if (c->n && a->measured_to > 0 && c->items[0].vms > ADVICE_REACH * a->measured_to)
-		strlist_addf(&a->reasons,
-			     "%s VMs were measured and the threshold lies beyond %g times that: run again "
-			     "with --max %.0f or more",
-			     seen, ADVICE_REACH, ask_for(c->items[0].vms));
-	if (a->reasons.count > before)
-		a->ok = false;
-}
-
-/* What does not change the verdict but belongs to it. */
-static void remarks(const struct run_record *r, const struct candidates *c, struct advice *a)
-{
-	if (a->cloned)
-		strlist_add(&a->reasons,
-			    "the VMs are clones of a running one: they were not booted on their own, and "
-			    "VMs that boot may take more memory");
-	if (a->projected)
-		strlist_add(&a->reasons,
-			    "projected onto another host: its limits, its kernel and its own use at rest "
-			    "were not measured");
-	if (r->note)
-		strlist_add(&a->reasons, r->note);
-	if (str_eq(run_str(r, "state"), "interrupted"))
-		strlist_add(&a->reasons, "the run was interrupted: its curve ends early");
-	if (a->ok && c->n > 1 && !c->items[0].measured && c->items[1].lower < c->items[0].upper)
-		strlist_addf(&a->reasons, "%s is so close behind that it may end it first", c->items[1].name);
-}
-
-error *advise_run_on(const struct run_record *r, double threshold, const struct host_spec *host,
-		     struct advice **ret)
+error *advise_run_with(const struct run_record *r, const struct advise_options *o, struct advice **ret)
 {
 	_cleanup_(advice_freep) struct advice *a = xcalloc(1, sizeof(*a));
 	struct candidates c = { 0 };
 
-	a->threshold_pct = threshold > 0 ? threshold : run_num(r, "threshold_pct");
+	a->threshold_pct = o->threshold > 0 ? o->threshold : run_num(r, "threshold_pct");
 	if (!(a->threshold_pct > 0))
 		return err_new(EXIT_BAD_INPUT,
 			       "%s/run.json: the key \"threshold_pct\" is missing: give one with --threshold",
 			       r->dir);
+	if (o->reserve_pct >= a->threshold_pct)
+		return err_new(EXIT_BAD_INPUT,
+			       "a reserve of %g %% leaves nothing below the threshold of %g %%: reserve less",
+			       o->reserve_pct, a->threshold_pct);
+	a->reserve_pct = o->reserve_pct;
 	a->measured_to = run_measured_to(r);
-	a->projected = host != NULL;
+	a->projected = o->host || o->overcommit_cpu > 0 || o->overcommit_ram > 0;
+	a->nodes = o->host ? o->host->nodes : (double)NAN;
+	a->forced = o->force;
 	a->cloned = str_eq(run_str(r, "launch.mode"), "clone");
 	a->ok = true;
-	judge_metrics(r, host, a);
-	per_vm(r, host, a);
+	a->headroom_pct = (double)NAN;
+	judge_metrics(r, o, a);
+	per_vm(r, o->host, a);
+	vm_cost_of(r, &a->cost);
 	add_metrics(r, a, &c);
 	add_limit(r, a, &c);
 	choose(&c, a);
-	doubt_population(r, a);
-	if (!a->measured)
-		doubt_estimate(r, &c, a);
-	remarks(r, &c, a);
-	a->extrapolated = c.n && c.items[0].vms > a->measured_to;
-	if (!a->ok)
-		a->vms = a->lower = a->upper = (double)NAN;
+	finish(r, &c, a);
 	for (size_t i = 0; i < c.n; i++)
 		free(c.items[i].name);
 	*ret = STEAL(a);
@@ -315,7 +256,7 @@ error *advise_run_on(const struct run_record *r, double threshold, const struct 
 
 error *advise_run(const struct run_record *r, double threshold, struct advice **ret)
 {
-	return advise_run_on(r, threshold, NULL, ret);
+	return advise_run_with(r, &(struct advise_options){ .threshold = threshold }, ret);
 }
 
 void advice_free(struct advice *a)
@@ -324,6 +265,17 @@ void advice_free(struct advice *a)
 		return;
 	free(a->binding);
 	free(a->runner_up);
+	free(a->class_name);
+	free(a->falsify);
+	for (size_t i = 0; i < a->n_assumptions; i++) {
+		free(a->assumptions[i].value);
+		free(a->assumptions[i].effect);
+	}
+	free(a->assumptions);
+	for (size_t i = 0; i < a->n_gains; i++) {
+		free(a->gains[i].change);
+		free(a->gains[i].source);
+	}
 	strlist_clear(&a->reasons);
 	free(a);
 }

@@ -5,16 +5,20 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "advise/cost.h"
 #include "advise/host_spec.h"
 #include "base/err.h"
 #include "base/util.h"
 #include "curve/runread.h"
+#include "curve/shape.h"
 
 /* An answer may reach this far beyond what was measured. */
 #define ADVICE_REACH 2.0
 #define ADVICE_HOLDOUT_PCT 20.0
 #define ADVICE_INTERVALS 4
 #define ADVICE_METRICS 3 /* cpu, ram, swap */
+/* A class that is less probable than this is not named. */
+#define ADVICE_PROBABILITY 0.8
 
 /* What one metric says. Percents are of the host; NAN = not known. */
 struct metric_advice {
@@ -26,31 +30,83 @@ struct metric_advice {
 	double baseline_pct, per_vm_pct, per_vm_half; /* half: of the 95 % interval of per_vm_pct */
 	double vms, lower, upper; /* VM count at the threshold, 95 % prediction interval */
 	double holdout_pct;
+	double last_pct;	/* of the last interval */
+	double scale;		/* % of the measured host -> % of the one asked for */
+	struct shape_fit shape; /* of swap: from where it begins */
+};
+
+/* What the run as a whole is. */
+enum run_class {
+	CLASS_INCONCLUSIVE,
+	CLASS_CPU,
+	CLASS_RAM,
+	CLASS_SWAP,
+	CLASS_LIMIT,
+	CLASS_LAUNCH,
+	CLASS_UNBOUNDED
+};
+
+struct advise_options {
+	double threshold;		       /* in %; 0: the run's own */
+	const struct host_spec *host;	       /* project onto this one; NULL: as measured */
+	bool force;			       /* give numbers beyond ADVICE_REACH, too */
+	double reserve_pct;		       /* of every resource, left free below the threshold */
+	double overcommit_cpu, overcommit_ram; /* count the host so many times as large; 0 = 1 */
+};
+
+/* Something that was so while the run was made, and that the answer rests on. */
+struct assumption {
+	const char *name; /* guest, profile, ksm, ... */
+	char *value, *effect;
+};
+
+/* A change that gains VMs, with where its figure comes from. */
+struct gain {
+	char *change, *source;
+	double vms, pct; /* more VMs at the threshold */
 };
 
 struct advice {
 	char *binding, *runner_up; /* cpu, ram, swap, limit:<name>, none */
 	double vms, lower, upper;  /* at the threshold; NAN: no number may be given */
+	double safe;		   /* VMs to plan with: the lower end of the interval */
 	double runner_up_vms;	   /* NAN: not known, or beyond ADVICE_REACH */
-	double measured_to, threshold_pct;
-	bool ok, measured, extrapolated;
+	double next_vms;	   /* the same however far it lies; a bound, never an answer */
+	double headroom_pct; /* VMs that the runner-up leaves beyond the answer, in % of it; NAN: not known */
+	double measured_to, threshold_pct, reserve_pct;
+	bool ok, measured, extrapolated, forced;
 	double ram_kb, cpu_pct, core_pct, swap_kb; /* per VM; core_pct of one core */
 	double holdout_pct;			   /* of the binding metric; of a limit, of the runner-up */
 	struct metric_advice metrics[ADVICE_METRICS];
+	struct vm_cost cost;
+	enum run_class class;
+	char *class_name;	  /* cpu-bound, limit-bound (pid_max), ... */
+	double class_probability; /* 0 to 1 */
+	struct assumption *assumptions;
+	size_t n_assumptions;
+	struct gain gains[3];
+	size_t n_gains;
+	char *falsify;		/* a command whose result could refute the answer; NULL without one */
 	struct strlist reasons; /* why inconclusive, and what to bear in mind */
 	bool projected;		/* onto another host */
 	bool cloned;
+	double nodes; /* NUMA nodes of the host asked for; NAN: as measured */
+	/* Past forecasts on such hosts, filled in by whoever has a ledger. */
+	struct {
+		size_t runs, all_runs;
+		double median_pct, p90_pct, all_median_pct, all_p90_pct;
+	} record;
 };
 
 /*
- * What binds first on the host of this run, and at how many VMs; pure. threshold in %,
- * 0 = the run's own. A run that ended at its threshold or at a limit has measured its
- * answer; else the fitted lines say where the first one crosses. The caller frees *ret.
+ * What binds first on the host of this run, and at how many VMs; pure. A run that ended
+ * at its threshold or at a limit has measured its answer; else the fitted lines say where the
+ * first one crosses. The caller frees *ret.
  */
+error *advise_run_with(const struct run_record *r, const struct advise_options *o,
+		       struct advice **ret) ERR_MUST_CHECK;
+/* With threshold in %, 0 = the run's own, and nothing else. */
 error *advise_run(const struct run_record *r, double threshold, struct advice **ret) ERR_MUST_CHECK;
-/* The same for another host: what a VM takes is kept, the host's size is replaced. */
-error *advise_run_on(const struct run_record *r, double threshold, const struct host_spec *host,
-		     struct advice **ret) ERR_MUST_CHECK;
 /* The object of advice.json; a new reference. */
 json_t *advice_json(const struct advice *a);
 /* The answer in words, the first line says it all; the caller frees it. */
@@ -60,6 +116,10 @@ static inline void advice_freep(struct advice **a)
 {
 	advice_free(*a);
 }
+
+/* The shapes of a run's curves and what it is bound by, as JSON and as text (the caller frees both). */
+json_t *classify_json(const struct run_record *r, const struct advice *a);
+char *classify_text(const struct run_record *r, const struct advice *a);
 
 /* VM count at which a measured curve (in order of x) crosses y and stays there; false when it does not. */
 bool curve_crossing(const double *x, const double *y, const double *sd, size_t n, double at, double ret[3]);

@@ -15,8 +15,13 @@ const char *const backend_capability_names[BACKEND_CAPABILITY_COUNT] = {
 #undef CAPABILITY_NAME
 };
 
-const struct backend_ops *const backends[] = { &backend_qemu, &backend_process, &backend_oci, &backend_null,
-					       NULL };
+const char *const host_state_names[HOST_LOST + 1] = {
+	[HOST_UP] = "up", [HOST_FULL] = "full", [HOST_LOST] = "lost"
+};
+
+const struct backend_ops *const backends[] = {
+	&backend_qemu, &backend_kvm, &backend_libvirt, &backend_process, &backend_oci, &backend_null, NULL
+};
 
 const struct backend_ops *backend_find(const char *name)
 {

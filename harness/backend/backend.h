@@ -12,7 +12,9 @@
 #include "base/fault.h"
 #include "base/util.h"
 #include "guest/image.h"
+#include "plan/hosts.h"
 #include "plan/preset.h"
+#include "plan/settings.h"
 
 enum vm_state {
 	VM_NONE,
@@ -38,7 +40,6 @@ enum launch_mode { LAUNCH_EXEC, LAUNCH_FORK, LAUNCH_CLONE, LAUNCH_AUTO };
 extern const char *const launch_names[LAUNCH_AUTO + 1];
 
 struct placement;
-struct settings;
 
 /* What the options ask for; all pointers are borrowed and outlive the backend. */
 struct backend_config {
@@ -59,8 +60,11 @@ struct backend_config {
 	const struct placement *place;	/* CPUs and memory nodes of each VM, or NULL */
 	const char *cgroup_relative;	/* its path below the hierarchy's mount point, or NULL */
 	const char *runtime;		/* OCI runtime given by the user, or NULL */
-	struct settings *settings;	/* where to note what must be undone, or NULL (tests) */
 	const struct null_config *null; /* costs of the null backend's VMs */
+	const struct libvirt_config *libvirt;
+	struct settings *settings; /* where what must not outlive us is noted, or NULL (tests) */
+	unsigned shard;		   /* VMs per runner process; 0: the backend's own choice */
+	bool kvm_debugfs;	   /* let the kernel make its statistics files for each VM */
 	unsigned seed;
 };
 
@@ -71,7 +75,20 @@ struct null_config {
 	double noise;		/* relative sd of each reading */
 };
 
-enum backend_event_kind { BACKEND_READY, BACKEND_FAILED, BACKEND_DIED };
+/* Which libvirt hosts, and how VMs are spread over them. */
+struct libvirt_config {
+	const struct host_list *hosts; /* empty: a private one of this run on this machine */
+	const char *template;	       /* file or name instead of the driver's own, or NULL */
+	enum place_policy place;
+};
+
+enum backend_event_kind {
+	BACKEND_READY,
+	BACKEND_FAILED,
+	BACKEND_DIED,
+	BACKEND_HOST_LOST, /* vm is the number of ready VMs that went with it, sys the host */
+	BACKEND_VM_LOST,   /* a VM between spawn and ready went with its host */
+};
 struct backend_event {
 	enum backend_event_kind kind;
 	uint32_t vm;
@@ -87,13 +104,16 @@ struct backend_cost {
 
 /* What a backend can do: C(symbol, name, meaning). The command line refuses options that need what it cannot.
  */
-#define BACKEND_CAPABILITIES(C)                                                      \
-	C(PROCESSES, "processes", "VMs are processes: PSS can be sampled")           \
-	C(WAKE, "wake", "VMs can be asked over their console")                       \
-	C(QEMU, "qemu", "honours --qemu, --accel, --preset, --launch and --tune")    \
-	C(SYNTHETIC, "synthetic", "numbers come from arithmetic, not from the host") \
-	C(RUNTIME, "runtime", "honours --runtime")                                   \
-	C(PLACE, "place", "honours --pin and --numa")                                \
+#define BACKEND_CAPABILITIES(C)                                                                      \
+	C(PROCESSES, "processes", "VMs are processes: PSS can be sampled")                           \
+	C(WAKE, "wake", "VMs can be asked over their console")                                       \
+	C(QEMU, "qemu", "honours --qemu, --accel, --preset, --launch and --tune")                    \
+	C(SYNTHETIC, "synthetic", "numbers come from arithmetic, not from the host")                 \
+	C(LIBVIRT, "libvirt", "honours --connect, --hosts, --place, --template, --accel and --qemu") \
+	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --kvm-debugfs")         \
+	C(KVM, "kvm", "always under KVM: --accel kvm says nothing new")                              \
+	C(RUNTIME, "runtime", "honours --runtime")                                                   \
+	C(PLACE, "place", "honours --pin and --numa")                                                \
 	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: --cgroup-* limits it")
 
 enum backend_capability_bit {
@@ -106,9 +126,32 @@ enum {
 #define CAPABILITY_FLAG(sym, name, meaning) BACKEND_##sym = 1 << BACKEND_BIT_##sym,
 	BACKEND_CAPABILITIES(CAPABILITY_FLAG)
 #undef CAPABILITY_FLAG
+	/* VMs run on this very host: its cgroups, limits and warnings are theirs */
+	BACKEND_HERE = BACKEND_PROCESSES | BACKEND_SHARDS
 };
 /* Names of the bits, lowest first. */
 extern const char *const backend_capability_names[BACKEND_CAPABILITY_COUNT];
+
+/* Steps of a VM's start whose time the kernel takes; ops->stages. */
+enum backend_stage {
+	BACKEND_STAGE_CREATE_VM,   /* KVM_CREATE_VM */
+	BACKEND_STAGE_CREATE_VCPU, /* KVM_CREATE_VCPU */
+	BACKEND_STAGE_SETUP,	   /* mapping the vCPU, memory slot, registers */
+	BACKEND_STAGE_FIRST_RUN,   /* the first KVM_RUN, until it returned */
+	BACKEND_STAGE_COUNT
+};
+
+/* One of several hosts that VMs run on; figures are NAN where the host does not tell them. */
+enum host_state { HOST_UP, HOST_FULL, HOST_LOST };
+extern const char *const host_state_names[HOST_LOST + 1];
+struct backend_host {
+	const char *name; /* borrowed from the backend */
+	enum host_state state;
+	uint32_t vms; /* ready ones */
+	double cores;
+	double cpu_pct; /* since the previous reading */
+	double mem_total_kb, mem_used_kb;
+};
 
 struct backend;
 
@@ -138,16 +181,32 @@ struct backend_ops {
 	json_t *(*describe)(const struct backend *b);
 	/* BACKEND_SYNTHETIC only: the resources that the living VMs use now. */
 	void (*synthetic)(struct backend *b, double *ret_cpu_pct, double *ret_mem_kb);
+	/* Optional. Reads the hosts that the VMs run on where they are not this machine alone; fills at most
+	   max of them, and returns how many there are: 0 means this machine, as for backends without it. */
+	size_t (*hosts)(struct backend *b, struct backend_host *ret, size_t max);
+	/* Goes with hosts: no more VMs on that one. */
+	void (*host_full)(struct backend *b, size_t host);
+	/* Where known: microseconds of each step of a ready VM's start, BACKEND_STAGE_COUNT of them. */
+	const float *(*stages)(const struct backend *b, uint32_t vm);
 };
 
 struct backend {
 	const struct backend_ops *ops;
+	unsigned lacks; /* flags of ops that this opened one does not have after all */
 };
 
 extern const struct backend_ops backend_qemu;
 extern const struct backend_ops backend_process;
 extern const struct backend_ops backend_oci;
+extern const struct backend_ops backend_kvm;
 extern const struct backend_ops backend_null;
+extern const struct backend_ops backend_libvirt;
+
+/* What an opened backend can do. */
+static inline unsigned backend_flags(const struct backend *b)
+{
+	return b->ops->flags & ~b->lacks;
+}
 
 /* The one table of backends, ended by NULL. */
 extern const struct backend_ops *const backends[];

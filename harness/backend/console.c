@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -112,6 +113,13 @@ error *console_ask(int dir_fd, uint32_t vm, pid_t owner, const char *request, in
 	uint64_t start = clock_ns();
 	error *e = console_connect(dir_fd, vm, &fd);
 
+	/* one that listens itself may not have come so far yet: there is no socket, or nobody at it */
+	while (e && owner && (e->sys == ENOENT || e->sys == ECONNREFUSED) && kill(owner, 0) == 0 &&
+	       clock_ns() - start < (uint64_t)timeout_ms * 1000000U) {
+		err_free(e);
+		clock_sleep_ns(200000);
+		e = console_connect(dir_fd, vm, &fd);
+	}
 	if (e)
 		return e;
 	if (owner && console_owner(fd) != owner)

@@ -211,6 +211,10 @@ static const struct {
 	{ "guests", "guests", "../share/mvmscale/guests" },
 	{ "presets", "../profiles/presets", "../share/mvmscale/presets" },
 	{ "profiles", "../profiles/cpu", "../share/mvmscale/profiles" },
+	{ "matrix", "../profiles/matrix", "../share/mvmscale/matrix" },
+	{ "slo", "../profiles/slo", "../share/mvmscale/slo" },
+	{ "libvirt", "../profiles/libvirt", "../share/mvmscale/libvirt" },
+	{ "advice", "../profiles/advice", "../share/mvmscale/advice" },
 	{ "plots", "../plots", "../share/mvmscale/plots" },
 	{ "lib", ".", "../lib/mvmscale" },
 };

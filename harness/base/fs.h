@@ -26,8 +26,8 @@ error *fs_sha256(const char *path, char **ret) ERR_MUST_CHECK;
 /* Finds a program on PATH (or tests it where name has a slash); NULL when there is none. */
 char *fs_find_program(const char *name);
 /*
- * A file of this project: kind is "guests", "presets", "profiles", "plots" or
- * "lib", searched below $MVMSCALE_DATA, beside the running binary (a build tree), at
+ * A file of this project: kind is "guests", "presets", "profiles", "matrix", "slo", "libvirt", "advice",
+ * "plots" or "lib", searched below $MVMSCALE_DATA, beside the running binary (a build tree), at
  * ../share/mvmscale from it (wherever it was installed or moved to), then in the
  * data folder of the PREFIX it was built with. NULL when it is in none of them.
  */

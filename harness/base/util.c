@@ -159,10 +159,11 @@ bool parse_bytes(const char *s, double *ret)
 	static const char units[] = "KMGT";
 	size_t n = s ? strlen(s) : 0;
 	const char *unit = n ? strchr(units, s[n - 1]) : NULL;
-	_cleanup_free_ char *number = xstrdup(n ? s : "");
+	char number[64];
 
-	if (unit)
-		number[n - 1] = '\0';
+	if (!s || n >= sizeof(number))
+		return false;
+	snprintf(number, sizeof(number), "%.*s", (int)(unit ? n - 1 : n), s);
 	if (!parse_double(number, 0, 1e12, ret) || (!unit && *ret != 0))
 		return false;
 	*ret *= unit ? pow(1024, (double)(unit - units) + 1) : 0;

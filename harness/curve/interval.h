@@ -19,6 +19,14 @@
 	X(BOOT_P99, "boot_p99_ms", "spawn to ready, 99th percentile")                               \
 	X(UP_P50, "up_p50_ms", "spawn to process image in place, median")                           \
 	X(START_P50, "start_p50_ms", "spawn to started, where that is a step of its own, median")   \
+	X(KVM_CREATE_VM_P50, "kvm_create_vm_p50_us", "KVM_CREATE_VM, median (backend kvm)")         \
+	X(KVM_CREATE_VM_P99, "kvm_create_vm_p99_us", "KVM_CREATE_VM, 99th percentile")              \
+	X(KVM_CREATE_VCPU_P50, "kvm_create_vcpu_p50_us", "KVM_CREATE_VCPU, median")                 \
+	X(KVM_CREATE_VCPU_P99, "kvm_create_vcpu_p99_us", "KVM_CREATE_VCPU, 99th percentile")        \
+	X(KVM_SETUP_P50, "kvm_setup_p50_us", "vCPU mapping, memory slot, registers; median")        \
+	X(KVM_SETUP_P99, "kvm_setup_p99_us", "the same, 99th percentile")                           \
+	X(KVM_FIRST_RUN_P50, "kvm_first_run_p50_us", "first KVM_RUN until it returned, median")     \
+	X(KVM_FIRST_RUN_P99, "kvm_first_run_p99_us", "the same, 99th percentile")                   \
 	X(LAUNCH_RATE, "launch_rate_per_s", "VMs ready per second while launching")                 \
 	X(LAUNCH_CPU, "launch_cpu_ms_per_vm", "CPU time of the whole host per VM while launching")  \
 	X(LAUNCH_S, "launch_s", "seconds spent launching")                                          \

@@ -83,9 +83,9 @@ char *place_list_text(const unsigned char *set, unsigned max)
 	return STEAL(joined);
 }
 
-void place_host_read(struct place_host *ret)
+void place_map_read(struct place_map *ret)
 {
-	*ret = (struct place_host){ .numa = numa_available() >= 0 };
+	*ret = (struct place_map){ .numa = numa_available() >= 0 };
 	if (sched_getaffinity(0, sizeof(ret->cpus), &ret->cpus) < 0)
 		CPU_SET(0, &ret->cpus);
 	for (int cpu = 0; ret->numa && cpu < CPU_SETSIZE; cpu++)
@@ -98,7 +98,7 @@ void place_host_read(struct place_host *ret)
 }
 
 /* CPUs by rank within their node, then by node: the first of each node, the second of each... */
-static int rank_in_node(const struct place_host *h, int cpu)
+static int rank_in_node(const struct place_map *h, int cpu)
 {
 	int rank = 0;
 
@@ -107,7 +107,7 @@ static int rank_in_node(const struct place_host *h, int cpu)
 	return rank;
 }
 
-static bool goes_before(const struct place_host *h, enum pin_mode pin, int a, int b)
+static bool goes_before(const struct place_map *h, enum pin_mode pin, int a, int b)
 {
 	int rank_a = rank_in_node(h, a), rank_b = rank_in_node(h, b);
 
@@ -118,7 +118,7 @@ static bool goes_before(const struct place_host *h, enum pin_mode pin, int a, in
 	return a < b;
 }
 
-static void order_cpus(const struct place_host *h, struct placement *p)
+static void order_cpus(const struct place_map *h, struct placement *p)
 {
 	p->order = xcalloc(CPU_SETSIZE, sizeof(*p->order));
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
@@ -133,7 +133,7 @@ static void order_cpus(const struct place_host *h, struct placement *p)
 	}
 }
 
-static error *choose_cpus(const char *pin, const struct place_host *h, struct placement *p)
+static error *choose_cpus(const char *pin, const struct place_map *h, struct placement *p)
 {
 	unsigned char set[CPU_SETSIZE];
 
@@ -155,7 +155,7 @@ static error *choose_cpus(const char *pin, const struct place_host *h, struct pl
 	return NULL;
 }
 
-static error *choose_nodes(const char *numa, const struct place_host *h, struct placement *p)
+static error *choose_nodes(const char *numa, const struct place_map *h, struct placement *p)
 {
 	unsigned char set[PLACE_MAX_NODES];
 	error *e = NULL;
@@ -183,7 +183,7 @@ static error *choose_nodes(const char *numa, const struct place_host *h, struct 
 	return NULL;
 }
 
-error *placement_make(const char *pin, const char *numa, const struct place_host *h, uint32_t vms,
+error *placement_make(const char *pin, const char *numa, const struct place_map *h, uint32_t vms,
 		      struct placement *ret)
 {
 	*ret = (struct placement){ .vms = MAX(vms, 1U) };
@@ -259,7 +259,7 @@ static char *cpu_text(const cpu_set_t *cpus)
 	return place_list_text(set, CPU_SETSIZE);
 }
 
-json_t *placement_json(const struct placement *p, const struct place_host *h)
+json_t *placement_json(const struct placement *p, const struct place_map *h)
 {
 	_cleanup_free_ char *cpus = cpu_text(p->pin == PIN_CPUS ? &p->set : &h->cpus);
 	_cleanup_free_ char *nodes = place_list_text(h->node, PLACE_MAX_NODES);

@@ -28,7 +28,7 @@ enum numa_mode {
 #define PLACE_NODE_WORDS (PLACE_MAX_NODES / 8 / sizeof(unsigned long))
 
 /* A host as placement sees it. */
-struct place_host {
+struct place_map {
 	cpu_set_t cpus;			     /* that we may use */
 	short node_of[CPU_SETSIZE];	     /* of each of these CPUs; 0 where the kernel knows no nodes */
 	unsigned char node[PLACE_MAX_NODES]; /* 1: that node has memory */
@@ -59,12 +59,12 @@ error *place_list_parse(const char *text, const char *what, unsigned max, unsign
 char *place_list_text(const unsigned char *set, unsigned max);
 
 /* Reads this host; cannot fail: where nothing is known there is one node without policies. */
-void place_host_read(struct place_host *ret);
+void place_map_read(struct place_map *ret);
 /*
  * pin: none|spread|pack|LIST, numa: none|interleave|local|LIST (NULL is none), for a population of vms. A CPU
  * or node that the host does not have is EXIT_CANNOT, a list that is none EXIT_BAD_INPUT. Pure.
  */
-error *placement_make(const char *pin, const char *numa, const struct place_host *h, uint32_t vms,
+error *placement_make(const char *pin, const char *numa, const struct place_map *h, uint32_t vms,
 		      struct placement *ret) ERR_MUST_CHECK;
 void placement_clear(struct placement *p);
 /* The binding of VM number `vm`. Pure. */
@@ -75,6 +75,6 @@ const char *binding_apply(const struct binding *b);
 /* Pins every thread of another process; 0 or errno. A process that is gone is none. */
 int binding_pin(const struct binding *b, pid_t pid);
 /* For run.json: what was asked for, what the host has, and what it came to. */
-json_t *placement_json(const struct placement *p, const struct place_host *h);
+json_t *placement_json(const struct placement *p, const struct place_map *h);
 
 #endif

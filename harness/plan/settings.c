@@ -325,6 +325,11 @@ error *settings_note_containers(struct settings *s, const char *path, const char
 	return note(s, "containers", path, runtime);
 }
 
+error *settings_note_pidfiles(struct settings *s, const char *path, const char *word)
+{
+	return note(s, "pidfiles", path, word);
+}
+
 error *settings_note_write(struct settings *s, const char *path, const char *value)
 {
 	return note(s, "write", path, value);
@@ -376,6 +381,7 @@ static void describe(const struct journal *j, const json_t *entry, struct strlis
 			     : str_eq(kind, "rmdir")	  ? "cgroup"
 			     : str_eq(kind, "rmtree")	  ? "folder"
 			     : str_eq(kind, "containers") ? "containers in"
+			     : str_eq(kind, "pidfiles")	  ? "processes of"
 							  : "setting",
 			     path, who, pid);
 }

@@ -22,7 +22,8 @@
 #define HEADER_VERSION 1024
 #define HEADER_LAST_PAGE 1028
 #define HEADER_UUID 1036
-static const char HEADER_MAGIC[] = "SWAPSPACE2";
+/* no text: ten bytes without an end */
+static const unsigned char HEADER_MAGIC[] = { 'S', 'W', 'A', 'P', 'S', 'P', 'A', 'C', 'E', '2' };
 
 error *swap_parse(const char *text, struct swap_spec *ret)
 {
@@ -48,7 +49,7 @@ void swap_header(unsigned char *page, uint32_t page_size, uint64_t bytes, const 
 	memcpy(page + HEADER_VERSION, &version, sizeof(version));
 	memcpy(page + HEADER_LAST_PAGE, &last, sizeof(last));
 	memcpy(page + HEADER_UUID, uuid, 16);
-	memcpy(page + page_size - strlen(HEADER_MAGIC), HEADER_MAGIC, strlen(HEADER_MAGIC));
+	memcpy(page + page_size - sizeof(HEADER_MAGIC), HEADER_MAGIC, sizeof(HEADER_MAGIC));
 }
 
 static error *write_header(int fd, const char *path, uint64_t bytes)

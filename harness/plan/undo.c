@@ -239,6 +239,42 @@ static enum undo_result undo_tree(const char *path, const char *folder, char **s
 	return UNDO_DONE;
 }
 
+/* Whether the command line of a process holds that word, anywhere. */
+static bool runs_with(pid_t pid, const char *word)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/cmdline", (int)pid), *args = NULL;
+	size_t len = 0;
+	_cleanup_err_ error *e = fs_read(path, &args, &len);
+
+	return !e && *word && memmem(args, len, word, strlen(word));
+}
+
+/* A daemonized process is no child of ours, and the number in its file may be another's by now. */
+static enum undo_result undo_pidfiles(const char *path, const char *word, char **said)
+{
+	DIR *d = opendir(path);
+	int killed = 0;
+
+	if (!d)
+		return UNDO_NOTHING;
+	for (struct dirent *e; (e = readdir(d));) {
+		size_t n = strlen(e->d_name);
+		long long pid = 0;
+
+		if (n < 5 || !str_eq(e->d_name + n - 4, ".pid"))
+			continue;
+		_cleanup_free_ char *file = xasprintf("%s/%s", path, e->d_name);
+		if (fs_read_number(file, &pid) && pid > 1 && pid != getpid() && runs_with((pid_t)pid, word) &&
+		    kill((pid_t)pid, SIGKILL) == 0)
+			killed++;
+	}
+	closedir(d);
+	if (!killed)
+		return UNDO_NOTHING;
+	*said = xasprintf("killed %d processes that %s names", killed, path);
+	return UNDO_DONE;
+}
+
 static enum undo_result undo_write(const char *path, const char *value, char **said)
 {
 	error *e;
@@ -274,6 +310,8 @@ enum undo_result undo_entry(const json_t *entry, const char *folder, bool same_b
 		return undo_cgroup(path, said);
 	if (str_eq(kind, "containers"))
 		return undo_containers(path, field(entry, "value"), said);
+	if (str_eq(kind, "pidfiles"))
+		return undo_pidfiles(path, field(entry, "value"), said);
 	if (str_eq(kind, "write"))
 		return undo_write(path, field(entry, "value"), said);
 	*said = xasprintf("not restored: this version does not know the journal entry '%s' for %s", kind,

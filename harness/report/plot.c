@@ -2,14 +2,12 @@
 #include "report/plot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/fs.h"
 #include "base/util.h"
+#include "report/gnuplot.h"
 #include "report/plot_text.h"
 #include "sample/metric.h"
 
@@ -44,8 +42,6 @@ struct figure {
 	bool percent;  /* the standard figure: 0-100 % with the threshold */
 	double x_max, y_min, y_max;
 };
-
-extern char **environ;
 
 static double value(const struct figure *f, size_t run, size_t row, size_t s, bool sd)
 {
@@ -328,126 +324,41 @@ static void put_axes(const struct figure *f, FILE *out)
 	put_string(out, "y_label", label);
 }
 
-static const char *ending_of(const char *path)
-{
-	const char *dot = strrchr(path, '.');
-
-	for (size_t i = 0; dot && i < 3; i++)
-		if (strcmp(dot, (const char *const[]){ ".svg", ".png", ".pdf" }[i]) == 0)
-			return dot + 1;
-	return NULL;
-}
-
-/* Fonts, lines and markers grow with the canvas, so all three formats look the same. */
-static void put_terminal(FILE *out, const char *ending, double height)
-{
-	if (strcmp(ending, "pdf") == 0)
-		fprintf(out,
-			"set terminal pdfcairo noenhanced size %.4fin,%.4fin font 'Sans,8' fontscale 0.75 "
-			"linewidth 2 "
-			"pointscale 1.1\n",
-			WIDTH_PT / 72, height / 72);
-	else if (strcmp(ending, "png") == 0)
-		fprintf(out,
-			"set terminal pngcairo noenhanced size %.0f,%.0f font 'Sans,8' fontscale 3 "
-			"dashlength 1.6 "
-			"linewidth 4 pointscale 4\n",
-			WIDTH_PT * 4, height * 4);
-	else
-		fprintf(out,
-			"set terminal svg noenhanced size %.0f,%.0f font 'sans-serif,8' fontscale 2.5 "
-			"linewidth 2.5 dashlength 1.2 background 'white'\n",
-			WIDTH_PT * 2.5, height * 2.5);
-	fprintf(out, "is_svg = %d\n", strcmp(ending, "svg") == 0);
-	fprintf(out, "set output 'figure.%s'\n", ending);
-}
-
 static error *write_script(const struct figure *f, const char *title, const char *ending, const char *dir)
 {
 	_cleanup_free_ char *path = xasprintf("%s/figure.gp", dir);
-	_cleanup_free_ char *style = fs_find_data("plots", "style.gp");
-	_cleanup_free_ char *layout = fs_find_data("plots", "scalability.gp");
+	_cleanup_free_ char *style = NULL, *layout = NULL;
+	error *e = gnuplot_script("style.gp", &style);
 
-	if (!style || !layout)
-		return err_new(EXIT_CANNOT,
-			       "plots/%s is not found: install mvmscale with 'make install' or point "
-			       "MVMSCALE_DATA to its data folder",
-			       style ? "scalability.gp" : "style.gp");
+	if (e || (e = gnuplot_script("scalability.gp", &layout)))
+		return e;
 	_cleanup_fclose_ FILE *out = fopen(path, "we");
 	if (!out)
 		return err_sys(EXIT_CANNOT, errno, "cannot write %s", path);
 	double height = put_words(f, title, out);
-	put_terminal(out, ending, height);
+	gnuplot_terminal(out, ending, WIDTH_PT, height);
 	put_names(f, out);
 	put_thresholds(f, out);
 	put_axes(f, out);
-	const char *const scripts[] = { style, layout };
-	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
-		_cleanup_free_ char *full = realpath(scripts[i], NULL);
-		_cleanup_free_ char *quoted = plot_quote(full ? full : scripts[i]);
-
-		fprintf(out, "load %s\n", quoted);
-	}
+	gnuplot_load(out, style);
+	gnuplot_load(out, layout);
 	return ferror(out) ? err_new(EXIT_CANNOT, "cannot write %s: is there space?", path) : NULL;
 }
 
-/* Runs gnuplot in dir; what it says on stderr is kept for the error. */
-static error *run_gnuplot(char *program, const char *dir)
-{
-	_cleanup_free_ char *log = xasprintf("%s/gnuplot.log", dir), *said = NULL;
-	char *argv[] = { program, (char *)"-d", (char *)"figure.gp", NULL };
-	posix_spawn_file_actions_t act;
-	pid_t pid;
-	int status = 0;
+/* A figure and the title it was given, if any. */
+struct drawing {
+	const struct figure *f;
+	const char *title;
+};
 
-	posix_spawn_file_actions_init(&act);
-	posix_spawn_file_actions_addchdir_np(&act, dir);
-	posix_spawn_file_actions_addopen(&act, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&act, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addopen(&act, STDERR_FILENO, "gnuplot.log", O_WRONLY | O_CREAT | O_TRUNC,
-					 0600);
-	int sys = posix_spawn(&pid, program, &act, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&act);
-	if (sys)
-		return err_sys(EXIT_CANNOT, sys, "cannot start %s", program);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return NULL;
-	err_free(fs_read(log, &said, NULL));
-	return err_new(EXIT_CANNOT, "%s could not draw the figure (version 5.2 or later is needed): %s",
-		       program, said ? said + strspn(said, " \t\r\n") : "it said nothing");
-}
-
-static error *draw(const struct figure *f, const char *title, const char *out_path)
+static error *write_drawing(const void *user, const char *ending, const char *dir)
 {
-	const char *tmp = getenv("TMPDIR"), *ending = ending_of(out_path);
-	_cleanup_free_ char *dir = xasprintf("%s/mvmscale-plot-XXXXXX", tmp && *tmp ? tmp : P_tmpdir);
-	_cleanup_free_ char *drawn = NULL, *program = fs_find_program("gnuplot");
-	char *image = NULL;
-	size_t len = 0;
+	const struct drawing *d = user;
 	error *e = NULL;
 
-	if (!program)
-		return err_new(EXIT_CANNOT,
-			       "gnuplot is not installed, figures need it: install the package gnuplot-nox "
-			       "(Debian, Ubuntu) or gnuplot");
-	if (!mkdtemp(dir))
-		return err_sys(EXIT_CANNOT, errno, "cannot create a temporary folder %s (see TMPDIR)", dir);
-	drawn = xasprintf("%s/figure.%s", dir, ending);
-	for (size_t r = 0; r < f->n && !e; r++)
-		e = write_data(f, r, dir);
-	if (!e)
-		e = write_script(f, title, ending, dir);
-	if (!e)
-		e = run_gnuplot(program, dir);
-	if (!e)
-		e = fs_read(drawn, &image, &len);
-	if (!e)
-		e = fs_write_atomic(out_path, image, len);
-	free(image);
-	fs_remove_tree(dir);
-	return e;
+	for (size_t r = 0; r < d->f->n && !e; r++)
+		e = write_data(d->f, r, dir);
+	return e ? e : write_script(d->f, d->title, ending, dir);
 }
 
 error *plot_runs(struct run_record *const *runs, size_t n, const char *metric, const char *title,
@@ -456,9 +367,8 @@ error *plot_runs(struct run_record *const *runs, size_t n, const char *metric, c
 	struct figure f = { .runs = runs, .n = n, .divide = 1 };
 	error *e = NULL;
 
-	if (!ending_of(out_path))
-		return err_new(EXIT_BAD_INPUT, "%s: the ending says the format: use .svg, .png or .pdf",
-			       out_path);
+	if ((e = gnuplot_check_path(out_path)))
+		return e;
 	if (n == 0 || n > PLOT_MAX_RUNS)
 		return err_new(EXIT_BAD_INPUT, "a figure shows 1 to %d runs, not %zu: draw several figures",
 			       PLOT_MAX_RUNS, n);
@@ -467,7 +377,7 @@ error *plot_runs(struct run_record *const *runs, size_t n, const char *metric, c
 	else
 		choose_standard(&f);
 	if (!e)
-		e = draw(&f, title, out_path);
+		e = gnuplot_draw(out_path, write_drawing, &(struct drawing){ &f, title });
 	for (size_t s = 0; s < f.n_series; s++) {
 		free(f.series[s].column);
 		free(f.series[s].label);

@@ -100,7 +100,10 @@ void progress_status(struct progress *p, const struct run_status *s)
 		return;
 	fprintf(f, "%-8s %u/%u VMs", run_stage_names[s->stage], s->ready,
 		s->stage == STAGE_STOP ? 0 : s->target);
-	if (s->predicted_end && s->predicted_end < s->max)
+	if (s->forecast.ok)
+		fprintf(f, " (stop at %.0f, %.0f to %.0f, %s)", s->forecast.vms, s->forecast.lower,
+			s->forecast.upper, s->forecast.resource);
+	else if (s->predicted_end && s->predicted_end < s->max)
 		fprintf(f, " (stop near %u)", s->predicted_end);
 	if (s->stage == STAGE_LAUNCH && !isnan(s->rate_per_s))
 		fprintf(f, " %.0f/s", s->rate_per_s);
@@ -153,6 +156,10 @@ void progress_interval(struct progress *p, const struct run_status *s, double me
 		fprintf(p->out, "%12s", "-");
 	else
 		fprintf(p->out, "%12.0f", mem_per_vm_kb);
-	fprintf(p->out, "  %s\n", settled ? "yes" : "no");
+	fprintf(p->out, "  %s", settled ? "yes" : "no");
+	if (s->forecast.ok)
+		fprintf(p->out, "  stop at %.0f (%.0f to %.0f) by %s", s->forecast.vms, s->forecast.lower,
+			s->forecast.upper, s->forecast.resource);
+	fputc('\n', p->out);
 	fflush(p->out);
 }

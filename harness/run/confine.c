@@ -7,8 +7,8 @@
 
 error *confine_place(struct session *s)
 {
-	place_host_read(&s->place_host);
-	return placement_make(s->o->pin, s->o->numa, &s->place_host, s->o->max, &s->place);
+	place_map_read(&s->place_map);
+	return placement_make(s->o->pin, s->o->numa, &s->place_map, s->o->max, &s->place);
 }
 
 error *confine_begin(struct session *s)
@@ -28,7 +28,7 @@ void confine_record(struct session *s)
 	struct cgroup_hits h;
 
 	if (s->place.pin != PIN_NONE || s->place.numa != NUMA_NONE)
-		json_object_set_new(s->folder.meta, "placement", placement_json(&s->place, &s->place_host));
+		json_object_set_new(s->folder.meta, "placement", placement_json(&s->place, &s->place_map));
 	if (!s->cgroup.path)
 		return;
 	json_t *c = json_pack("{s:s,s:i}", "path", s->cgroup.path, "version", s->cgroup.version);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "run/fleet.h"
 #include "run/session.h"
 
 /* A metric must have grown by so many points before its forecast may change the plan. */
@@ -58,6 +59,8 @@ static error *finish_row(struct session *s, size_t index)
 	interval_ledger(row, &s->rows[0], index ? &s->rows[index - 1] : NULL);
 	error *e = run_folder_intervals(&s->folder, s->rows, s->row_count);
 	if (e)
+		return e;
+	if ((e = predict_stop(s, index)))
 		return e;
 	s->status.predicted_end = MIN(s->status.predicted_end, s->o->max);
 	session_status(s, STAGE_MEASURE, true);
@@ -230,7 +233,10 @@ static error *climb(struct session *s, struct ramp *r)
 		if (!s->repeat)
 			s->targets[index] = target;
 		ramp_finish_interval(r, s->ready);
-		check_threshold(s, &s->rows[index]);
+		if (!s->fleet)
+			check_threshold(s, &s->rows[index]);
+		else if ((e = fleet_check(s)))
+			return e;
 		if (s->ready >= s->limit_vms && s->limit_vms < s->o->max)
 			session_stop(s, STOP_LIMIT, NULL, s->limit_name, 0, s->limit_value,
 				     "%s leaves room for %u VMs: %s", s->limit_name, s->limit_vms,

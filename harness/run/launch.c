@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "run/fleet.h"
 #include "run/session.h"
 
 #define GUARD_PERIOD_NS 50000000ULL
@@ -22,6 +23,32 @@ struct launch {
 	bool halted; /* the guard or the host said no more */
 };
 
+static bool in_flight(const struct session *s)
+{
+	return s->next_id > s->ready + s->lost;
+}
+
+/* errno of a host that is out of pids, memory or descriptors. */
+static bool host_is_full(int sys)
+{
+	return sys == EAGAIN || sys == ENOMEM || sys == EMFILE || sys == ENFILE || sys == ENOSPC;
+}
+
+/* What such a host answers: attributed as a limit, not as a fault of a VM. */
+static void stop_refused(struct session *s, uint32_t vm, int sys, const char *what)
+{
+	const char *limit = sys == ENOMEM   ? "memory"
+			    : sys == EMFILE ? "RLIMIT_NOFILE"
+			    : sys == ENFILE ? "file-max"
+					    : "fork";
+
+	if (confine_met(s))
+		return;
+	session_stop(s, STOP_LIMIT, NULL, limit, sys, s->ready,
+		     "the host refused VM %u: %s; the preflight expected room for %u", vm, what,
+		     s->limit_vms);
+}
+
 static error *note_failure(struct session *s, const struct backend_event *ev)
 {
 	s->out->failed++;
@@ -32,6 +59,9 @@ static error *note_failure(struct session *s, const struct backend_event *ev)
 	/* a VM that a limit killed or starved is no fault of its own */
 	if (confine_met(s))
 		return e;
+	/* a runner learns of the host's refusal after start() returned */
+	if (host_is_full(ev->sys))
+		stop_refused(s, ev->vm, ev->sys, ev->reason);
 	if (s->failures_in_row == FAILURES_END || s->out->failed >= SPARE_VMS / 2)
 		session_stop(s, STOP_FAILED, NULL, NULL, ev->sys, s->out->failed, "VM %u: %s", ev->vm,
 			     ev->reason);
@@ -68,6 +98,10 @@ static error *take_events(struct session *s, int timeout_ms)
 			s->failures_in_row = 0;
 		} else if (ev[i].kind == BACKEND_FAILED) {
 			one = note_failure(s, &ev[i]);
+		} else if (ev[i].kind == BACKEND_HOST_LOST) {
+			one = fleet_host_lost(s, &ev[i]);
+		} else if (ev[i].kind == BACKEND_VM_LOST) {
+			s->lost++; /* the loss of its host is told once, with the host */
 		} else {
 			one = note_death(s, &ev[i]);
 		}
@@ -85,21 +119,6 @@ error *launch_watch(struct session *s, int timeout_ms)
 	return take_events(s, timeout_ms);
 }
 
-/* What a host out of pids or memory answers: attributed as a limit, not as a fault of a VM. */
-static void stop_refused(struct session *s, const error *e)
-{
-	const char *limit = e->sys == ENOMEM   ? "memory"
-			    : e->sys == EMFILE ? "RLIMIT_NOFILE"
-			    : e->sys == ENFILE ? "file-max"
-					       : "fork";
-
-	if (confine_met(s))
-		return;
-	session_stop(s, STOP_LIMIT, NULL, limit, e->sys, s->ready,
-		     "the host refused VM %u: %s; the preflight expected room for %u", s->next_id, e->msg,
-		     s->limit_vms);
-}
-
 static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 {
 	const struct backend_ops *ops = s->backend->ops;
@@ -114,19 +133,20 @@ static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 	}
 	if (s->next_id + want > s->vm_slots)
 		want = s->vm_slots - s->next_id;
+	if (s->next_id == s->vm_slots && !in_flight(s))
+		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->lost,
+			     "%u VMs were lost and replaced; no more will be", s->lost);
 	if (!want)
 		return NULL;
 	error *e = ops->start(s->backend, s->next_id, want, &begun);
 	s->next_id += begun;
 	if (!e)
 		return NULL;
-	bool host_is_full = e->sys == EAGAIN || e->sys == ENOMEM || e->sys == EMFILE || e->sys == ENFILE ||
-			    e->sys == ENOSPC;
-	if (!host_is_full)
+	if (!host_is_full(e->sys))
 		return e;
 	error *logged = run_folder_event(&s->folder, "limit_hit",
 					 json_pack("{s:s,s:i}", "error", e->msg, "errno", e->sys));
-	stop_refused(s, e);
+	stop_refused(s, s->next_id, e->sys, e->msg);
 	err_free(e);
 	l->halted = true;
 	return logged;
@@ -154,6 +174,8 @@ static error *guard(struct session *s, struct launch *l, uint64_t now)
 		l->halted = true;
 		return NULL;
 	}
+	if (s->fleet)
+		return fleet_guard(s, in_flight(s));
 	session_pressure(s, &r);
 	s->status.ram_pct = r.ram_pct;
 	s->status.swap_pct = r.swap_pct;
@@ -218,9 +240,38 @@ static void fill_row(struct session *s, const struct launch *l, struct interval 
 	free(start);
 }
 
-static bool in_flight(const struct session *s)
+/* What the kernel took for each step of the starts, where the backend knows: two columns a step. */
+static void fill_stages(struct session *s, const struct launch *l, struct interval *row)
 {
-	return s->next_id > s->ready + s->lost;
+	_Static_assert(EXTRA_KVM_FIRST_RUN_P99 - EXTRA_KVM_CREATE_VM_P50 + 1 == 2 * BACKEND_STAGE_COUNT,
+		       "the columns follow the stages");
+	const struct backend_ops *ops = s->backend->ops;
+	double *us = xcalloc(s->next_id - l->first_id, sizeof(*us));
+
+	for (int k = 0; ops->stages && k < BACKEND_STAGE_COUNT; k++) {
+		size_t n = 0;
+
+		for (uint32_t i = l->first_id; i < s->next_id; i++)
+			if (s->vms[i].ready_us)
+				us[n++] = (double)ops->stages(s->backend, i)[k];
+		row->extra[EXTRA_KVM_CREATE_VM_P50 + 2 * k] = quantile(us, n, 0.5);
+		row->extra[EXTRA_KVM_CREATE_VM_P99 + 2 * k] = quantile(us, n, 0.99);
+	}
+	free(us);
+}
+
+/* The same for events.jsonl: by name, with the time of the run's clock. */
+static error *stages_event(struct session *s, const struct interval *row)
+{
+	json_t *detail = json_pack("{s:i}", "vms", (int)s->ready);
+
+	if (!s->backend->ops->stages || isnan(row->extra[EXTRA_KVM_CREATE_VM_P50])) {
+		json_decref(detail);
+		return NULL;
+	}
+	for (int k = EXTRA_KVM_CREATE_VM_P50; k <= EXTRA_KVM_FIRST_RUN_P99; k++)
+		json_object_set_new(detail, interval_extra_columns[k], json_real(row->extra[k]));
+	return run_folder_event(&s->folder, "kvm_stages", detail);
 }
 
 error *launch_to(struct session *s, uint32_t target, struct interval *row)
@@ -259,6 +310,9 @@ error *launch_to(struct session *s, uint32_t target, struct interval *row)
 	if ((e = launch_sample(s, &l)))
 		return e;
 	fill_row(s, &l, row);
+	fill_stages(s, &l, row);
+	if ((e = stages_event(s, row)))
+		return e;
 	return run_folder_event(&s->folder, "launched",
 				json_pack("{s:i,s:i,s:f}", "ready", (int)s->ready, "target", (int)target,
 					  "seconds", row->extra[EXTRA_LAUNCH_S]));

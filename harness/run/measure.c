@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "curve/settle.h"
+#include "run/fleet.h"
 #include "run/session.h"
 
 #define SETTLE_SAMPLE_NS 250000000ULL
@@ -91,7 +92,7 @@ static void choose_pss_vms(struct session *s)
 	size_t n = 0;
 	uint32_t id;
 
-	if (s->ready && (s->backend->ops->flags & BACKEND_PROCESSES))
+	if (s->ready && (backend_flags(s->backend) & BACKEND_PROCESSES))
 		while (n < SAMPLER_PSS_VMS && pick_ready(s, &id))
 			pids[n++] = s->vms[id].pid;
 	sampler_new_interval(s->sampler, pids, n, s->ready);
@@ -149,7 +150,7 @@ static error *verify(struct session *s, struct interval *row)
 
 error *measure_interval(struct session *s, unsigned interval, struct interval *row)
 {
-	bool can_ask = (s->backend->ops->flags & BACKEND_WAKE) && strcmp(s->image.guest, "idle") != 0;
+	bool can_ask = (backend_flags(s->backend) & BACKEND_WAKE) && strcmp(s->image.guest, "idle") != 0;
 	uint64_t period = (uint64_t)(s->o->sample_s * 1e9);
 	struct sample sm;
 	error *e = settle(s, interval, row);
@@ -157,6 +158,7 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 	if (e)
 		return e;
 	choose_pss_vms(s);
+	fleet_interval_begin(s);
 	session_sample(s, &sm); /* its window holds the PSS reading: not a measuring sample */
 	for (unsigned i = 0; i < s->o->samples && !run_interrupted; i++) {
 		if ((e = wait_watching(s, period, STAGE_MEASURE)))
@@ -166,7 +168,10 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 		if ((e = record_sample(s, interval, PHASE_MEASURE, &sm)))
 			return e;
 		interval_add(row, &sm, s->ready);
+		fleet_interval_add(s);
 	}
+	if ((e = fleet_interval_end(s, interval)))
+		return e;
 	row->extra[EXTRA_PROVEN_READY] = s->cloned ? 0 : s->ready;
 	row->extra[EXTRA_PROVEN_CLONE] = s->cloned ? s->ready : 0;
 	row->extra[EXTRA_DIED] = s->out->died;

@@ -45,6 +45,12 @@ void record_environment(struct session *s)
 	json_t *m = s->folder.meta, *backend = s->backend->ops->describe(s->backend);
 	double window = s->o->sample_s * s->o->samples;
 
+	if (s->fleet)
+		json_object_set_new(
+			m, "fleet",
+			json_string("cpu_pct and ram_pct are those of all hosts together, weighted "
+				    "by cores and memory; host is their sum"));
+
 	const char *mode = json_string_value(json_object_get(json_object_get(backend, "launch"), "mode"));
 	s->cloned = str_eq(mode, "clone");
 	/* launch stands at the top level too: readers ask for it often */
@@ -59,14 +65,17 @@ void record_environment(struct session *s)
 	json_object_set_new(m, "repeats", json_integer(s->o->repeat));
 	json_object_set_new(m, "seed", json_integer(s->o->seed));
 	json_object_set_new(m, "options", options_json(s->o));
-	json_object_set_new(m, "measurement",
-			    json_pack("{s:s,s:f,s:f,s:s,s:s}", "cpu_source", sampler_cpu_source(s->sampler),
-				      "cpu_resolution_pct_per_sample",
-				      sampler_cpu_resolution_pct(s->sampler, s->o->sample_s),
-				      "cpu_resolution_pct_per_interval",
-				      sampler_cpu_resolution_pct(s->sampler, window), "guest_cpu_source",
-				      sampler_guest_source(s->sampler), "ram_pct",
-				      "(MemTotal - MemAvailable) / MemTotal"));
+	json_object_set_new(
+		m, "measurement",
+		json_pack("{s:s,s:f,s:f,s:s,s:s}", "cpu_source",
+			  s->fleet ? "virNodeGetCPUStats of each host (nanoseconds)"
+				   : sampler_cpu_source(s->sampler),
+			  "cpu_resolution_pct_per_sample",
+			  sampler_cpu_resolution_pct(s->sampler, s->o->sample_s),
+			  "cpu_resolution_pct_per_interval", sampler_cpu_resolution_pct(s->sampler, window),
+			  "guest_cpu_source", s->fleet ? "none" : sampler_guest_source(s->sampler), "ram_pct",
+			  s->fleet ? "(total - free - buffers - cached) / total of virNodeGetMemoryStats"
+				   : "(MemTotal - MemAvailable) / MemTotal"));
 }
 
 /* "name, name" of the techniques that were asked for and are (not) in force; NULL of none. */
@@ -100,6 +109,10 @@ void record_announce(struct session *s)
 	const char *note = json_string_value(json_object_get(json_object_get(backend, "launch"), "note"));
 	const char *mode = json_string_value(json_object_get(json_object_get(backend, "launch"), "mode"));
 
+	size_t i;
+	json_t *line;
+	json_array_foreach(json_object_get(backend, "notes"), i, line)
+		session_notice(s, "%s", json_string_value(line));
 	if (mode)
 		session_notice(s, "launch %s: %s", mode, note ? note : "");
 	_cleanup_free_ char *in = techniques(tuning, true), *out = techniques(tuning, false);

@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "base/err.h"
+#include "curve/forecast.h"
 #include "sample/cgroup.h"
 #include "sample/metric.h"
 
@@ -36,10 +37,14 @@ struct run_options {
 	double ready_timeout_s;
 	double sample_s;  /* time between measuring samples */
 	unsigned samples; /* measuring samples per interval */
+	unsigned shard;	  /* VMs per runner process; 0: the backend's choice */
+	bool kvm_debugfs; /* the kernel keeps statistics files for each KVM VM */
 	bool no_raise;	  /* leave the host's limits as they are */
+	bool predict;	  /* forecast the stop while the ramp goes on */
 	bool fast;	  /* null backend in tests: settle at once */
 	unsigned seed;
 	struct null_config null;
+	struct libvirt_config libvirt;
 };
 
 enum run_stage {
@@ -60,7 +65,8 @@ struct run_status {
 	uint32_t ready, target, max, predicted_end;
 	double rate_per_s, cpu_pct, ram_pct, swap_pct, threshold_pct;
 	bool has_swap;
-	double elapsed_s, eta_s; /* eta NAN when unknown */
+	double elapsed_s, eta_s;  /* eta NAN when unknown */
+	struct forecast forecast; /* with predict, from a quarter of the ramp on; else not ok */
 };
 
 /* How a run tells its caller what it does. Any member may be NULL. */

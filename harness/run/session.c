@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "run/fleet.h"
 
 #define STATUS_PERIOD_NS 100000000ULL
 
@@ -87,7 +88,9 @@ void session_sample(struct session *s, struct sample *ret)
 	double cpu;
 
 	sampler_take(s->sampler, ret);
-	if (!s->backend || !(s->backend->ops->flags & BACKEND_SYNTHETIC))
+	if (s->fleet)
+		fleet_sample(s, ret);
+	if (!s->backend || !(backend_flags(s->backend) & BACKEND_SYNTHETIC))
 		return;
 	double ram = synthetic_ram_pct(s, &cpu), total = (double)s->host.mem_total_kb;
 	for (int m = 0; m < METRIC_COUNT; m++)
@@ -106,8 +109,13 @@ void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct)
 {
 	double cpu;
 
+	if (s->fleet) {
+		*ret_ram_pct = fleet_ram_pct(s);
+		*ret_swap_pct = NAN;
+		return;
+	}
 	sampler_peek(s->sampler, ret_ram_pct, ret_swap_pct);
-	if (!(s->backend->ops->flags & BACKEND_SYNTHETIC))
+	if (!(backend_flags(s->backend) & BACKEND_SYNTHETIC))
 		return;
 	*ret_ram_pct = synthetic_ram_pct(s, &cpu);
 	*ret_swap_pct = 0;
@@ -118,7 +126,7 @@ void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct)
 
 void session_pressure(struct session *s, struct pace_reading *ret)
 {
-	bool real = !(s->backend->ops->flags & BACKEND_SYNTHETIC);
+	bool real = !(backend_flags(s->backend) & BACKEND_SYNTHETIC);
 	uint64_t now = clock_ns();
 
 	*ret = (struct pace_reading){ .at_ns = now, .kernel_pct = NAN, .stall_pct = NAN };
@@ -235,7 +243,7 @@ static error *create_places(struct session *s)
 		return e;
 	if (s->o->swap && (e = add_swap(s)))
 		return e;
-	if (!(s->o->backend->flags & BACKEND_PROCESSES))
+	if (!(s->o->backend->flags & BACKEND_HERE))
 		return NULL;
 	_cleanup_free_ char *name = xasprintf("mvmscale-%d", (int)getpid());
 	_cleanup_free_ char *path = cgroup_choose(name, &version);
@@ -271,16 +279,20 @@ static error *open_backend(struct session *s)
 		.ready_timeout_ns = (uint64_t)(o->ready_timeout_s * 1e9),
 		.cgroup_procs_fd = s->cgroup.path ? s->cgroup.procs_fd : -1,
 		.null = &o->null,
+		.libvirt = &o->libvirt,
+		.settings = s->settings,
+		.shard = o->shard,
+		.kvm_debugfs = o->kvm_debugfs,
 		.seed = o->seed,
 	};
 
-	s->vm_slots = o->max + SPARE_VMS;
+	/* a host that is lost takes up to all VMs with it, and others are started instead */
+	s->vm_slots = o->max + SPARE_VMS + (o->libvirt.hosts && o->libvirt.hosts->count > 1 ? o->max : 0);
 	s->vms = xcalloc(s->vm_slots, sizeof(*s->vms));
 	cfg.runtime = o->runtime;
 	cfg.cgroup_more_fds = s->cgroup.more_fds;
 	cfg.cgroup_more = s->cgroup.more;
 	cfg.place = s->place.pin != PIN_NONE || s->place.numa != NUMA_NONE ? &s->place : NULL;
-	cfg.settings = s->settings;
 	cfg.cgroup_version = s->cgroup.version;
 	cfg.cgroup_relative = s->cgroup.path ? cgroup_relative(&s->cgroup) : NULL;
 	error *e = o->backend->open(&cfg, s->vms, s->vm_slots, &s->backend);
@@ -290,6 +302,10 @@ static error *open_backend(struct session *s)
 /* Which limits would end the run before --max, raising those that may be raised. */
 static void preflight(struct session *s)
 {
+	s->limit_vms = UINT32_MAX;
+	s->preflight_end = s->o->max;
+	if (s->fleet)
+		return; /* the limits that count are not this machine's */
 	struct backend_cost c = s->backend->ops->cost(s->backend);
 	struct vm_cost cost = {
 		.tasks = c.tasks, .fds_vm = c.fds, .mem_kb = c.mem_kb, .fds_harness = c.harness_fds
@@ -300,7 +316,7 @@ static void preflight(struct session *s)
 
 	limits_read("", &raw);
 	limits_compute(&raw, &cost, s->o->threshold_pct, &limits);
-	if (!s->o->no_raise && (s->backend->ops->flags & BACKEND_PROCESSES)) {
+	if (!s->o->no_raise && (backend_flags(s->backend) & BACKEND_HERE)) {
 		limits_raise(s->settings, &limits, s->o->max, &raises);
 		for (size_t i = 0; i < raises.count; i++)
 			if (!raises.items[i].failure)
@@ -308,8 +324,6 @@ static void preflight(struct session *s)
 					       raises.items[i].name, raises.items[i].from,
 					       raises.items[i].to);
 	}
-	s->limit_vms = UINT32_MAX;
-	s->preflight_end = s->o->max;
 	for (size_t i = 0; i < limits.count; i++) {
 		const struct limit *l = &limits.items[i];
 
@@ -349,7 +363,7 @@ static void say_warnings(struct session *s)
 
 	host_warnings(&s->host, &w);
 	for (size_t i = 0; i < w.count; i++) {
-		if (s->backend->ops->flags & BACKEND_PROCESSES)
+		if (backend_flags(s->backend) & BACKEND_HERE)
 			session_notice(s, "warning: %s", w.items[i]);
 		json_array_append_new(list, json_string(w.items[i]));
 	}
@@ -381,6 +395,8 @@ error *session_open(struct session *s)
 					 .threshold_pct = o->threshold_pct,
 					 .eta_s = NAN,
 					 .has_swap = s->host.swap_total_kb > 0 };
+	if ((e = fleet_open(s)))
+		return e;
 	say_warnings(s);
 	preflight(s);
 	s->status.predicted_end = s->preflight_end;
@@ -395,6 +411,7 @@ void session_close(struct session *s)
 {
 	struct strlist said = { 0 };
 
+	fleet_close(s);
 	if (s->backend)
 		s->backend->ops->close(s->backend);
 	sampler_close(s->sampler);

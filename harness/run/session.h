@@ -14,6 +14,7 @@
 #include "plan/place.h"
 #include "plan/ramp.h"
 #include "plan/settings.h"
+#include "run/janitor.h"
 #include "run/run.h"
 #include "sample/cgroup.h"
 #include "sample/sampler.h"
@@ -32,10 +33,11 @@ struct session {
 	struct preset *preset;
 	struct settings *settings;
 	struct cgroup cgroup;
-	struct place_host place_host;
+	struct place_map place_map;
 	struct placement place;
 	struct sampler *sampler;
 	struct backend *backend;
+	struct fleet *fleet; /* NULL: the VMs run on this machine */
 	struct run_folder folder;
 	char *runtime_dir;
 	int janitor_fd; /* the janitor cleans up when this closes */
@@ -74,7 +76,7 @@ void session_stop(struct session *s, enum stop_kind kind, const char *metric, co
 		  double value, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 /* Whether that resource's threshold ends the run. */
 bool session_stops_on(const struct session *s, enum run_resource r);
-/* Synthetic backends replace the host's readings by their own. */
+/* Synthetic backends and fleets replace the host's readings by their own. */
 void session_sample(struct session *s, struct sample *ret);
 void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct);
 /* What the pace of launching is decided by. */
@@ -112,6 +114,9 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 /* teardown.c: kills the population and records how it went. */
 error *teardown(struct session *s) ERR_MUST_CHECK;
 
+/* predict.c: with --predict, says where the ramp will end, into the status, the events and run.json. */
+error *predict_stop(struct session *s, size_t index) ERR_MUST_CHECK;
+
 /* ksm.c: starts it if the techniques ask for it, scans hard while launching, waits until merging converged.
  */
 error *ksm_begin(struct session *s) ERR_MUST_CHECK;
@@ -119,9 +124,5 @@ error *ksm_hurry(struct session *s) ERR_MUST_CHECK;
 error *ksm_converge(struct session *s) ERR_MUST_CHECK;
 /* Memory that merging saves now, in MB; 0 where KSM is not in use. */
 double ksm_merged_mb(const struct session *s);
-
-/* janitor.c: a process that outlives us by a moment and undoes what we could not. */
-error *janitor_start(int *ret_fd, pid_t *ret_pid) ERR_MUST_CHECK;
-void janitor_dismiss(int fd, pid_t pid);
 
 #endif

@@ -71,6 +71,7 @@ document_is_right() {
 		}
 		for word in $rest; do
 			case $word in
+			--) "$BUILD/mvmscale" help --list-options run >"$T/options" ;; # of the runs that ab makes
 			--*)
 				grep -qx -e "${word%%=*}" "$T/options" || {
 					echo "$1: $program $verb has no ${word%%=*}"
@@ -109,7 +110,7 @@ links_exist() {
 
 # Documents that name what can be chosen know all of it.
 names_known() {
-	for kind in backends presets profiles guests; do
+	for kind in backends presets profiles guests matrices; do
 		"$BUILD/mvmscale" list "$kind" | while read -r name _; do
 			grep -q -- "\`$name\`" README.md || {
 				echo "README.md does not name the $kind \`$name\`"

@@ -48,7 +48,7 @@ completes() {
 	bash -c '
 		PATH=$1:$PATH
 		. "$2"
-		COMP_WORDS=(mvmscale run --pre) COMP_CWORD=2
+		COMP_WORDS=(mvmscale run --pres) COMP_CWORD=2
 		_mvmscale mvmscale
 		[ "${COMPREPLY[*]}" = --preset ] || { echo "options: ${COMPREPLY[*]}"; exit 1; }
 		COMP_WORDS=(mvmscale --profile sl) COMP_CWORD=2

@@ -5,6 +5,7 @@
 #	t_fail DESCRIPTION STATUS PATTERN COMMAND...	it ends with STATUS, its output matches PATTERN (grep -E)
 #	t_skip DESCRIPTION REASON			a test that cannot be made here
 #	t_tmp						prints a new folder, removed at the end
+#	t_cell_is FILE ROW COLUMN VALUE			for t_ok: that cell of a CSV file has that value
 #	t_done						the plan; the last line of every test
 # A COMMAND may be a shell function. Where the tests run on their own, nothing they do reaches
 # the state folder or the data files of an installed mvmscale.
@@ -26,6 +27,11 @@ if [ -z "${MVMSCALE_STATE-}" ]; then
 	MVMSCALE_STATE=$t_base/state
 	export MVMSCALE_STATE
 fi
+# Forecasts of tests are no experience.
+if [ -z "${MVMSCALE_LEDGER-}" ]; then
+	MVMSCALE_LEDGER=$t_base/ledger.db
+	export MVMSCALE_LEDGER
+fi
 # A build folder elsewhere has no data files beside it.
 if [ -z "${MVMSCALE_DATA-}" ]; then
 	MVMSCALE_DATA=$t_base/data
@@ -35,6 +41,8 @@ if [ -z "${MVMSCALE_DATA-}" ]; then
 	ln -s "$t_root/profiles/cpu" "$MVMSCALE_DATA/profiles"
 	ln -s "$t_root/profiles/matrix" "$MVMSCALE_DATA/matrix"
 	ln -s "$t_root/profiles/slo" "$MVMSCALE_DATA/slo"
+	ln -s "$t_root/profiles/libvirt" "$MVMSCALE_DATA/libvirt"
+	ln -s "$t_root/profiles/advice" "$MVMSCALE_DATA/advice"
 	ln -s "$t_root/plots" "$MVMSCALE_DATA/plots"
 	export MVMSCALE_DATA
 fi
@@ -97,6 +105,19 @@ t_real() {
 		grep -qs "\"metric\": \"cpu\"" "$t_dir/run.json" && [ $t_try != 3 ] || return $t_status
 		rm -rf "$t_dir"
 	done
+}
+
+# t_cell FILE ROW COLUMN: row 1 is the first below the header
+t_cell() {
+	awk -F, -v row="$2" -v name="$3" '
+		NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
+		NR == row + 1 { print $at }' "$1"
+}
+# t_cell_is FILE ROW COLUMN VALUE
+t_cell_is() {
+	got=$(t_cell "$1" "$2" "$3")
+	echo "$3 of row $2 is '$got'"
+	[ "$got" = "$4" ]
 }
 
 t_done() {

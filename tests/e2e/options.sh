@@ -57,7 +57,7 @@ for c in $("$BUILD/mvm" --list-verbs); do
 	t_ok "mvm $c: each is explained" explained mvm "$c"
 	t_fail "mvm $c: an unknown one is refused" 2 'mvm' "$BUILD/mvm" "$c" --no-such-option
 done
-for what in backends presets profiles guests metrics; do
+for what in backends presets profiles guests metrics matrices; do
 	t_ok "list $what" has_lines "$BUILD/mvmscale" list "$what"
 done
 t_fail "list surplus" 2 'surplus' "$BUILD/mvmscale" list surplus

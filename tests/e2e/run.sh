@@ -32,17 +32,6 @@ rows_between() {
 header() {
 	head -n 1 "$1" | grep -q "^$2\(,\|\$\)"
 }
-# cell FILE ROW COLUMN: row 1 is the first below the header
-cell() {
-	awk -F, -v row="$2" -v name="$3" '
-		NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
-		NR == row + 1 { print $at }' "$1"
-}
-cell_is() {
-	got=$(cell "$1" "$2" "$3")
-	echo "$3 of row $2 is '$got'"
-	[ "$got" = "$4" ]
-}
 # column FILE COLUMN TEST: awk's TEST holds for each value x of the column
 column() {
 	awk -F, -v name="$2" '
@@ -78,9 +67,9 @@ t_ok "samples.csv has the contract's columns" header null/samples.csv time_s,vm_
 t_ok "intervals.csv has the contract's columns" header null/intervals.csv \
 	vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,swap_pct_mean,swap_pct_sd,samples,settled
 t_ok "the baseline and 20 intervals" rows_between null/intervals.csv 21 21
-t_ok "the first row is the baseline" cell_is null/intervals.csv 1 vm_count 0
-t_ok "the second stands at 10 VMs" cell_is null/intervals.csv 2 vm_count 10
-t_ok "the last stands at 200 VMs" cell_is null/intervals.csv 21 vm_count 200
+t_ok "the first row is the baseline" t_cell_is null/intervals.csv 1 vm_count 0
+t_ok "the second stands at 10 VMs" t_cell_is null/intervals.csv 2 vm_count 10
+t_ok "the last stands at 200 VMs" t_cell_is null/intervals.csv 21 vm_count 200
 t_ok "each has its 8 samples" column null/intervals.csv samples 'x == 8'
 t_ok "CPU is what the VMs cost" column null/intervals.csv cpu_pct_mean 'x == 0 || x > 0.08 && x < 2.3'
 t_ok "time never runs backward" sorted null/samples.csv
@@ -102,7 +91,7 @@ t_ok "each row has 3 times 8 samples" column repeat/intervals.csv samples 'x == 
 t_ok "and says that it pools 3 ramps" column repeat/intervals.csv runs 'x == 3'
 t_ok "samples.csv tells them apart" column repeat/samples.csv repeat 'x >= 0 && x <= 2'
 t_ok "odd counts" null --max 7 --intervals 3 -o odd
-t_ok "end at --max" cell_is odd/intervals.csv 4 vm_count 7
+t_ok "end at --max" t_cell_is odd/intervals.csv 4 vm_count 7
 t_ok "the same seed" null --max 200 -o again --seed 7
 t_ok "gives the same figures" test "$(cut -d, -f1-5 null/intervals.csv)" = "$(cut -d, -f1-5 again/intervals.csv)"
 
@@ -165,9 +154,9 @@ t_fail "an unknown command" 2 "unknown command 'surplus'" "$M" surplus
 # Real VMs
 t_ok "6 VMs, all of them verified" t_real --preset lean --max 6 --intervals 3 --verify all -o real
 t_ok "their folder is complete" files real
-t_ok "the last interval has 6" cell_is real/intervals.csv 4 vm_count 6
-t_ok "each by its own ready line" cell_is real/intervals.csv 4 proven_ready 6
-t_ok "each answered a ping" cell_is real/intervals.csv 4 proven_ping 6
+t_ok "the last interval has 6" t_cell_is real/intervals.csv 4 vm_count 6
+t_ok "each by its own ready line" t_cell_is real/intervals.csv 4 proven_ready 6
+t_ok "each answered a ping" t_cell_is real/intervals.csv 4 proven_ping 6
 t_ok "none was lost" column real/intervals.csv died 'x == 0'
 t_ok "start latency was measured" column real/intervals.csv boot_p50_ms 'x == "" || x > 0 && x < 60000'
 t_ok "PSS of a guest process" column real/intervals.csv guest_pss_kb_mean 'x == "" || x > 500'
@@ -176,9 +165,9 @@ t_ok "run.json: the binary's hash" holds real/run.json '"sha256": "[0-9a-f]{64}"
 t_ok "run.json: the argv" holds real/run.json '"-bios"'
 t_ok "run.json: the launch mode" holds real/run.json '"mode": "exec"'
 t_ok "the other guest" t_real --preset lean --max 4 --intervals 2 --profile idle -o idle
-t_ok "is counted too" cell_is idle/intervals.csv 3 proven_ready 4
+t_ok "is counted too" t_cell_is idle/intervals.csv 3 proven_ready 4
 t_ok "an untuned QEMU with SeaBIOS" t_real --preset stock --max 2 --intervals 1 -o stock
-t_ok "is ready as well" cell_is stock/intervals.csv 2 proven_ready 2
+t_ok "is ready as well" t_cell_is stock/intervals.csv 2 proven_ready 2
 t_ok "a boot sector of one's own" t_real --preset lean --image "$BUILD/guests/sleep.img" --max 2 --intervals 1 -o own
 t_ok "--rate" t_real --preset lean --max 4 --intervals 1 --rate 4 -o rate
 t_ok "paces the launch" column rate/intervals.csv launch_s 'x == "" || x > 0.7'

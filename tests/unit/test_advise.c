@@ -364,7 +364,7 @@ static void other_host(void **state)
 
 	(void)state;
 	assert_null(host_spec_parse("cores=8,ram=1250000K,swap=0", &host));
-	assert_null(advise_run_on(r, 0, &host, &a));
+	assert_null(advise_run_with(r, &(struct advise_options){ .host = &host }, &a));
 	assert_true(a->ok && a->projected);
 	assert_string_equal(a->binding, "ram");
 	assert_near(a->vms, (90 * 1.25 - 5) * 100, 2);
@@ -374,7 +374,7 @@ static void other_host(void **state)
 static void host_specs(void **state)
 {
 	static const char *const bad[] = { "",	    "48",    "cores=",	"cores=0",	  "ram=128",
-					   "ram=0", "ram=G", "disk=1G", "cores=4,,ram=1G" };
+					   "ram=0", "ram=G", "disk=1G", "cores=4,,ram=1G", "nodes=0", "nodes=1.5" };
 	struct host_spec h;
 
 	(void)state;

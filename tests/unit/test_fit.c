@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "advise/fit.h"
+#include "curve/fit.h"
 #include "base/util.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
@@ -106,22 +106,6 @@ static void flat_has_no_crossing(void **state)
 	assert_false(fit_inverse(&f, 90, &at, &lower, &upper));
 }
 
-static void holdout_sees_a_bend(void **state)
-{
-	double x[ROWS], y[ROWS];
-
-	(void)state;
-	for (size_t i = 0; i < ROWS; i++) {
-		x[i] = (double)i;
-		y[i] = 1 + 2 * x[i];
-	}
-	assert_true(fit_holdout_pct(x, y, ROWS) < 0.01);
-	for (size_t i = 0; i < ROWS; i++)
-		y[i] = x[i] * x[i];
-	assert_true(fit_holdout_pct(x, y, ROWS) > 20);
-	assert_true(isnan(fit_holdout_pct(x, y, 3)));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,7 +113,6 @@ int main(void)
 		cmocka_unit_test(interval_covers),
 		cmocka_unit_test(few_points_use_theil_sen),
 		cmocka_unit_test(flat_has_no_crossing),
-		cmocka_unit_test(holdout_sees_a_bend),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

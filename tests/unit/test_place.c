@@ -52,9 +52,9 @@ static void what_is_no_list_is_refused(void **state)
 }
 
 /* Two nodes with CPUs 0-3 and 4-7, the fifth of which we may not use. */
-static struct place_host two_nodes(void)
+static struct place_map two_nodes(void)
 {
-	struct place_host h = { .numa = true, .node = { 1, 1 } };
+	struct place_map h = { .numa = true, .node = { 1, 1 } };
 
 	for (int cpu = 0; cpu < 8; cpu++) {
 		h.node_of[cpu] = (short)(cpu / 4);
@@ -79,7 +79,7 @@ static int only_cpu(const struct placement *p, uint32_t vm)
 static void spread_goes_round_the_nodes(void **state)
 {
 	static const int wanted[] = { 0, 4, 1, 6, 2, 7, 3, 0, 4 };
-	struct place_host h = two_nodes();
+	struct place_map h = two_nodes();
 	struct placement p;
 
 	(void)state;
@@ -91,7 +91,7 @@ static void spread_goes_round_the_nodes(void **state)
 
 static void pack_fills_one_after_the_other(void **state)
 {
-	struct place_host h = two_nodes();
+	struct place_map h = two_nodes();
 	unsigned count[8] = { 0 };
 	struct placement p;
 	int last = 0;
@@ -114,7 +114,7 @@ static void pack_fills_one_after_the_other(void **state)
 
 static void a_list_of_cpus_is_for_all(void **state)
 {
-	struct place_host h = two_nodes();
+	struct place_map h = two_nodes();
 	struct placement p;
 	struct binding b;
 
@@ -132,7 +132,7 @@ static void a_list_of_cpus_is_for_all(void **state)
 
 static void memory_follows_the_policy(void **state)
 {
-	struct place_host h = two_nodes();
+	struct place_map h = two_nodes();
 	struct placement p;
 	struct binding b;
 

@@ -47,7 +47,7 @@ static void refusals(void **state)
 
 static void what_never_was(void **state)
 {
-	static const char *const kinds[] = { "file", "write", "rmdir", "rmtree", "swapoff" };
+	static const char *const kinds[] = { "file", "write", "rmdir", "rmtree", "swapoff", "pidfiles" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(kinds) * 2; i++) {
@@ -136,6 +136,40 @@ static void cgroup_is_emptied(void **state)
 		skip();
 }
 
+/* Only what the file names and whose arguments hold the word. */
+static void pidfiles_kill_what_they_name(void **state)
+{
+	_cleanup_free_ char *dir = xstrdup("/tmp/mvm-undo-XXXXXX"), *said = NULL;
+	pid_t pids[2];
+	int status;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			execlp("sleep", i ? "sleep-foreign" : "sleep-wanted", "60", NULL);
+			_exit(127);
+		}
+		_cleanup_free_ char *file = xasprintf("%s/%d.pid", dir, i);
+		_cleanup_free_ char *text = xasprintf("%d\n", (int)pids[i]);
+		assert_null(fs_write_atomic(file, text, strlen(text)));
+	}
+	json_t *entry =
+		json_pack("{s:s, s:s, s:s}", "kind", "pidfiles", "path", dir, "value", "sleep-wanted");
+	/* until it has begun its program */
+	for (int i = 0; i < 200 && undo_entry(entry, "/nowhere", true, &said) != UNDO_DONE; i++)
+		usleep(10000);
+	json_decref(entry);
+	assert_int_equal(waitpid(pids[0], &status, 0), pids[0]);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(waitpid(pids[1], &status, WNOHANG), 0);
+	kill(pids[1], SIGKILL);
+	waitpid(pids[1], &status, 0);
+	assert_non_null(strstr(said, "killed 1 processes"));
+	fs_remove_tree(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +177,7 @@ int main(void)
 		cmocka_unit_test(what_never_was),
 		cmocka_unit_test(settings_files),
 		cmocka_unit_test(cgroup_is_emptied),
+		cmocka_unit_test(pidfiles_kill_what_they_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

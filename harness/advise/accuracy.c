@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "advise/accuracy.h"
+
+#include <libgen.h>
+#include <math.h>
+#include <sqlite3.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "curve/interval.h"
+
+/* Two runs that end at the same time wait for each other so long. */
+#define BUSY_MS 5000
+#define LEDGER_VERSION 1
+
+char *ledger_path(void)
+{
+	const char *own = getenv("MVMSCALE_LEDGER"), *state = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+
+	if (own && *own)
+		return xstrdup(own);
+	if (state && *state == '/') /* the XDG specification: relative ones are to be ignored */
+		return xasprintf("%s/mvmscale/ledger.db", state);
+	return home && *home ? xasprintf("%s/.local/state/mvmscale/ledger.db", home) : NULL;
+}
+
+char *ledger_host(const struct run_record *r)
+{
+	const char *cpu = run_str(r, "host.cpu");
+
+	/* what no machine did says nothing about one */
+	if (str_eq(run_str(r, "backend.name"), "null"))
+		return xstrdup("synthetic");
+	return xasprintf("%s, %.0f cores, %.0f GiB", cpu ? cpu : "unknown CPU",
+			 fmax(run_num(r, "host.cores"), 0), fmax(run_num(r, "host.ram_kb"), 0) / 1048576);
+}
+
+bool forecast_check(const struct run_record *r, const struct advice *a, struct forecast_check *ret)
+{
+	const char *resource = run_str(r, "forecast.first.resource"), *stop = run_str(r, "stop.kind");
+	struct forecast_check c = {
+		.forecast = run_num(r, "forecast.first.vms"),
+		.lower = run_num(r, "forecast.first.lower"),
+		.upper = run_num(r, "forecast.first.upper"),
+		.at = run_num(r, "forecast.first.at"),
+	};
+
+	if (!resource || !stop || !isfinite(c.forecast) || str_eq(run_str(r, "state"), "running"))
+		return false;
+	c.counts = str_eq(stop, "threshold") || str_eq(stop, "limit");
+	/* where the curve crossed; a run in steps goes on to the end of its step */
+	c.truth = c.counts && a->measured && a->vms > 0 ? a->vms : run_num(r, "vms.reached");
+	if (!(c.truth > 0) || str_eq(stop, "interrupted") || str_eq(stop, "failed"))
+		return false;
+	c.error_pct = 100 * fabs(c.forecast / c.truth - 1);
+	c.resource = xstrdup(resource);
+	c.stop = xstrdup(stop);
+	*ret = c;
+	return true;
+}
+
+void forecast_check_clear(struct forecast_check *c)
+{
+	free(c->resource);
+	free(c->stop);
+	*c = (struct forecast_check){ 0 };
+}
+
+static error *fault(sqlite3 *db, const char *path)
+{
+	return err_new(EXIT_CANNOT, "the ledger %s: %s: move it away or set MVMSCALE_LEDGER to another file",
+		       path, db ? sqlite3_errmsg(db) : "out of memory");
+}
+
+static void close_db(sqlite3 **db)
+{
+	sqlite3_close(*db);
+}
+
+static const char schema[] =
+	"CREATE TABLE IF NOT EXISTS forecasts (started TEXT, host TEXT, kernel TEXT, backend TEXT, accel "
+	"TEXT, "
+	"preset TEXT, profile TEXT, launch TEXT, threshold REAL, forecast REAL, lower REAL, upper REAL, at "
+	"REAL, "
+	"resource TEXT, stop TEXT, binding TEXT, truth REAL, error_pct REAL, counts INTEGER, ram_kb REAL, "
+	"core_pct REAL, PRIMARY KEY (started, host, backend, preset, profile, truth));"
+	"PRAGMA user_version = 1;";
+
+static error *open_db(const char *path, bool create, sqlite3 **ret)
+{
+	_cleanup_(close_db) sqlite3 *db = NULL;
+	sqlite3_stmt *st = NULL;
+	int version = 0;
+
+	if (sqlite3_open_v2(path, &db,
+			    create ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY,
+			    NULL) != SQLITE_OK)
+		return fault(db, path);
+	sqlite3_busy_timeout(db, BUSY_MS);
+	if (create && sqlite3_exec(db, schema, NULL, NULL, NULL) != SQLITE_OK)
+		return fault(db, path);
+	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_step(st) != SQLITE_ROW) {
+		sqlite3_finalize(st);
+		return fault(db, path);
+	}
+	version = sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	if (version == 0 && !create)
+		return NULL; /* nobody wrote into it yet */
+	if (version != LEDGER_VERSION)
+		return err_new(EXIT_BAD_INPUT,
+			       "the ledger %s has version %d, this mvmscale reads %d: set MVMSCALE_LEDGER to "
+			       "another file",
+			       path, version, LEDGER_VERSION);
+	*ret = STEAL(db);
+	return NULL;
+}
+
+static void bind_text(sqlite3_stmt *st, int i, const char *v)
+{
+	sqlite3_bind_text(st, i, v ? v : "", -1, SQLITE_TRANSIENT);
+}
+
+static void bind_real(sqlite3_stmt *st, int i, double v)
+{
+	if (isfinite(v))
+		sqlite3_bind_double(st, i, v);
+	else
+		sqlite3_bind_null(st, i);
+}
+
+error *ledger_add(const char *path, const struct run_record *r, const struct advice *a,
+		  const struct forecast_check *c)
+{
+	static const char sql[] =
+		"INSERT OR IGNORE INTO forecasts VALUES "
+		"(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)";
+	_cleanup_(close_db) sqlite3 *db = NULL;
+	_cleanup_free_ char *host = ledger_host(r), *copy = xstrdup(path);
+	sqlite3_stmt *st = NULL;
+	error *e = fs_mkdirs(dirname(copy));
+
+	if (e)
+		return err_wrap(e, "the ledger of forecasts");
+	e = open_db(path, true, &db);
+	if (e)
+		return e;
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
+		return fault(db, path);
+	const char *const texts[] = { run_str(r, "started"),	   host,
+				      run_str(r, "host.kernel"),   run_str(r, "backend.name"),
+				      run_str(r, "backend.accel"), run_str(r, "preset"),
+				      run_str(r, "profile"),	   run_str(r, "launch.mode") };
+	const double reals[] = { a->threshold_pct, c->forecast, c->lower, c->upper, c->at };
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		bind_text(st, 1 + (int)i, texts[i]);
+	for (size_t i = 0; i < ARRAY_LEN(reals); i++)
+		bind_real(st, 9 + (int)i, reals[i]);
+	bind_text(st, 14, c->resource);
+	bind_text(st, 15, c->stop);
+	bind_text(st, 16, a->binding);
+	bind_real(st, 17, c->truth);
+	bind_real(st, 18, c->error_pct);
+	sqlite3_bind_int(st, 19, c->counts);
+	bind_real(st, 20, a->ram_kb);
+	bind_real(st, 21, a->core_pct);
+	int status = sqlite3_step(st);
+	sqlite3_finalize(st);
+	return status == SQLITE_DONE ? NULL : fault(db, path);
+}
+
+/* Errors of forecasts that count, of one host or (NULL) all: how many, median, 90th percentile. */
+static error *errors_of(sqlite3 *db, const char *path, const char *host, size_t *n, double *median,
+			double *p90)
+{
+	sqlite3_stmt *st = NULL;
+	double *v = NULL;
+	size_t count = 0;
+
+	if (sqlite3_prepare_v2(
+		    db,
+		    "SELECT error_pct FROM forecasts WHERE counts = 1 AND error_pct IS NOT NULL AND "
+		    "(?1 IS NULL OR host = ?1)",
+		    -1, &st, NULL) != SQLITE_OK)
+		return fault(db, path);
+	if (host)
+		bind_text(st, 1, host);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		v = xrealloc(v, count + 1, sizeof(*v));
+		v[count++] = sqlite3_column_double(st, 0);
+	}
+	sqlite3_finalize(st);
+	*n = count;
+	*median = quantile(v, count, 0.5);
+	*p90 = quantile(v, count, 0.9);
+	free(v);
+	return NULL;
+}
+
+/* The newest run of each other configuration with the same profile on such a host. */
+static error *offer_past(sqlite3 *db, const char *path, const struct run_record *r, const char *host,
+			 struct advice *a)
+{
+	static const char sql[] = "SELECT preset, launch, accel, ram_kb, core_pct, max(started) FROM "
+				  "forecasts WHERE host = ?1 AND "
+				  "profile = ?2 AND NOT (preset = ?3 AND launch = ?4 AND accel = ?5) GROUP "
+				  "BY preset, launch, accel";
+	const char *const keys[] = { host, run_str(r, "profile"), run_str(r, "preset"),
+				     run_str(r, "launch.mode"), run_str(r, "backend.accel") };
+	sqlite3_stmt *st = NULL;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
+		return fault(db, path);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		bind_text(st, 1 + (int)i, keys[i]);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		struct past_run p = { .ram_kb = (double)NAN, .core_pct = (double)NAN };
+
+		if (sqlite3_column_type(st, 3) != SQLITE_NULL)
+			p.ram_kb = sqlite3_column_double(st, 3);
+		if (sqlite3_column_type(st, 4) != SQLITE_NULL)
+			p.core_pct = sqlite3_column_double(st, 4);
+		p.what = xasprintf("preset %s, launch %s, accelerator %s", sqlite3_column_text(st, 0),
+				   sqlite3_column_text(st, 1), sqlite3_column_text(st, 2));
+		advice_gain_past(a, &p);
+		free(p.what);
+	}
+	sqlite3_finalize(st);
+	return NULL;
+}
+
+error *ledger_quote(const char *path, const struct run_record *r, struct advice *a)
+{
+	_cleanup_(close_db) sqlite3 *db = NULL;
+	_cleanup_free_ char *host = ledger_host(r);
+
+	if (access(path, F_OK) != 0)
+		return NULL;
+	error *e = open_db(path, false, &db);
+	if (!e && !db)
+		return NULL;
+	if (!e)
+		e = errors_of(db, path, host, &a->record.runs, &a->record.median_pct, &a->record.p90_pct);
+	if (!e)
+		e = errors_of(db, path, NULL, &a->record.all_runs, &a->record.all_median_pct,
+			      &a->record.all_p90_pct);
+	if (!e && !a->projected)
+		e = offer_past(db, path, r, host, a);
+	return e;
+}
+
+error *advice_complete(const struct run_record *r, struct advice *a, struct run_record *const *others,
+		       size_t n_others, const char *ledger)
+{
+	_cleanup_free_ char *path = fs_find_data("advice", "ablation.ini");
+	_cleanup_(ini_freep) struct ini_file *ablation = NULL;
+	error *e = path ? ini_load(path, &ablation) : NULL;
+
+	if (!e)
+		e = advice_gains(r, a, others, n_others, ablation);
+	if (!e && ledger)
+		e = ledger_quote(ledger, r, a);
+	return e;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Why an answer may not be given, and what belongs to one that is. */
+#include <math.h>
+#include <string.h>
+
+#include "advise/parts.h"
+#include "report/plot_text.h"
+
+/* PSS counts pages of files, too, which the host can drop: smaller differences say nothing. */
+#define OTHERS_SHARE 0.25
+
+/* The number of VMs to ask for, so that an answer lies within reach: two digits, rounded up. */
+static double ask_for(double vms)
+{
+	double need = vms / ADVICE_REACH, unit = pow(10, fmax(floor(log10(need)) - 1, 0));
+
+	return ceil(need / unit) * unit;
+}
+
+static void doubt_population(const struct run_record *r, struct advice *a)
+{
+	const struct csv *t = r->intervals;
+	size_t settled = 0, judged_rows = 0;
+
+	for (size_t i = 0; i < t->rows; i++) {
+		double s = csv_cell(t, i, "settled");
+
+		judged_rows += isfinite(s);
+		settled += isfinite(s) && s != 0;
+	}
+	if (judged_rows && 2 * settled < judged_rows &&
+	    !(a->measured && strncmp(a->binding, "limit:", 6) == 0)) {
+		strlist_addf(&a->reasons,
+			     "only %zu of %zu intervals were measured on a settled host: run again with a "
+			     "longer --settle",
+			     settled, judged_rows);
+		a->ok = false;
+	}
+	if (str_eq(run_str(r, "state"), "failed") || str_eq(run_str(r, "stop.kind"), "failed")) {
+		const char *why = run_str(r, "stop.evidence");
+
+		strlist_addf(&a->reasons, "the run failed before its end%s%s", why ? ": " : "",
+			     why ? why : "");
+		a->ok = false;
+	}
+}
+
+/* Doubts that do not touch what was reached and seen. */
+static void doubt_estimate(const struct run_record *r, const struct candidates *c, struct advice *a)
+{
+	const struct metric_advice *m = c->n ? c->items[0].metric : NULL;
+	_cleanup_free_ char *seen = plot_thousands(a->measured_to, 0);
+	size_t before = a->reasons.count;
+
+	if (r->intervals->rows < ADVICE_INTERVALS)
+		strlist_addf(&a->reasons,
+			     "%zu interval%s: a line needs at least %d; run again with more --intervals",
+			     r->intervals->rows, r->intervals->rows == 1 ? "" : "s", ADVICE_INTERVALS);
+	else if (!c->n)
+		strlist_addf(&a->reasons,
+			     "neither CPU, RAM nor swap rises clearly with the number of VMs (95 %% "
+			     "confidence) up to %s VMs: run again with a larger --max",
+			     seen);
+	if (m && m->bends)
+		strlist_addf(&a->reasons,
+			     "the curve of %s bends: its straight line would have crossed %g %% before "
+			     "%s VMs, where it had not; run further with a larger --max",
+			     m->label, a->threshold_pct, seen);
+	if (m && m->holdout_pct > ADVICE_HOLDOUT_PCT)
+		strlist_addf(
+			&a->reasons,
+			"a line through the first 60 %% of the intervals misses the rest of %s by %.0f %% "
+			"(at most %.0f %% is trusted): run further or with more --intervals",
+			m->label, m->holdout_pct, ADVICE_HOLDOUT_PCT);
+	if (a->reasons.count > before)
+		a->ok = false;
+	if (!c->n || !(a->measured_to > 0) || c->items[0].vms <= ADVICE_REACH * a->measured_to)
+		return;
+	a->ok = a->ok && a->forced;
+	if (a->forced)
+		strlist_addf(
+			&a->reasons,
+			"forced: the answer lies %.1f times beyond what was measured, where more than %g "
+			"times is not trusted",
+			c->items[0].vms / a->measured_to, ADVICE_REACH);
+	else
+		strlist_addf(&a->reasons,
+			     "%s VMs were measured and the threshold lies beyond %g times that: run again "
+			     "with --max %.0f or more",
+			     seen, ADVICE_REACH, ask_for(c->items[0].vms));
+}
+
+/* The host's memory and the VMs' own count of theirs disagree: something else took or gave back memory. */
+static void remark_others(struct advice *a)
+{
+	const struct metric_advice *ram = &a->metrics[1];
+	double inside = a->cost.inside_kb, off = a->ram_kb / inside - 1;
+
+	if (a->projected || !ram->rises || !(inside > 0) || a->metrics[2].last_pct > 0 ||
+	    fabs(off) < OTHERS_SHARE)
+		return;
+	strlist_addf(
+		&a->reasons,
+		"the host lost %.0f KiB per VM, but the VMs themselves hold %.0f (their PSS and the kernel's "
+		"part): other processes took or gave back memory meanwhile; run again on a quiet host",
+		a->ram_kb, inside);
+}
+
+/* What does not change the verdict but belongs to it. */
+static void remarks(const struct run_record *r, const struct candidates *c, struct advice *a)
+{
+	if (a->cloned)
+		strlist_add(&a->reasons,
+			    "the VMs are clones of a running one: they were not booted on their own, and "
+			    "VMs that boot may take more memory");
+	if (a->projected)
+		strlist_add(&a->reasons,
+			    "projected onto another host: its limits, its kernel and its own use at rest "
+			    "were not measured");
+	for (size_t i = 0; i < ADVICE_METRICS; i++) {
+		const struct shape_fit *f = &a->metrics[i].shape;
+		_cleanup_free_ char *at = plot_thousands(f->knee, 0),
+				    *from = plot_thousands(f->knee_lower, 0);
+		_cleanup_free_ char *to = plot_thousands(f->knee_upper, 0);
+
+		if (a->metrics[i].present && f->shape == SHAPE_KNEE)
+			strlist_addf(&a->reasons,
+				     "%s has a knee at %s VMs (95 %% interval %s to %s): what lies behind it "
+				     "counts",
+				     a->metrics[i].label, at, from, to);
+		if (a->metrics[i].present && f->shape == SHAPE_SATURATING)
+			strlist_addf(&a->reasons, "%s stays at %.1f %% from %s VMs on", a->metrics[i].label,
+				     f->level, at);
+	}
+	remark_others(a);
+	if (r->note)
+		strlist_add(&a->reasons, r->note);
+	if (str_eq(run_str(r, "state"), "interrupted"))
+		strlist_add(&a->reasons, "the run was interrupted: its curve ends early");
+	if (a->ok && c->n > 1 && !c->items[0].measured && c->items[1].lower < c->items[0].upper)
+		strlist_addf(&a->reasons, "%s is so close behind that it may end it first", c->items[1].name);
+}
+
+void advice_doubt(const struct run_record *r, const struct candidates *c, struct advice *a)
+{
+	doubt_population(r, a);
+	if (!a->measured)
+		doubt_estimate(r, c, a);
+	remarks(r, c, a);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_ADVISE_PARTS_H
+#define MVM_ADVISE_PARTS_H
+
+/* Private to the advise stage: the steps from a record to its advice. All pure. */
+
+#include "advise/verdict.h"
+
+/* How the count to plan with is chosen. */
+#define ADVICE_SAFE_RULE "the lower end of the 95 % prediction interval at the threshold"
+
+/* A way to the end: a metric at the threshold, or a limit of the system. */
+struct candidate {
+	char *name;
+	const struct metric_advice *metric; /* NULL: a limit */
+	double vms, lower, upper;
+	bool measured;
+};
+
+struct candidates {
+	struct candidate items[ADVICE_METRICS + 1];
+	size_t n; /* the first binds */
+};
+
+/* doubt.c: reasons; a doubt turns a->ok off. */
+void advice_doubt(const struct run_record *r, const struct candidates *c, struct advice *a);
+/* classify.c: fills class, class_name and class_probability. */
+void advice_classify(const struct run_record *r, const struct candidates *c, struct advice *a);
+/* assume.c: fills assumptions and falsify. */
+void advice_assume(const struct run_record *r, struct advice *a);
+void advice_falsify(const struct run_record *r, struct advice *a);
+/* null for what is not finite; a new reference. */
+json_t *advice_real(double v);
+/* The items with ", " between them; the caller frees it. */
+char *advice_commas(const struct strlist *l);
+/* "RAM" for "ram", "the limit pid_max" for "limit:pid_max"; the caller frees it. */
+char *advice_spoken(const struct advice *a, const char *resource);
+
+#endif

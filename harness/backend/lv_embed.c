@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * libvirt's QEMU driver inside this process (qemu:///embed): no daemon, nothing shared
+ * with the system's libvirt. Its QEMUs are daemons, so that what a daemon's parent does
+ * falls to us: we adopt them (PR_SET_CHILD_SUBREAPER) and take in the dead ones. libvirt
+ * waits up to 30 s for a dead QEMU to vanish, and a slow init makes it wait that long.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "backend/libvirt.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "plan/settings.h"
+
+/* "/lib/qemu/domain-100000-mvmscale-0123456789a/monitor.sock" */
+#define MONITOR_PATH_MAX 57
+/* A short name: it is part of every monitor socket's path. */
+#define OWN_ROOT "l"
+/* Made by libvirt as root, whatever the driver's folder. */
+#define RUN_LIBVIRT "/run/libvirt"
+
+static const char qemu_conf[] = "# Written by mvmscale for a private libvirt; see docs/libvirt.md.\n"
+				"user = \"root\"\n"
+				"group = \"root\"\n"
+				"dynamic_ownership = 0\n"
+				"remember_owner = 0\n"
+				"security_driver = \"none\"\n"
+				"namespaces = []\n"
+				"seccomp_sandbox = 0\n"
+				"cgroup_controllers = []\n"
+				"stdio_handler = \"file\"\n"
+				"max_queued = 0\n";
+
+/* The folder of "qemu:///embed?root=DIR"; NULL when the URI names none. */
+static char *root_of(const char *uri)
+{
+	const char *at = strstr(uri, "root=");
+
+	if (!at)
+		return NULL;
+	at += strlen("root=");
+	return xasprintf("%.*s", (int)strcspn(at, "&"), at);
+}
+
+static error *add_line(const char *from, const char *line, const char *to)
+{
+	_cleanup_free_ char *text = NULL;
+	error *e = fs_read(from, &text, NULL);
+
+	if (e)
+		return e;
+	size_t n = strlen(text);
+	_cleanup_free_ char *all = xasprintf("%s%s%s\n", text, n && text[n - 1] != '\n' ? "\n" : "", line);
+	if ((e = fs_write_atomic(to, all, strlen(all))))
+		return e;
+	return mount(to, from, NULL, MS_BIND, NULL) < 0
+		       ? err_sys(EXIT_CANNOT, errno, "cannot show this process its own %s", from)
+		       : NULL;
+}
+
+/*
+ * As root, Debian's libvirt starts only where the user and group libvirt-qemu exist, which the
+ * package of the system's daemon makes. Without it, this process alone sees files that
+ * name them, in a mount namespace of its own; nothing of the host is changed.
+ */
+static error *pretend_user(const char *folder)
+{
+	_cleanup_free_ char *passwd = xasprintf("%s/passwd", folder), *group = xasprintf("%s/group", folder);
+	error *e;
+
+	if (geteuid() != 0 || getpwnam("libvirt-qemu") || getpwnam("qemu"))
+		return NULL;
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return err_sys(EXIT_CANNOT, errno,
+			       "libvirt needs the user libvirt-qemu, which this host lacks (Debian: package "
+			       "libvirt-daemon-system), and a mount namespace to stand in for it is refused");
+	e = add_line("/etc/passwd", "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin", passwd);
+	if (!e && !getgrnam("libvirt-qemu"))
+		e = add_line("/etc/group", "libvirt-qemu:x:64055:", group);
+	return e;
+}
+
+error *lv_embed_prepare(struct lv_host *h)
+{
+	struct lv *b = h->lv;
+	error *e;
+
+	b->clean_run = geteuid() == 0 && access(RUN_LIBVIRT, F_OK) < 0;
+	h->root = root_of(h->spec->uri);
+	if (!h->root)
+		h->root = xasprintf("%s/" OWN_ROOT, b->cfg.runtime_dir);
+	if (*h->root != '/')
+		return err_new(EXIT_BAD_INPUT, "%s: root must be an absolute path", h->spec->uri);
+	if (strlen(h->root) + MONITOR_PATH_MAX >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return err_new(EXIT_CANNOT,
+			       "%s is too long a folder for libvirt: names of sockets in it would exceed the "
+			       "kernel's %zu bytes; set MVMSCALE_STATE to a shorter one",
+			       h->root, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	_cleanup_free_ char *etc = xasprintf("%s/etc", h->root), *conf = xasprintf("%s/qemu.conf", etc);
+	_cleanup_free_ char *pids = xasprintf("%s/run/qemu", h->root);
+	_cleanup_free_ char *word = xasprintf("guest=%s-", b->prefix);
+	if ((e = settings_note_pidfiles(b->cfg.settings, pids, word)) || (e = fs_mkdirs(etc)))
+		return e;
+	if (access(conf, F_OK) < 0 && (e = fs_write_atomic(conf, qemu_conf, strlen(qemu_conf))))
+		return e;
+	return pretend_user(b->cfg.runtime_dir);
+}
+
+void lv_embed_clean(struct lv *b)
+{
+	if (!b->clean_run)
+		return;
+	unlink(RUN_LIBVIRT "/common/system.token");
+	/* only what is empty goes: a daemon may have been started meanwhile */
+	rmdir(RUN_LIBVIRT "/common");
+	rmdir(RUN_LIBVIRT "/hostdevmgr");
+	rmdir(RUN_LIBVIRT);
+}
+
+/* A session leader that nobody waited for during this time is no child that libvirt waits for. */
+#define UNWANTED_NS 300000000ULL
+
+/* A daemon that lost its parent: in a session that is neither ours nor its own. */
+static bool adopted(pid_t pid)
+{
+	pid_t session = getsid(pid);
+
+	return session > 0 && session != pid && session != getsid(0);
+}
+
+/*
+ * libvirt itself waits for the children that it forks; taking one of them in would make it
+ * fail. They are in our session, or lead one of their own and are waited for at once. What
+ * leads a session and stays is the middle process of a QEMU that made itself a daemon.
+ */
+static void *reap(void *user)
+{
+	pid_t last = 0;
+	uint64_t since = 0;
+
+	(void)user;
+	for (;;) {
+		siginfo_t si = { 0 };
+
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOWAIT) == 0 && si.si_pid > 0) {
+			bool leader = getsid(si.si_pid) == si.si_pid;
+
+			if (si.si_pid != last) {
+				last = si.si_pid;
+				since = clock_ns();
+			}
+			if (adopted(last) || (leader && clock_ns() - since > UNWANTED_NS)) {
+				waitpid(last, NULL, WNOHANG);
+				last = 0;
+				continue;
+			}
+		}
+		clock_sleep_ns(1000000);
+	}
+	return NULL;
+}
+
+error *lv_reaper_start(struct lv *b)
+{
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) < 0)
+		return err_sys(EXIT_CANNOT, errno, "cannot adopt libvirt's QEMUs");
+	int sys = pthread_create(&b->reaper, NULL, reap, NULL);
+	b->reaping = sys == 0;
+	return sys ? err_sys(EXIT_CANNOT, sys, "cannot start a thread") : NULL;
+}
+
+void lv_reaper_stop(struct lv *b)
+{
+	if (!b->reaping)
+		return;
+	pthread_cancel(b->reaper);
+	pthread_join(b->reaper, NULL);
+	prctl(PR_SET_CHILD_SUBREAPER, 0L, 0L, 0L, 0L);
+	b->reaping = false;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Image and firmware must be files that the host's hypervisor can read. The embedded driver
+ * reads ours. Everywhere else they are sent through libvirt itself: into a storage pool, a
+ * folder of its own that is named after this run and removed at its end.
+ */
+#include <libvirt/virterror.h>
+#include <string.h>
+
+#include "backend/libvirt.h"
+#include "base/fs.h"
+
+#define POOL_PARENT "/var/tmp"
+
+static error *make_pool(struct lv_host *h)
+{
+	_cleanup_free_ char *xml = xasprintf("<pool type='dir'><name>%s</name><target><path>" POOL_PARENT
+					     "/%s</path><permissions><mode>0755</mode></permissions></target>"
+					     "</pool>",
+					     h->lv->prefix, h->lv->prefix);
+
+	h->pool = virStoragePoolCreateXML(h->conn, xml, VIR_STORAGE_POOL_CREATE_WITH_BUILD);
+	if (h->pool)
+		return NULL;
+	return lv_error(EXIT_CANNOT, "libvirt on %s makes no storage pool for the guest's image",
+			h->spec->name);
+}
+
+static error *send_bytes(struct lv_host *h, virStorageVolPtr vol, const char *data, size_t len)
+{
+	virStreamPtr st = virStreamNew(h->conn, 0);
+	size_t done = 0;
+
+	if (!st || virStorageVolUpload(vol, st, 0, len, 0) < 0)
+		goto failed;
+	while (done < len) {
+		int n = virStreamSend(st, data + done, len - done);
+
+		if (n < 0) {
+			virStreamAbort(st);
+			goto failed;
+		}
+		done += (size_t)n;
+	}
+	if (virStreamFinish(st) < 0)
+		goto failed;
+	virStreamFree(st);
+	return NULL;
+failed:;
+	error *e = lv_error(EXIT_CANNOT, "cannot send a file to %s", h->spec->name);
+	if (st)
+		virStreamFree(st);
+	return e;
+}
+
+/* *ret_path is where the host has it. */
+static error *send_file(struct lv_host *h, const char *name, const char *from, char **ret_path)
+{
+	_cleanup_free_ char *data = NULL;
+	size_t len = 0;
+	error *e = fs_read(from, &data, &len);
+
+	if (e)
+		return e;
+	_cleanup_free_ char *xml =
+		xasprintf("<volume><name>%s</name><capacity>%zu</capacity><target>"
+			  "<format type='raw'/><permissions><mode>0666</mode></permissions>"
+			  "</target></volume>",
+			  name, len);
+	virStorageVolPtr vol = virStorageVolCreateXML(h->pool, xml, 0);
+	if (!vol)
+		return lv_error(EXIT_CANNOT, "libvirt on %s makes no file %s", h->spec->name, name);
+	e = send_bytes(h, vol, data, len);
+	char *path = e ? NULL : virStorageVolGetPath(vol);
+	if (!e && !path)
+		e = lv_error(EXIT_CANNOT, "libvirt on %s does not tell where %s is", h->spec->name, name);
+	*ret_path = path;
+	virStorageVolFree(vol);
+	return e;
+}
+
+error *lv_store_files(struct lv_host *h)
+{
+	struct lv *b = h->lv;
+
+	if (h->embed) {
+		h->image = xstrdup(b->image_path);
+		h->firmware = xstrdup(b->firmware_path);
+		return NULL;
+	}
+	error *e = make_pool(h);
+	if (!e)
+		e = send_file(h, "guest.img", b->image_path, &h->image);
+	return e ? e : send_file(h, "firmware.bin", b->firmware_path, &h->firmware);
+}
+
+void lv_store_remove(struct lv_host *h)
+{
+	static const char *const names[] = { "guest.img", "firmware.bin" };
+
+	if (!h->pool)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		virStorageVolPtr vol = virStorageVolLookupByName(h->pool, names[i]);
+
+		if (!vol)
+			continue;
+		virStorageVolDelete(vol, 0);
+		virStorageVolFree(vol);
+	}
+	if (virStoragePoolDestroy(h->pool) == 0)
+		virStoragePoolDelete(h->pool, 0);
+	virResetLastError();
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "compare/spec.h"
+
+#include <string.h>
+
+static const struct argp_option *find(const struct argp_option *known, const char *name, size_t len)
+{
+	for (; known->name || known->key || known->doc; known++)
+		if (known->name && strlen(known->name) == len && strncmp(known->name, name, len) == 0)
+			return known;
+	return NULL;
+}
+
+static error *check_name(const char *word, size_t len, const struct argp_option *known)
+{
+	static const char *const own[] = { "out", "json", "quiet", "repeat", "name" };
+	const struct argp_option *o = find(known, word, len);
+
+	if (!o)
+		return err_new(EXIT_BAD_INPUT,
+			       "'%.*s' is no option of 'mvmscale run' ('mvmscale run --help' names them)",
+			       (int)len, word);
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (str_eq(o->name, own[i]))
+			return err_new(EXIT_BAD_INPUT,
+				       "'%s' is set by ab itself, and cannot differ between the sides",
+				       own[i]);
+	return NULL;
+}
+
+error *spec_parse(const char *text, const struct argp_option *known, struct strlist *ret)
+{
+	_cleanup_free_ char *copy = xstrdup(text);
+	char *rest = copy, *word;
+
+	while ((word = strsep(&rest, ","))) {
+		size_t len = strcspn(word, "=");
+		const struct argp_option *o = find(known, word, len);
+		bool option = o && (word[len] == '=') == (o->arg != NULL);
+		error *e = NULL;
+
+		if (!option && word[len] != '=' && ret->count && strchr(ret->items[ret->count - 1], '=')) {
+			char *longer = xasprintf("%s,%s", ret->items[ret->count - 1], word);
+
+			free(ret->items[ret->count - 1]);
+			ret->items[ret->count - 1] = longer;
+			continue;
+		}
+		if (!*word)
+			continue;
+		if ((e = check_name(word, len, known)))
+			return e;
+		if (!option)
+			return err_new(EXIT_BAD_INPUT,
+				       o->arg ? "'%s' needs a value: %s=%s"
+					      : "'%s': the option %s takes no value%.0s",
+				       word, o->name, o->arg ? o->arg : "");
+		strlist_addf(ret, "--%s", word);
+	}
+	return NULL;
+}
+
+static bool holds(const struct strlist *l, const char *item)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (str_eq(l->items[i], item))
+			return true;
+	return false;
+}
+
+void spec_differences(const struct strlist *a, const struct strlist *b, struct strlist *ret)
+{
+	const struct strlist *lists[2] = { a, b };
+
+	for (int k = 0; k < 2; k++)
+		for (size_t i = 0; i < lists[k]->count; i++) {
+			const char *item = lists[k]->items[i];
+
+			if (holds(lists[!k], item))
+				continue;
+			_cleanup_free_ char *name = xasprintf("%.*s", (int)strcspn(item + 2, "="), item + 2);
+			if (!holds(ret, name))
+				strlist_add(ret, name);
+		}
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_COMPARE_TREND_PLOT_H
+#define MVM_COMPARE_TREND_PLOT_H
+
+#include "compare/changepoint.h"
+#include "compare/history.h"
+
+/* One figure over the runs of a history that have it: values in order of time, and where the level changed.
+ */
+struct trend {
+	enum figure figure;
+	const struct history_run **runs; /* borrowed from the list */
+	double *values;
+	size_t n;
+	struct change_point *changes;
+	size_t n_changes;
+};
+
+/* Pure; trend_clear() frees. */
+void trend_of(const struct history_list *l, enum figure f, struct trend *ret);
+void trend_clear(struct trend *t);
+/* Draws it: a point a run, a line for each level, labels where the label of the runs changes. As plot_runs().
+ */
+error *trend_plot(const struct trend *t, const char *title, const char *out_path) ERR_MUST_CHECK;
+
+#endif

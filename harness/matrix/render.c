@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The table as text, CSV, JSON, Markdown and LaTeX. */
+#include <math.h>
+#include <string.h>
+
+#include "matrix/table.h"
+
+const struct table_column table_numbers[NUMBER_COUNT] = {
+#define NUMBER_ROW(sym, name, head, spread, meaning) [NUMBER_##sym] = { name, head, meaning, spread },
+	TABLE_NUMBERS(NUMBER_ROW)
+#undef NUMBER_ROW
+};
+const struct table_column table_texts[TEXT_COUNT] = {
+#define TEXT_ROW(sym, name, head, meaning) [TEXT_##sym] = { name, head, meaning, false },
+	TABLE_TEXTS(TEXT_ROW)
+#undef TEXT_ROW
+};
+
+const char *const table_format_names[FORMAT_COUNT] = { "text", "csv", "json", "md", "tex" };
+const char *const table_format_endings[FORMAT_COUNT] = { "txt", "csv", "json", "md", "tex" };
+
+/* A column of either kind. */
+struct shown {
+	bool text;
+	int k; /* enum table_text or enum table_number */
+};
+
+/* What people read: these columns, in this order; one that is empty in all rows is left out. */
+static const struct shown shown[] = {
+	{ true, TEXT_CELL },	  { false, NUMBER_SLEEP },   { false, NUMBER_KVM },  { false, NUMBER_ARCH },
+	{ false, NUMBER_MVMS },	  { false, NUMBER_CPU },     { false, NUMBER_RAM },  { false, NUMBER_SWAP },
+	{ false, NUMBER_SIZE },	  { false, NUMBER_MINUTES }, { false, NUMBER_BOOT }, { false, NUMBER_GUESTS },
+	{ false, NUMBER_ROUNDS }, { true, TEXT_PRESET },     { true, TEXT_LAUNCH },  { true, TEXT_QEMU },
+	{ true, TEXT_GOVERNOR },  { true, TEXT_STOP },	     { true, TEXT_STATE },
+};
+
+static const char *latex_of(char c)
+{
+	switch (c) {
+	case '\\':
+		return "\\textbackslash{}";
+	case '~':
+		return "\\textasciitilde{}";
+	case '^':
+		return "\\textasciicircum{}";
+	case '<':
+		return "\\textless{}";
+	case '>':
+		return "\\textgreater{}";
+	case '|':
+		return "\\textbar{}";
+	case '"':
+		return "\\textquotedbl{}";
+	default:
+		return NULL;
+	}
+}
+
+static void put_escaped(FILE *out, char c, enum table_format f)
+{
+	static const char *const backslash[FORMAT_COUNT] = {
+		[FORMAT_LATEX] = "&%$#_{}", [FORMAT_MARKDOWN] = "\\|*_`<>[]"
+	};
+	const char *word = f == FORMAT_LATEX ? latex_of(c) : NULL;
+
+	if (word) {
+		fputs(word, out);
+		return;
+	}
+	if (backslash[f] && strchr(backslash[f], c))
+		fputc('\\', out);
+	if (c == '\n' || c == '\r' || c == '\t')
+		c = ' ';
+	/* as all CSV of this program: no quotes, so no commas within */
+	if (f == FORMAT_CSV && c == ',')
+		c = ';';
+	if (f == FORMAT_CSV && c == '"')
+		c = '\'';
+	fputc(c, out);
+}
+
+char *table_escape(const char *text, enum table_format f)
+{
+	_cleanup_free_ char *got = NULL;
+	size_t size;
+	FILE *out = open_memstream(&got, &size);
+
+	if (!out)
+		return xstrdup("");
+	for (; *text; text++)
+		put_escaped(out, *text, f);
+	fclose(out);
+	return STEAL(got);
+}
+
+/* Three significant digits are what a measurement carries; counts are whole. */
+static char *number_text(double v, enum table_number k)
+{
+	double size = fabs(v);
+	bool whole = k == NUMBER_MVMS || k == NUMBER_ROUNDS || k == NUMBER_ARCH || size == floor(size);
+
+	if (!isfinite(v))
+		return xstrdup("-");
+	if (size < 0.01 && size > 0)
+		return xasprintf("%.1g", v);
+	if (k == NUMBER_SLEEP || k == NUMBER_KVM)
+		return xstrdup(v != 0 ? "on" : "off");
+	return xasprintf("%.*f", whole || size >= 100 ? 0 : size >= 10 ? 1 : 2, v);
+}
+
+/* A cell of the table for people; with rounds, half the distance between the least and the greatest. */
+static char *shown_text(const struct table_row *row, struct shown column, enum table_format f)
+{
+	if (column.text) {
+		const char *text = row->text[column.k];
+
+		return table_escape(text ? text : "-", f);
+	}
+	enum table_number k = (enum table_number)column.k;
+	_cleanup_free_ char *median = number_text(row->median[k], k);
+	if (!table_numbers[k].spread || !(row->median[NUMBER_ROUNDS] > 1) || !(row->max[k] > row->min[k]))
+		return STEAL(median);
+	_cleanup_free_ char *half = number_text((row->max[k] - row->min[k]) / 2, k);
+	return xasprintf(f == FORMAT_LATEX ? "%s $\\pm$ %s" : "%s ±%s", median, half);
+}
+
+static bool is_empty(const struct table *t, struct shown column)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (column.text ? t->rows[i].text[column.k] != NULL : isfinite(t->rows[i].median[column.k]))
+			return false;
+	return true;
+}
+
+/* One round, done everywhere, needs no column to say so. */
+static bool says_nothing(const struct table *t, struct shown column)
+{
+	bool rounds = !column.text && column.k == NUMBER_ROUNDS,
+	     states = column.text && column.k == TEXT_STATE;
+
+	for (size_t i = 0; i < t->count; i++) {
+		const char *state = t->rows[i].text[TEXT_STATE];
+		bool odd = state && !str_eq(state, "done");
+
+		if ((rounds && t->rows[i].median[NUMBER_ROUNDS] > 1) || (states && odd))
+			return false;
+	}
+	return rounds || states;
+}
+
+static size_t choose_columns(const struct table *t, struct shown *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(shown); i++)
+		if (!is_empty(t, shown[i]) && !says_nothing(t, shown[i]))
+			ret[n++] = shown[i];
+	return n;
+}
+
+static const char *head_of(struct shown column)
+{
+	return column.text ? table_texts[column.k].head : table_numbers[column.k].head;
+}
+
+/* Characters as they stand on a terminal: bytes that go on with one are none of their own. */
+static int width_of(const char *s)
+{
+	int n = 0;
+
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+static void pad(FILE *out, const char *text, int width, bool left)
+{
+	int fill = MAX(width - width_of(text), 0);
+
+	fprintf(out, left ? "%2$s%1$*3$s" : "%1$*3$s%2$s", "", text, fill);
+}
+
+static void put_notes(FILE *out, const struct table *t, enum table_format f, const char *before,
+		      const char *after)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct table_row *row = &t->rows[i];
+
+		if (!row->text[TEXT_NOTE])
+			continue;
+		_cleanup_free_ char *cell = table_escape(row->text[TEXT_CELL], f);
+		_cleanup_free_ char *note = table_escape(row->text[TEXT_NOTE], f);
+		fprintf(out, "%s%s: %s: %s%s", before, cell, row->text[TEXT_STATE], note, after);
+	}
+}
+
+static const char legend[] = "CPU, RAM and swap: of the whole host at the last step. size: drop of "
+			     "MemAvailable per VM. guests: CPU of "
+			     "the VMs themselves. With several rounds: median, and ± half the range.";
+
+static void put_text(FILE *out, const struct table *t)
+{
+	struct shown columns[ARRAY_LEN(shown)];
+	int width[ARRAY_LEN(shown)];
+	size_t n = choose_columns(t, columns);
+
+	fprintf(out, "%s%s%s\n%s\n\n", t->name, *t->title ? ": " : "", t->title, t->host);
+	for (size_t c = 0; c < n; c++) {
+		width[c] = width_of(head_of(columns[c]));
+		for (size_t i = 0; i < t->count; i++) {
+			_cleanup_free_ char *text = shown_text(&t->rows[i], columns[c], FORMAT_TEXT);
+
+			width[c] = MAX(width[c], width_of(text));
+		}
+	}
+	for (size_t i = 0; i <= t->count; i++) {
+		for (size_t c = 0; c < n; c++) {
+			_cleanup_free_ char *text = i ? shown_text(&t->rows[i - 1], columns[c], FORMAT_TEXT)
+						      : xstrdup(head_of(columns[c]));
+
+			if (c)
+				fputs("  ", out);
+			pad(out, text, c + 1 == n && columns[c].text ? 0 : width[c], columns[c].text);
+		}
+		fputc('\n', out);
+	}
+	fputc('\n', out);
+	put_notes(out, t, FORMAT_TEXT, "", "\n");
+	fprintf(out, "%s\n", legend);
+}
+
+static void put_csv(FILE *out, const struct table *t)
+{
+	for (int k = 0; k < NUMBER_COUNT; k++)
+		fprintf(out, "%s%s", k ? "," : "", table_numbers[k].name);
+	for (int k = 0; k < TEXT_COUNT; k++)
+		fprintf(out, ",%s", table_texts[k].name);
+	for (int k = 0; k < NUMBER_COUNT; k++)
+		if (table_numbers[k].spread)
+			fprintf(out, ",%s_min,%s_max", table_numbers[k].name, table_numbers[k].name);
+	fputc('\n', out);
+	for (size_t i = 0; i < t->count; i++) {
+		const struct table_row *row = &t->rows[i];
+
+		for (int k = 0; k < NUMBER_COUNT; k++) {
+			if (k)
+				fputc(',', out);
+			if (isfinite(row->median[k]))
+				fprintf(out, "%.8g", row->median[k]);
+		}
+		for (int k = 0; k < TEXT_COUNT; k++) {
+			_cleanup_free_ char *text =
+				table_escape(row->text[k] ? row->text[k] : "", FORMAT_CSV);
+
+			fprintf(out, ",%s", text);
+		}
+		for (int k = 0; k < NUMBER_COUNT; k++) {
+			if (table_numbers[k].spread && isfinite(row->min[k]))
+				fprintf(out, ",%.8g,%.8g", row->min[k], row->max[k]);
+			else if (table_numbers[k].spread)
+				fputs(",,", out);
+		}
+		fputc('\n', out);
+	}
+}
+
+static void set_number(json_t *o, const char *name, const char *ending, double v)
+{
+	_cleanup_free_ char *key = xasprintf("%s%s", name, ending);
+
+	json_object_set_new(o, key, isfinite(v) ? json_real(v) : json_null());
+}
+
+static void put_json(FILE *out, const struct table *t)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct table_row *row = &t->rows[i];
+		json_t *o = json_object();
+
+		for (int k = 0; k < NUMBER_COUNT; k++) {
+			set_number(o, table_numbers[k].name, "", row->median[k]);
+			if (!table_numbers[k].spread)
+				continue;
+			set_number(o, table_numbers[k].name, "_min", row->min[k]);
+			set_number(o, table_numbers[k].name, "_max", row->max[k]);
+		}
+		for (int k = 0; k < TEXT_COUNT; k++)
+			json_object_set_new(o, table_texts[k].name,
+					    row->text[k] ? json_string(row->text[k]) : json_null());
+		json_array_append_new(rows, o);
+	}
+	json_t *j = json_pack("{s:i,s:s,s:s,s:s,s:o}", "format", MATRIX_FORMAT, "matrix", t->name, "title",
+			      t->title, "host", t->host, "rows", rows);
+	json_dumpf(j, out, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
+	fputc('\n', out);
+	json_decref(j);
+}
+
+static void put_markdown(FILE *out, const struct table *t)
+{
+	struct shown columns[ARRAY_LEN(shown)];
+	size_t n = choose_columns(t, columns);
+	_cleanup_free_ char *name = table_escape(t->name, FORMAT_MARKDOWN);
+	_cleanup_free_ char *title = table_escape(t->title, FORMAT_MARKDOWN);
+	_cleanup_free_ char *host = table_escape(t->host, FORMAT_MARKDOWN);
+
+	fprintf(out, "**%s**%s%s\n%s\n\n|", name, *title ? ": " : "", title, host);
+	for (size_t c = 0; c < n; c++)
+		fprintf(out, " %s |", head_of(columns[c]));
+	fputs("\n|", out);
+	for (size_t c = 0; c < n; c++)
+		fputs(columns[c].text ? " --- |" : " ---: |", out);
+	fputc('\n', out);
+	for (size_t i = 0; i < t->count; i++) {
+		fputc('|', out);
+		for (size_t c = 0; c < n; c++) {
+			_cleanup_free_ char *text = shown_text(&t->rows[i], columns[c], FORMAT_MARKDOWN);
+
+			fprintf(out, " %s |", text);
+		}
+		fputc('\n', out);
+	}
+	fputc('\n', out);
+	put_notes(out, t, FORMAT_MARKDOWN, "- ", "\n");
+	fprintf(out, "\n%s\n", legend);
+}
+
+/* A plain tabular, so that it needs no package; what is no part of the table stands in comments. */
+static void put_latex(FILE *out, const struct table *t)
+{
+	struct shown columns[ARRAY_LEN(shown)];
+	size_t n = choose_columns(t, columns);
+
+	fprintf(out, "%% %s%s%s\n%% %s\n", t->name, *t->title ? ": " : "", t->title, t->host);
+	put_notes(out, t, FORMAT_TEXT, "% ", "\n");
+	fprintf(out, "%% %s\n\\begin{tabular}{", legend);
+	for (size_t c = 0; c < n; c++)
+		fputc(columns[c].text ? 'l' : 'r', out);
+	fputs("}\n\\hline\n", out);
+	for (size_t i = 0; i <= t->count; i++) {
+		for (size_t c = 0; c < n; c++) {
+			_cleanup_free_ char *text = i ? shown_text(&t->rows[i - 1], columns[c], FORMAT_LATEX)
+						      : table_escape(head_of(columns[c]), FORMAT_LATEX);
+
+			fprintf(out, "%s%s", c ? " & " : "", text);
+		}
+		fprintf(out, " \\\\\n%s", i ? "" : "\\hline\n");
+	}
+	fputs("\\hline\n\\end{tabular}\n", out);
+}
+
+char *table_render(const struct table *t, enum table_format f)
+{
+	static void (*const put[FORMAT_COUNT])(FILE * out, const struct table *t) = {
+		[FORMAT_TEXT] = put_text,	  [FORMAT_CSV] = put_csv,     [FORMAT_JSON] = put_json,
+		[FORMAT_MARKDOWN] = put_markdown, [FORMAT_LATEX] = put_latex,
+	};
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return xstrdup("");
+	put[f](out, t);
+	fclose(out);
+	return STEAL(text);
+}

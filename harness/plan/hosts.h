@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_PLAN_HOSTS_H
+#define MVM_PLAN_HOSTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* A libvirt host that a ramp is spread over. */
+struct fleet_host {
+	char *name; /* section of the hosts file, or derived from the URI; unique in the list */
+	char *uri;
+	uint32_t max; /* VMs it may hold; UINT32_MAX: as many as it can */
+};
+
+struct host_list {
+	struct fleet_host *items;
+	size_t count;
+};
+
+/* How VMs are spread: to the emptiest host; by memory; one host after another. */
+enum place_policy { PLACE_EVEN, PLACE_CAPACITY, PLACE_FILL, PLACE_COUNT };
+extern const char *const place_names[PLACE_COUNT];
+
+/* Adds one URI; the name is its server, else the driver. EXIT_BAD_INPUT when it is no libvirt URI. */
+error *host_list_add(struct host_list *l, const char *uri) ERR_MUST_CHECK;
+/* Adds the hosts of an INI file: a section per host with uri and, if wanted, max. Errors name file and host.
+ */
+error *host_list_load(struct host_list *l, const char *path) ERR_MUST_CHECK;
+error *host_list_parse(struct host_list *l, const char *text, const char *what) ERR_MUST_CHECK;
+void host_list_clear(struct host_list *l);
+
+/* What placing looks at. */
+struct place_host {
+	uint32_t vms, max;
+	double weight; /* memory, in any unit */
+	int open;      /* neither lost nor full */
+};
+/* The host that the next VM goes to, or -1 when none is open. */
+int place_next(enum place_policy policy, const struct place_host *hosts, size_t n);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_RUN_JANITOR_H
+#define MVM_RUN_JANITOR_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* janitor.c: a process that outlives us by a moment and undoes what we could not. */
+error *janitor_start(int *ret_fd, pid_t *ret_pid) ERR_MUST_CHECK;
+void janitor_dismiss(int fd, pid_t pid);
+
+#endif
