@@ -24,6 +24,7 @@ const struct command *command_at(size_t i);
 
 extern const struct command cmd_run;
 extern const struct command cmd_plot;
+extern const struct command cmd_table;
 extern const struct command cmd_advise;
 extern const struct command cmd_matrix;
 extern const struct command cmd_classify;

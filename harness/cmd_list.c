@@ -24,6 +24,11 @@ static error *list_backends(json_t *rows)
 		_cleanup_free_ char *text =
 			xasprintf("%s (needs %s)", backends[i]->summary, backends[i]->needs);
 		add(rows, backends[i]->name, text);
+		json_t *can = json_array();
+		for (int k = 0; k < BACKEND_CAPABILITY_COUNT; k++)
+			if (backends[i]->flags & 1U << k)
+				json_array_append_new(can, json_string(backend_capability_names[k]));
+		json_object_set_new(json_array_get(rows, i), "can", can);
 	}
 	return NULL;
 }

@@ -11,7 +11,8 @@
 /* What the command line of `mvmscale run` says. */
 struct run_args {
 	struct run_options o;
-	struct host_list hosts; /* of --connect and --hosts */
+	const char *cgroup_cpu, *cgroup_mem, *cgroup_pids; /* become o.limits */
+	struct host_list hosts;				   /* of --connect and --hosts */
 	bool place_given;
 	bool json, quiet, kvm_debugfs_given;
 	const char *slo; /* file of limits, or NULL */

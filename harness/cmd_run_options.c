@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The options of the run command: the table, their parsing, what excludes what, and the defaults. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "cmd.h"
@@ -21,6 +22,12 @@ enum {
 	OPT_SETTLE,
 	OPT_RATE,
 	OPT_QEMU,
+	OPT_RUNTIME,
+	OPT_PIN,
+	OPT_NUMA,
+	OPT_CGROUP_CPU,
+	OPT_CGROUP_MEM,
+	OPT_CGROUP_PIDS,
 	OPT_NAME,
 	OPT_JSON,
 	OPT_YES,
@@ -67,6 +74,8 @@ static const struct argp_option options[] = {
 	  "What the guests do; see 'mvmscale list profiles' (default sleep)", 0 },
 	{ "image", OPT_IMAGE, "FILE", 0, "A 512-byte boot sector instead of a profile", 0 },
 	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary to test instead of the preset's", 0 },
+	{ "runtime", OPT_RUNTIME, "runc|crun|PATH", 0,
+	  "OCI runtime of --backend oci (default: the first that is installed)", 0 },
 	{ NULL, 0, NULL, 0, "How to launch:", 3 },
 	{ "launch", OPT_LAUNCH, "auto|exec|fork|clone", 0,
 	  "How a VM comes to be (default auto: as the preset says)", 0 },
@@ -83,6 +92,17 @@ static const struct argp_option options[] = {
 	  "says so. Needs root",
 	  0 },
 	{ "no-raise", OPT_NO_RAISE, NULL, 0, "Leave the host's limits as they are", 0 },
+	{ "pin", OPT_PIN, "none|spread|pack|CPUS", 0,
+	  "CPUs of the VMs: one each, dealt round the nodes (spread) or filled one after the other (pack), "
+	  "or all "
+	  "of a list such as 0-3,8 for each (default none)",
+	  0 },
+	{ "numa", OPT_NUMA, "none|interleave|local|NODES", 0,
+	  "Memory nodes of the VMs: page by page over all, that of the CPU, or a list (default none)", 0 },
+	{ "cgroup-cpu", OPT_CGROUP_CPU, "CORES|PCT%", 0,
+	  "CPU time that all VMs together may use, in cores or as a share of the host", 0 },
+	{ "cgroup-mem", OPT_CGROUP_MEM, "SIZE", 0, "Memory that all VMs together may use", 0 },
+	{ "cgroup-pids", OPT_CGROUP_PIDS, "N", 0, "Tasks that all VMs together may have", 0 },
 	{ "shard", OPT_SHARD, "N", 0, "VMs in one runner process, for --backend kvm (default 250)", 0 },
 	{ "kvm-debugfs", OPT_KVM_DEBUGFS, "yes|no", 0,
 	  "Whether the kernel makes its statistics files for each VM of --backend kvm (default yes)", 0 },
@@ -312,6 +332,32 @@ static error_t parse_measure(int key, char *arg, struct argp_state *st, struct r
 	}
 }
 
+static error_t parse_confine(int key, char *arg, struct argp_state *st, struct run_args *a)
+{
+	switch (key) {
+	case OPT_RUNTIME:
+		a->o.runtime = arg;
+		return 0;
+	case OPT_PIN:
+		a->o.pin = arg;
+		return 0;
+	case OPT_NUMA:
+		a->o.numa = arg;
+		return 0;
+	case OPT_CGROUP_CPU:
+		a->cgroup_cpu = arg;
+		return 0;
+	case OPT_CGROUP_MEM:
+		a->cgroup_mem = arg;
+		return 0;
+	case OPT_CGROUP_PIDS:
+		a->cgroup_pids = arg;
+		return 0;
+	default:
+		return parse_measure(key, arg, st, a);
+	}
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *st)
 {
 	struct run_args *a = st->input;
@@ -395,7 +441,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 	case OPT_KVM_DEBUGFS:
 		return parse_kvm(key, arg, st, a);
 	default:
-		return parse_measure(key, arg, st, a);
+		return parse_confine(key, arg, st, a);
 	}
 }
 
@@ -448,6 +494,16 @@ static void check_combination(const struct run_args *a)
 		cmd_usage(&cmd_run,
 			  "backend %s has no use for --qemu, --accel, --preset, --tune and --launch",
 			  o->backend->name);
+	if (o->runtime && !(o->backend->flags & BACKEND_RUNTIME))
+		cmd_usage(&cmd_run, "backend %s has no use for --runtime", o->backend->name);
+	if ((o->pin || o->numa) && !(o->backend->flags & BACKEND_PLACE))
+		cmd_usage(&cmd_run, "backend %s cannot place its VMs: --pin and --numa cannot be used",
+			  o->backend->name);
+	if (cgroup_limits_any(&o->limits) && !(o->backend->flags & BACKEND_CGROUP))
+		cmd_usage(&cmd_run,
+			  "backend %s does not keep its VMs in one cgroup: --cgroup-cpu, --cgroup-mem and "
+			  "--cgroup-pids cannot be used",
+			  o->backend->name);
 	if (!(o->backend->flags & BACKEND_SHARDS) && (o->shard || a->kvm_debugfs_given))
 		cmd_usage(&cmd_run, "backend %s has no use for --shard and --kvm-debugfs", o->backend->name);
 	if (!synthetic &&
@@ -499,6 +555,10 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 					       .mem_kb = -1, .cpu_pct = -1, .start_ms = -1, .noise = -1 } } };
 
 	cmd_parse(&cmd_run, argc, argv, a);
+	error *e = cgroup_limits_parse(a->cgroup_cpu, a->cgroup_mem, a->cgroup_pids,
+				       sysconf(_SC_NPROCESSORS_ONLN), &a->o.limits);
+	if (e)
+		cmd_usage(&cmd_run, "%s", e->msg);
 	a->o.libvirt.hosts = &a->hosts;
 	check_combination(a);
 	set_defaults(&a->o);

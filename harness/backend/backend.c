@@ -9,12 +9,19 @@ const char *const launch_names[LAUNCH_AUTO + 1] = {
 	[LAUNCH_EXEC] = "exec", [LAUNCH_FORK] = "fork", [LAUNCH_CLONE] = "clone", [LAUNCH_AUTO] = "auto"
 };
 
+const char *const backend_capability_names[BACKEND_CAPABILITY_COUNT] = {
+#define CAPABILITY_NAME(sym, name, meaning) name,
+	BACKEND_CAPABILITIES(CAPABILITY_NAME)
+#undef CAPABILITY_NAME
+};
+
 const char *const host_state_names[HOST_LOST + 1] = {
 	[HOST_UP] = "up", [HOST_FULL] = "full", [HOST_LOST] = "lost"
 };
 
-const struct backend_ops *const backends[] = { &backend_qemu, &backend_kvm, &backend_libvirt, &backend_null,
-					       NULL };
+const struct backend_ops *const backends[] = {
+	&backend_qemu, &backend_kvm, &backend_libvirt, &backend_process, &backend_oci, &backend_null, NULL
+};
 
 const struct backend_ops *backend_find(const char *name)
 {
@@ -22,6 +29,15 @@ const struct backend_ops *backend_find(const char *name)
 		if (str_eq(backends[i]->name, name))
 			return backends[i];
 	return NULL;
+}
+
+json_t *backend_strings(const struct strlist *l)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < l->count; i++)
+		json_array_append_new(a, json_string(l->items[i]));
+	return a;
 }
 
 error *backend_check_table(void)

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/fault.h"
+#include "base/util.h"
 #include "guest/image.h"
 #include "guest/vary.h"
 #include "plan/hosts.h"
@@ -23,11 +24,12 @@ enum vm_state {
 	VM_GONE,  /* died, failed or was stopped */
 };
 
-/* One VM of the population. Kept small: 100,000 of them are 2.4 MB. */
+/* One VM of the population. Kept small: 100,000 of them are 3.2 MB. */
 struct vm {
 	uint64_t spawn_ns; /* clock_ns() when its start began */
 	pid_t pid;	   /* 0 where the backend has no process per VM */
 	uint32_t up_us;	   /* after spawn: its process image was in place */
+	uint32_t start_us; /* after spawn: it was told to run, where that is a step of its own; else 0 */
 	uint32_t ready_us; /* after spawn: its ready line was read */
 	uint8_t state;	   /* enum vm_state */
 };
@@ -37,6 +39,8 @@ enum proof { PROOF_READY_LINE, PROOF_CLONE };
 
 enum launch_mode { LAUNCH_EXEC, LAUNCH_FORK, LAUNCH_CLONE, LAUNCH_AUTO };
 extern const char *const launch_names[LAUNCH_AUTO + 1];
+
+struct placement;
 
 /* What the options ask for; all pointers are borrowed and outlive the backend. */
 struct backend_config {
@@ -54,10 +58,16 @@ struct backend_config {
 	bool launch_given; /* by the user: then a refusal is an error, not a fallback */
 	unsigned jobs;	   /* VMs between spawn and ready at a time */
 	uint64_t ready_timeout_ns;
-	int cgroup_procs_fd;		/* cgroup.procs of the population, or -1 */
+	int cgroup_procs_fd;	    /* cgroup.procs of the population, or -1 */
+	int cgroup_version;	    /* of it: 1 or 2 */
+	const int *cgroup_more_fds; /* cgroup.procs to join besides, where limits have their own cgroups */
+	unsigned cgroup_more;
+	const struct placement *place;	/* CPUs and memory nodes of each VM, or NULL */
+	const char *cgroup_relative;	/* its path below the hierarchy's mount point, or NULL */
+	const char *runtime;		/* OCI runtime given by the user, or NULL */
 	const struct null_config *null; /* costs of the null backend's VMs */
 	const struct libvirt_config *libvirt;
-	struct settings *settings; /* where what must not outlive us is noted */
+	struct settings *settings; /* where what must not outlive us is noted, or NULL (tests) */
 	unsigned shard;		   /* VMs per runner process; 0: the backend's own choice */
 	bool kvm_debugfs;	   /* let the kernel make its statistics files for each VM */
 	unsigned seed;
@@ -97,18 +107,35 @@ struct backend_cost {
 	double harness_fds; /* descriptors the harness itself holds for each VM */
 };
 
-enum {
-	BACKEND_PROCESSES = 1 << 0, /* VMs are processes: PSS can be sampled */
-	BACKEND_WAKE = 1 << 1,	    /* VMs can be asked over serial */
-	BACKEND_QEMU = 1 << 2,	    /* honours --qemu, --accel, --preset, --launch, --tune */
-	BACKEND_SYNTHETIC = 1 << 3, /* numbers come from arithmetic, not from the host */
-	BACKEND_LIBVIRT = 1 << 4,   /* honours --connect, --hosts, --place, --template, --accel and --qemu */
-	BACKEND_SHARDS = 1 << 5,    /* one process holds many VMs: honours --shard, --kvm-debugfs */
-	BACKEND_KVM = 1 << 6,	    /* always under KVM: --accel kvm says nothing new */
+/* What a backend can do: C(symbol, name, meaning). The command line refuses options that need what it cannot.
+ */
+#define BACKEND_CAPABILITIES(C)                                                                      \
+	C(PROCESSES, "processes", "VMs are processes: PSS can be sampled")                           \
+	C(WAKE, "wake", "VMs can be asked over their console")                                       \
+	C(QEMU, "qemu", "honours --qemu, --accel, --preset, --launch and --tune")                    \
+	C(SYNTHETIC, "synthetic", "numbers come from arithmetic, not from the host")                 \
+	C(LIBVIRT, "libvirt", "honours --connect, --hosts, --place, --template, --accel and --qemu") \
+	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --kvm-debugfs")         \
+	C(KVM, "kvm", "always under KVM: --accel kvm says nothing new")                              \
+	C(RUNTIME, "runtime", "honours --runtime")                                                   \
+	C(PLACE, "place", "honours --pin and --numa")                                                \
+	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: --cgroup-* limits it")
 
-	/* VMs run on this very host: its cgroups, limits and warnings are theirs */
-	BACKEND_HERE = BACKEND_PROCESSES | BACKEND_SHARDS,
+enum backend_capability_bit {
+#define CAPABILITY_BIT(sym, name, meaning) BACKEND_BIT_##sym,
+	BACKEND_CAPABILITIES(CAPABILITY_BIT)
+#undef CAPABILITY_BIT
+		BACKEND_CAPABILITY_COUNT
 };
+enum {
+#define CAPABILITY_FLAG(sym, name, meaning) BACKEND_##sym = 1 << BACKEND_BIT_##sym,
+	BACKEND_CAPABILITIES(CAPABILITY_FLAG)
+#undef CAPABILITY_FLAG
+	/* VMs run on this very host: its cgroups, limits and warnings are theirs */
+	BACKEND_HERE = BACKEND_PROCESSES | BACKEND_SHARDS
+};
+/* Names of the bits, lowest first. */
+extern const char *const backend_capability_names[BACKEND_CAPABILITY_COUNT];
 
 /* Steps of a VM's start whose time the kernel takes; ops->stages. */
 enum backend_stage {
@@ -174,6 +201,8 @@ struct backend {
 };
 
 extern const struct backend_ops backend_qemu;
+extern const struct backend_ops backend_process;
+extern const struct backend_ops backend_oci;
 extern const struct backend_ops backend_kvm;
 extern const struct backend_ops backend_null;
 extern const struct backend_ops backend_libvirt;
@@ -189,6 +218,8 @@ extern const struct backend_ops *const backends[];
 
 /* NULL when there is none of that name. */
 const struct backend_ops *backend_find(const char *name);
+/* A JSON array of the items, for describe(). */
+json_t *backend_strings(const struct strlist *l);
 /* Refuses a table with an incomplete or ambiguous entry; called at start-up. */
 error *backend_check_table(void) ERR_MUST_CHECK;
 

@@ -27,4 +27,11 @@ pid_t console_owner(int fd);
 error *console_ask(int dir_fd, uint32_t vm, pid_t owner, const char *request, int timeout_ms, char *reply,
 		   size_t size, double *ret_ms) ERR_MUST_CHECK;
 
+/* The same over a pair of FIFOs, for programs whose console is their standard input and output. Both are open
+   for reading and writing, so that neither end is ever closed while the program has them; the caller owns
+   both. */
+error *console_fifo_make(int dir_fd, uint32_t vm, int *ret_in, int *ret_out) ERR_MUST_CHECK;
+error *console_fifo_ask(int dir_fd, uint32_t vm, const char *request, int timeout_ms, char *reply,
+			size_t size, double *ret_ms) ERR_MUST_CHECK;
+
 #endif

@@ -212,7 +212,8 @@ static void await_all(struct contract_check *c)
 		bool ready = is_ready(r, now < deadline ? deadline - now : 0);
 		_cleanup_free_ char *said = solo_complaint(&r->solo);
 		judge(r, CLAUSE_READY, ready,
-		      ready ? NULL : xasprintf("no such line came within %llu s%s", READY_NS / 1000000000, said));
+		      ready ? NULL
+			    : xasprintf("no such line came within %llu s%s", READY_NS / 1000000000, said));
 	}
 }
 
@@ -230,7 +231,8 @@ static void watch_all(struct contract_check *c)
 		struct contract_run *r = &c->runs[i];
 		bool ticks = r->solo.image->flags & MVM_PARAM_FLAG_TICKS;
 		long long after = is_up(r) ? count_wakes(r->solo.pid) : -1;
-		double rate = (double)(after - before[i]) / seconds, most = ticks ? WAKES_TICKING : WAKES_ASLEEP;
+		double rate = (double)(after - before[i]) / seconds,
+		       most = ticks ? WAKES_TICKING : WAKES_ASLEEP;
 		bool kept = after >= 0 && before[i] >= 0 && rate <= most;
 
 		if (is_up(r))
@@ -257,7 +259,8 @@ static char *kvm_trouble(const struct solo *like)
 	bool works = probe.clauses[CLAUSE_READY].state == CLAUSE_UNTRIED && is_ready(&probe, PROBE_NS);
 	solo_close(&probe.solo);
 	free(probe.clauses[CLAUSE_READY].detail);
-	return works ? NULL : xstrdup("the guest does not get ready under KVM with the toolkit's own firmware");
+	return works ? NULL
+		     : xstrdup("the guest does not get ready under KVM with the toolkit's own firmware");
 }
 
 static const struct solo_machine *machine_named(const char *name)

@@ -4,17 +4,18 @@
 
 #include "backend/solo.h"
 
-/* What every guest promises; C(symbol, text). A guest that is silent or ticks promises less (contract.inc). */
-#define CONTRACT_CLAUSES(C)                                           \
-	C(READY, "says its ready line")                               \
-	C(PING, "answers ping with pong")                             \
-	C(UNKNOWN, "answers an unknown request with ?")               \
-	C(EMPTY, "ignores empty lines")                               \
-	C(LONG, "answers an overlong line with one ?")                \
-	C(BURST, "answers each of many lines at once")                \
-	C(SILENT, "says nothing, as it declares")                     \
-	C(SLEEPS, "sleeps: nothing wakes it while nobody asks")       \
-	C(RATE, "wakes at no more than its timer's rate")             \
+/* What every guest promises; C(symbol, text). A guest that is silent or ticks promises less (contract.inc).
+ */
+#define CONTRACT_CLAUSES(C)                                     \
+	C(READY, "says its ready line")                         \
+	C(PING, "answers ping with pong")                       \
+	C(UNKNOWN, "answers an unknown request with ?")         \
+	C(EMPTY, "ignores empty lines")                         \
+	C(LONG, "answers an overlong line with one ?")          \
+	C(BURST, "answers each of many lines at once")          \
+	C(SILENT, "says nothing, as it declares")               \
+	C(SLEEPS, "sleeps: nothing wakes it while nobody asks") \
+	C(RATE, "wakes at no more than its timer's rate")       \
 	C(WAKES, "answers after it slept")
 
 enum clause {

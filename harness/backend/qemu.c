@@ -28,26 +28,9 @@ static const struct qemu *self_const(const struct backend *b)
 	return (const struct qemu *)b;
 }
 
-void qemu_queue_event(struct qemu *q, enum backend_event_kind kind, uint32_t vm, char *reason, int sys)
-{
-	q->queue = xrealloc(q->queue, q->queued + 1, sizeof(*q->queue));
-	q->queue[q->queued++] =
-		(struct backend_event){ .kind = kind, .vm = vm, .reason = reason, .sys = sys };
-}
-
 static size_t qemu_poll(struct backend *b, int timeout_ms, struct backend_event *events, size_t max)
 {
-	struct qemu *q = self(b);
-
-	if (!q->queued)
-		qemu_exec_wait(q, timeout_ms);
-	size_t n = MIN(q->queued, max);
-	if (n) {
-		memcpy(events, q->queue, n * sizeof(*events));
-		memmove(q->queue, q->queue + n, (q->queued - n) * sizeof(*events));
-		q->queued -= n;
-	}
-	return n;
+	return crew_poll(&self(b)->crew, timeout_ms, events, max);
 }
 
 static error *qemu_start(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun)
@@ -55,14 +38,14 @@ static error *qemu_start(struct backend *b, uint32_t first, uint32_t count, uint
 	struct qemu *q = self(b);
 
 	return q->launch == LAUNCH_CLONE ? qemu_clone_start(q, first, count, ret_begun)
-					 : qemu_exec_start(q, first, count, ret_begun);
+					 : qemu_exec_start(b, first, count, ret_begun);
 }
 
 static uint32_t qemu_room(const struct backend *b)
 {
 	const struct qemu *q = self_const(b);
 
-	return q->launch == LAUNCH_CLONE ? ZYGOTE_BATCH : q->slot_count - q->slots_busy;
+	return q->launch == LAUNCH_CLONE ? ZYGOTE_BATCH : q->crew.slot_count - q->crew.slots_busy;
 }
 
 static error *qemu_ask(struct backend *b, uint32_t vm, const char *request, int timeout_ms, char *reply,
@@ -70,67 +53,14 @@ static error *qemu_ask(struct backend *b, uint32_t vm, const char *request, int 
 {
 	const struct qemu *q = self(b);
 	/* a clone listens itself; the console of a VM that was started anew was made for it by us */
-	pid_t owner = q->launch == LAUNCH_CLONE ? q->vms[vm].pid : 0;
+	pid_t owner = q->launch == LAUNCH_CLONE ? q->crew.vms[vm].pid : 0;
 
-	return console_ask(q->console_dir_fd, vm, owner, request, timeout_ms, reply, size, ret_ms);
-}
-
-static void drop_events(struct qemu *q)
-{
-	for (size_t i = 0; i < q->queued; i++)
-		free(q->queue[i].reason);
-	q->queued = 0;
-}
-
-/* An empty folder of consoles: a name that is still taken would make a clone fail. */
-static error *reset_consoles(struct qemu *q)
-{
-	if (!q->console_dir)
-		return NULL; /* never got so far */
-	fs_remove_tree(q->console_dir);
-	error *e = fs_mkdirs(q->console_dir);
-	if (e)
-		return e;
-	if (q->console_dir_fd >= 0)
-		close(q->console_dir_fd);
-	q->console_dir_fd = open(q->console_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return q->console_dir_fd < 0 ? err_sys(EXIT_CANNOT, errno, "cannot open %s", q->console_dir) : NULL;
+	return console_ask(q->crew.console_dir_fd, vm, owner, request, timeout_ms, reply, size, ret_ms);
 }
 
 static error *qemu_stop_all(struct backend *b, void (*progress)(void *, uint32_t), void *user)
 {
-	struct qemu *q = self(b);
-	uint64_t last = 0;
-
-	for (uint32_t i = 0; i < q->max; i++)
-		if (q->vms[i].pid > 0 && (q->vms[i].state == VM_READY || q->vms[i].state == VM_STARTING))
-			kill(q->vms[i].pid, SIGKILL);
-	/* one by one in the order of killing: waiting for a given pid costs the kernel no search */
-	for (uint32_t i = 0; i < q->max && q->living; i++) {
-		int status;
-		uint32_t id;
-
-		if (q->vms[i].pid <= 0 || (q->vms[i].state != VM_READY && q->vms[i].state != VM_STARTING))
-			continue;
-		while (waitpid(q->vms[i].pid, &status, 0) < 0 && errno == EINTR)
-			;
-		if (pidmap_take(&q->pids, q->vms[i].pid, &id))
-			q->living--;
-		q->vms[i].state = VM_GONE;
-		if (progress && clock_ns() - last > 100000000U) {
-			last = clock_ns();
-			progress(user, q->living);
-		}
-	}
-	for (unsigned i = 0; i < q->slot_count; i++) {
-		if (q->slots[i].busy && q->slots[i].console_fd >= 0)
-			close(q->slots[i].console_fd);
-		q->slots[i].busy = false;
-		q->slots[i].console_fd = -1;
-	}
-	q->slots_busy = 0;
-	drop_events(q);
-	return reset_consoles(q);
+	return crew_stop_all(&self(b)->crew, progress, user);
 }
 
 static void qemu_close(struct backend *b)
@@ -139,13 +69,6 @@ static void qemu_close(struct backend *b)
 	error *e = qemu_stop_all(b, NULL, NULL);
 
 	err_free(e);
-	for (unsigned i = 0; i < q->slot_count; i++)
-		if (q->slots[i].stderr_fd >= 0)
-			close(q->slots[i].stderr_fd);
-	if (q->console_dir_fd >= 0)
-		close(q->console_dir_fd);
-	if (q->console_dir)
-		fs_remove_tree(q->console_dir);
 	if (q->image_path)
 		unlink(q->image_path);
 	if (q->firmware_path)
@@ -153,14 +76,9 @@ static void qemu_close(struct backend *b)
 	qemu_zygote_stop(q);
 	qemu_vary_close(q);
 	qemu_devices_close(q);
-	if (q->signal_fd >= 0)
-		close(q->signal_fd);
+	crew_close(&q->crew);
 	tuning_clear(&q->tuning);
-	pidmap_clear(&q->pids);
 	qemu_plan_clear(&q->plan);
-	free(q->queue);
-	free(q->slots);
-	free(q->console_dir);
 	free(q->image_path);
 	free(q->firmware_path);
 	free(q->launch_note);
@@ -169,56 +87,25 @@ static void qemu_close(struct backend *b)
 
 static error *prepare_files(struct qemu *q)
 {
-	q->console_dir = xasprintf("%s/console", q->cfg.runtime_dir);
 	q->image_path = xasprintf("%s/guest.img", q->cfg.runtime_dir);
 	q->firmware_path = xasprintf("%s/firmware.bin", q->cfg.runtime_dir);
-	error *e = reset_consoles(q);
-	if (e)
-		return e;
 	_cleanup_free_ char *template = NULL;
+	error *e;
+
 	if ((e = firmware_find_template(&template)) || (e = image_write(q->cfg.image, q->image_path)) ||
 	    (e = firmware_write(q->cfg.image, template, q->firmware_path)))
 		return e;
-	q->slot_count = MIN(MAX(q->cfg.jobs, 1U), (unsigned)QEMU_MAX_SLOTS);
-	q->slots = xcalloc(q->slot_count, sizeof(*q->slots));
-	for (unsigned i = 0; i < q->slot_count; i++)
-		q->slots[i].console_fd = q->slots[i].stderr_fd = q->slots[i].boot_fd = -1;
-	for (unsigned i = 0; i < q->slot_count; i++) {
-		_cleanup_free_ char *log = xasprintf("%s/stderr.%u", q->cfg.runtime_dir, i);
-
-		q->slots[i].stderr_fd = open(log, O_RDWR | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0600);
-		if (q->slots[i].stderr_fd < 0)
-			return err_sys(EXIT_CANNOT, errno, "cannot create %s", log);
-		unlink(log);
-	}
 	return NULL;
 }
 
-/* Boots one VM, talks to it if it answers at all, and stops it. */
+static void inspect_probe(struct backend *b)
+{
+	qemu_verify_tuning(self(b), self(b)->crew.vms[0].pid);
+}
+
 error *qemu_probe_guest(struct qemu *q, uint64_t good_time_ns, double *ret_ms)
 {
-	uint64_t normal = q->cfg.ready_timeout_ns, start = clock_ns();
-	struct backend_event ev = { 0 };
-	uint32_t begun;
-
-	q->cfg.ready_timeout_ns = MIN(good_time_ns, normal);
-	error *e = qemu_exec_start(q, 0, 1, &begun);
-	while (!e) {
-		if (qemu_poll(&q->base, 100, &ev, 1) == 0)
-			continue;
-		if (ev.kind == BACKEND_READY)
-			qemu_verify_tuning(q, q->vms[0].pid);
-		else
-			e = err_new(EXIT_CANNOT, "%s", ev.reason);
-		free(ev.reason);
-		break;
-	}
-	*ret_ms = (double)(clock_ns() - start) / 1e6;
-	error *e2 = qemu_stop_all(&q->base, NULL, NULL);
-	err_free(e2);
-	q->vms[0] = (struct vm){ 0 };
-	q->cfg.ready_timeout_ns = normal;
-	return e;
+	return crew_probe(&q->crew, &q->base, qemu_exec_start, good_time_ns, inspect_probe, ret_ms);
 }
 
 static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
@@ -238,6 +125,7 @@ static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
 	if ((e = qemu_vary_open(q, a)))
 		return e;
 	e = qemu_plan_make(q, a, &q->plan);
+	q->crew.program = q->plan.binary;
 	if (!e)
 		e = qemu_probe_guest(q, good_time_ns, &ms);
 	if (e) {
@@ -271,16 +159,6 @@ static error *choose_accel(struct qemu *q)
 	q->plan.accel_note = note;
 	err_free(e);
 	return NULL;
-}
-
-static int take_sigchld(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
 static const char *const launch_proofs[] = {
@@ -346,7 +224,7 @@ static error *try_launch(struct qemu *q, enum launch_mode mode)
 	error *e2 = qemu_stop_all(&q->base, NULL, NULL);
 	err_free(e2);
 	qemu_zygote_stop(q);
-	q->vms[0] = q->vms[1] = (struct vm){ 0 };
+	q->crew.vms[0] = q->crew.vms[1] = (struct vm){ 0 };
 	q->launch = LAUNCH_EXEC;
 	return err_wrap(e, "launch %s", launch_names[mode]);
 }
@@ -393,19 +271,31 @@ static error *choose_launch(struct qemu *q)
 	return NULL;
 }
 
+static void other_ended(void *user, pid_t pid, int status)
+{
+	struct qemu *q = user;
+
+	(void)status; /* what its clones or the next request say is the message */
+	if (pid == q->template.pid)
+		q->template.pid = 0;
+	if (pid == q->next.pid)
+		q->next.pid = 0;
+}
+
 static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret)
 {
 	struct qemu *q = xcalloc(1, sizeof(*q));
 
 	q->base.ops = &backend_qemu;
 	q->cfg = *cfg;
-	q->vms = vms;
-	q->max = max;
-	q->console_dir_fd = q->sink_fd = -1;
+	q->sink_fd = -1;
 	q->template = q->next = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
 	q->launch = LAUNCH_EXEC;
-	q->signal_fd = take_sigchld();
-	error *e = prepare_files(q);
+	error *e = crew_open(&q->crew, &q->cfg, vms, max, "QEMU");
+	q->crew.other_ended = other_ended;
+	q->crew.user = q;
+	if (!e)
+		e = prepare_files(q);
 	if (!e)
 		e = qemu_devices_open(q);
 	if (!e)
@@ -430,15 +320,6 @@ static struct backend_cost qemu_cost(const struct backend *b)
 				      .mem_kb = (double)pa->mem_kb };
 }
 
-static json_t *strings(const struct strlist *l)
-{
-	json_t *a = json_array();
-
-	for (size_t i = 0; i < l->count; i++)
-		json_array_append_new(a, json_string(l->items[i]));
-	return a;
-}
-
 static json_t *qemu_describe(const struct backend *b)
 {
 	const struct qemu *q = self_const(b);
@@ -446,8 +327,8 @@ static json_t *qemu_describe(const struct backend *b)
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:{s:s,s:s},s:o,s:o*}", "name", "qemu",
 			 "binary", q->plan.binary, "version", q->plan.version, "sha256", q->plan.sha256,
 			 "accel", accel_names[q->plan.accel], "accel_note", q->plan.accel_note, "machine",
-			 q->plan.machine, "argv", strings(&q->plan.argv), "environment",
-			 strings(&q->plan.envp), "launch", "mode", launch_names[q->launch], "note",
+			 q->plan.machine, "argv", backend_strings(&q->plan.argv), "environment",
+			 backend_strings(&q->plan.envp), "launch", "mode", launch_names[q->launch], "note",
 			 q->launch_note, "tuning", tuning_json(&q->tuning), "per_vm", qemu_vary_json(q));
 }
 
@@ -455,7 +336,7 @@ const struct backend_ops backend_qemu = {
 	.name = "qemu",
 	.summary = "QEMU processes started directly, under KVM or TCG",
 	.needs = "a qemu-system-x86_64 binary; /dev/kvm for KVM",
-	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_QEMU,
+	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_PLACE | BACKEND_CGROUP | BACKEND_QEMU,
 	.open = qemu_open,
 	.start = qemu_start,
 	.room = qemu_room,

@@ -5,9 +5,9 @@
 /* Private to the qemu backend: its state, shared by its launchers. */
 
 #include "backend/backend.h"
+#include "backend/crew.h"
 #include "backend/spawn.h"
 #include "backend/tune.h"
-#include "base/pidmap.h"
 #include "base/util.h"
 #include "preload/zygote_abi.h"
 
@@ -23,32 +23,17 @@ struct qemu_plan {
 	char *accel_note; /* why this accelerator */
 };
 
-/* A VM between spawn and ready: its console and its error output are ours for that time. */
-struct qemu_slot {
-	bool busy;
-	uint32_t vm;
-	int console_fd;
-	int stderr_fd;
-	int boot_fd; /* what its VM boots from, where VMs differ; else -1 */
-	uint64_t deadline_ns;
-	char line[96];
-	size_t len;
-};
-
 struct qemu {
 	struct backend base;
 	struct backend_config cfg;
 	struct qemu_plan plan;
-	struct vm *vms;
+	struct crew crew;
 	const char *disk_cache; /* QEMU's cache mode for the VMs' disks */
 	int sink_fd;		/* where the VMs' frames end, or -1 */
 	char *sink;		/* its address */
 	bool varied;		/* each VM boots from its slot's own file */
-	uint32_t max;
-	uint32_t living; /* processes that run */
-	struct pidmap pids;
-	int console_dir_fd;
-	char *console_dir, *image_path, *firmware_path;
+	int *boot_fds;		/* these files, one a slot; NULL where VMs do not differ */
+	char *image_path, *firmware_path;
 	enum launch_mode launch;
 	char *launch_note; /* proof of the mode, or why it fell back */
 	struct tuning tuning;
@@ -60,21 +45,12 @@ struct qemu {
 	} template, next;	 /* next: started ahead, so that a change of template costs no time */
 	unsigned generation;
 	struct zygote_reply reply; /* the latest */
-	int signal_fd;		   /* SIGCHLD */
-	struct qemu_slot *slots;
-	unsigned slot_count, slots_busy;
-	struct backend_event *queue; /* events found while nobody could take them */
-	size_t queued;
 };
 
-/* The descriptor under which every QEMU finds its console's listening socket. */
-#define QEMU_CONSOLE_FD 10
-/* Where VMs differ, the file that it boots from. */
+/* Where VMs differ, the descriptor of the file that a VM boots from. */
 #define QEMU_BOOT_FD 12
 /* A VM's disk, where it has one. */
 #define QEMU_DISK_FD 13
-/* Most VMs between spawn and ready at a time. */
-#define QEMU_MAX_SLOTS 256
 
 extern const int qemu_fd_numbers[ZYGOTE_FDS];
 
@@ -87,14 +63,11 @@ struct plan_place {
 void qemu_plan_words(const char *words, const struct plan_place *places, size_t n, struct strlist *argv);
 void qemu_plan_clear(struct qemu_plan *p);
 
-/* Adds an event for the next poll(); takes ownership of reason. */
-void qemu_queue_event(struct qemu *q, enum backend_event_kind kind, uint32_t vm, char *reason, int sys);
-
 /* qemu_vary.c: what each VM boots from, where they differ. */
 /* Makes every slot's file, for the plan's accelerator; the plan then names it. */
 error *qemu_vary_open(struct qemu *q, enum accel a) ERR_MUST_CHECK;
 /* Puts the values of that VM into the slot's file; nothing where VMs do not differ. */
-error *qemu_vary_slot(const struct qemu *q, const struct qemu_slot *s, uint32_t vm) ERR_MUST_CHECK;
+error *qemu_vary_slot(const struct qemu *q, const struct crew_slot *s, uint32_t vm) ERR_MUST_CHECK;
 void qemu_vary_close(struct qemu *q);
 /* The paths to put into the argv. */
 const char *qemu_vary_image(const struct qemu *q);
@@ -111,9 +84,7 @@ error *qemu_devices_args(const struct qemu *q, enum accel a, struct strlist *arg
 error *qemu_disk_create(const struct qemu *q, int *ret_fd) ERR_MUST_CHECK;
 
 /* qemu_exec.c: one exec per VM. */
-error *qemu_exec_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t *ret_begun) ERR_MUST_CHECK;
-/* Handles consoles that have input, deadlines and dead children; waits up to timeout_ms for one of these. */
-void qemu_exec_wait(struct qemu *q, int timeout_ms);
+error *qemu_exec_start(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun) ERR_MUST_CHECK;
 /* qemu_zygote.c: starts the template and proves by probe VMs that its copies live; on an error the caller
    falls back and calls qemu_zygote_stop(). */
 error *qemu_zygote_open(struct qemu *q, enum launch_mode mode) ERR_MUST_CHECK;
@@ -128,8 +99,5 @@ error *qemu_tune_spec(struct qemu *q, unsigned extra_flags, struct strlist *env,
 void qemu_verify_tuning(struct qemu *q, pid_t pid);
 /* Boots one VM as VM 0 in the present launch mode and stops it. */
 error *qemu_probe_guest(struct qemu *q, uint64_t good_time_ns, double *ret_ms) ERR_MUST_CHECK;
-
-/* What a starting VM's QEMU wrote to its error output, last line, cleaned; the caller frees it. */
-char *qemu_slot_complaint(const struct qemu_slot *s);
 
 #endif

@@ -124,7 +124,7 @@ static error *make_argv(const struct qemu *q, struct qemu_plan *p)
 	 * served as well: the socket goes on listening when the first one hangs up.
 	 */
 	strlist_add(&p->argv, "-chardev");
-	strlist_addf(&p->argv, "socket,id=mvm,fd=%d,server=on,wait=on", QEMU_CONSOLE_FD);
+	strlist_addf(&p->argv, "socket,id=mvm,fd=%d,server=on,wait=on", CREW_CONSOLE_FD);
 	strlist_add(&p->argv, "-serial");
 	strlist_add(&p->argv, "chardev:mvm");
 	return NULL;

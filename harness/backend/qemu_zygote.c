@@ -109,7 +109,7 @@ error *qemu_tune_spec(struct qemu *q, unsigned extra_flags, struct strlist *env,
 	strlist_add(env, "LD_BIND_NOW=1");
 	strlist_addf(env, "%s=%s %d %d %u", ZYGOTE_ENV,
 		     q->launch == LAUNCH_FORK ? ZYGOTE_MODE_FORK : ZYGOTE_MODE_CLONE, CONTROL_FD,
-		     QEMU_CONSOLE_FD, flags);
+		     CREW_CONSOLE_FD, flags);
 	return NULL;
 }
 
@@ -118,20 +118,24 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *
 	struct strlist env = { 0 }, argv = { 0 };
 	struct spawn_fd fds[3] = { { .from = control, .to = CONTROL_FD } };
 	size_t fd_count = 1;
+	struct binding where;
 	struct spawn_spec spec = {
 		.path = q->plan.binary,
 		.cwd = q->cfg.runtime_dir,
-		.stderr_fd = q->slots[0].stderr_fd,
+		.stderr_fd = q->crew.slots[0].stderr_fd,
 		.cgroup_procs_fd = q->cfg.cgroup_procs_fd,
+		.cgroup_more_fds = q->cfg.cgroup_more_fds,
+		.cgroup_more = q->cfg.cgroup_more,
+		.binding = crew_binding(&q->crew, 0, true, &where),
 		.fds = fds,
 	};
 	error *e = qemu_tune_spec(q, 0, &env, &spec);
 
 	if (listen_fd >= 0)
-		fds[fd_count++] = (struct spawn_fd){ .from = listen_fd, .to = QEMU_CONSOLE_FD };
+		fds[fd_count++] = (struct spawn_fd){ .from = listen_fd, .to = CREW_CONSOLE_FD };
 	/* as of any VM: the copies get theirs later, or values of their own in memory */
 	if (q->varied)
-		fds[fd_count++] = (struct spawn_fd){ .from = q->slots[0].boot_fd, .to = QEMU_BOOT_FD };
+		fds[fd_count++] = (struct spawn_fd){ .from = q->boot_fds[0], .to = QEMU_BOOT_FD };
 	spec.fd_count = fd_count;
 
 	for (size_t i = 0; i < q->plan.argv.count; i++)
@@ -140,7 +144,7 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *
 		strlist_add(&argv, "-daemonize");
 	spec.argv = argv.items;
 	spec.envp = env.items;
-	if (!e && ftruncate(q->slots[0].stderr_fd, 0) < 0)
+	if (!e && ftruncate(q->crew.slots[0].stderr_fd, 0) < 0)
 		e = err_sys(EXIT_CANNOT, errno, "cannot empty the error log");
 	if (!e)
 		e = spawn_process(&spec, ret_pid);
@@ -164,7 +168,7 @@ static error *await_template(struct qemu *q, int console)
 		if (now < deadline && poll(&p, 1, (int)((deadline - now) / 1000000) + 1) == 1)
 			n = read(console, text + len, sizeof(text) - 1 - len);
 		if (n <= 0 && !(n < 0 && errno == EAGAIN && now < deadline)) {
-			_cleanup_free_ char *said = qemu_slot_complaint(&q->slots[0]);
+			_cleanup_free_ char *said = crew_complaint(&q->crew.slots[0]);
 			return err_new(EXIT_CANNOT, "the template's guest did not become ready%s%s",
 				       *said ? "; QEMU said: " : "", said);
 		}
@@ -204,8 +208,9 @@ static error *begin_template(struct qemu *q, struct qemu_template *t)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(EXIT_CANNOT, errno, "cannot make a channel to the template");
 	t->control_fd = pair[0];
-	if (q->launch == LAUNCH_CLONE && ((e = console_listen(q->console_dir_fd, id, &listen_fd)) ||
-					  (e = console_connect(q->console_dir_fd, id, &t->console_fd)))) {
+	if (q->launch == LAUNCH_CLONE &&
+	    ((e = console_listen(q->crew.console_dir_fd, id, &listen_fd)) ||
+	     (e = console_connect(q->crew.console_dir_fd, id, &t->console_fd)))) {
 		close(pair[1]);
 		return e;
 	}
@@ -253,13 +258,13 @@ static error *renew_template(struct qemu *q)
 		q->next = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
 		e = finish_template(q);
 	}
-	return err_wrap(e, "a further template after %u VMs", q->living);
+	return err_wrap(e, "a further template after %u VMs", q->crew.living);
 }
 
 /* At half the template's life, if more VMs than it can make may follow. */
 static error *prepare_next(struct qemu *q, uint32_t made)
 {
-	bool last = made + TEMPLATE_CLONES / 2 >= q->max;
+	bool last = made + TEMPLATE_CLONES / 2 >= q->crew.max;
 
 	if (q->template.clones < TEMPLATE_CLONES / 2 || q->next.pid || last)
 		return NULL;
@@ -308,20 +313,19 @@ error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t
 	q->template.clones += q->reply.begun;
 	uint32_t us = (uint32_t)((clock_ns() - before) / 1000);
 	for (uint32_t i = 0; i < q->reply.begun && i < req.count; i++) {
-		struct vm *vm = &q->vms[first + i];
+		struct vm *vm = &q->crew.vms[first + i];
 
 		*vm = (struct vm){ .spawn_ns = before,
 				   .pid = q->reply.pid[i],
 				   .state = VM_READY,
 				   .up_us = us * (i + 1) / q->reply.begun,
 				   .ready_us = us * (i + 1) / q->reply.begun };
-		pidmap_put(&q->pids, vm->pid, first + i);
-		q->living++;
-		qemu_queue_event(q, BACKEND_READY, first + i, NULL, 0);
+		crew_joined(&q->crew, first + i, vm->pid);
+		crew_queue_event(&q->crew, BACKEND_READY, first + i, NULL, 0);
 	}
 	*ret_begun = q->reply.begun;
 	if (*ret_begun && fault_hit(FAULT_VM_DIES))
-		kill(q->vms[first].pid, SIGKILL);
+		kill(q->crew.vms[first].pid, SIGKILL);
 	return q->reply.error ? err_sys(EXIT_CANNOT, q->reply.error, "cannot clone the template: fork")
 			      : NULL;
 }
@@ -364,7 +368,7 @@ static long count_lines(const char *fmt, pid_t pid)
 static error *must_answer(struct qemu *q, uint32_t vm, const char *request, const char *answer)
 {
 	char reply[64];
-	error *e = console_ask(q->console_dir_fd, vm, 0, request, 5000, reply, sizeof(reply), NULL);
+	error *e = console_ask(q->crew.console_dir_fd, vm, 0, request, 5000, reply, sizeof(reply), NULL);
 
 	if (!e && strcmp(reply, answer) != 0)
 		e = err_new(EXIT_CANNOT, "VM %u answered '%s' to '%s'", vm, reply, request);
@@ -377,7 +381,7 @@ static error *prove_separate(struct qemu *q)
 	_cleanup_close_ int fd = -1;
 	char text[16] = "";
 	struct pollfd p = { .events = POLLIN };
-	error *e = console_connect(q->console_dir_fd, 0, &fd);
+	error *e = console_connect(q->crew.console_dir_fd, 0, &fd);
 
 	if (e)
 		return e;
@@ -406,7 +410,7 @@ static void note_techniques(struct qemu *q, long threads, long maps, long templa
 	const struct zygote_reply *r = &q->reply;
 	struct tuning *t = &q->tuning;
 
-	qemu_verify_tuning(q, q->vms[0].pid);
+	qemu_verify_tuning(q, q->crew.vms[0].pid);
 	if (t->t[TECH_KSM].asked)
 		tuning_note(t, TECH_KSM, !r->merge_error, "prctl(PR_SET_MEMORY_MERGE): %s",
 			    r->merge_error ? strerror((int)r->merge_error) : "accepted");
@@ -427,18 +431,18 @@ static error *probe_clone(struct qemu *q)
 	if (e || begun != 2)
 		return e ? e : err_new(EXIT_CANNOT, "the template made %u clones of 2", begun);
 	clock_sleep_ns(100000000);
-	_cleanup_free_ char *path = xasprintf("/proc/%d/status", (int)q->vms[0].pid);
+	_cleanup_free_ char *path = xasprintf("/proc/%d/status", (int)q->crew.vms[0].pid);
 	_cleanup_free_ char *status = NULL;
 	if ((e = fs_read(path, &status, NULL)))
 		return err_wrap(e, "a clone did not live");
 	const char *line = strstr(status, "\nThreads:");
 	long threads = line ? strtol(line + 9, NULL, 10) : -1;
-	note_techniques(q, threads, count_lines("/proc/%d/maps", q->vms[0].pid),
+	note_techniques(q, threads, count_lines("/proc/%d/maps", q->crew.vms[0].pid),
 			count_lines("/proc/%d/maps", q->template.pid));
 	if (answers && ((e = must_answer(q, 0, "ping", "pong")) || (e = must_answer(q, 1, "ping", "pong")) ||
 			(e = prove_separate(q))))
 		return e;
-	return kill(q->vms[0].pid, 0) < 0 || kill(q->vms[1].pid, 0) < 0
+	return kill(q->crew.vms[0].pid, 0) < 0 || kill(q->crew.vms[1].pid, 0) < 0
 		       ? err_new(EXIT_CANNOT, "a clone did not live")
 		       : NULL;
 }
@@ -458,6 +462,6 @@ error *qemu_zygote_open(struct qemu *q, enum launch_mode mode)
 	if (!e)
 		e = q->base.ops->stop_all(&q->base, NULL, NULL);
 	if (!e)
-		q->vms[0] = q->vms[1] = (struct vm){ 0 };
+		q->crew.vms[0] = q->crew.vms[1] = (struct vm){ 0 };
 	return e;
 }

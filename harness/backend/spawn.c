@@ -62,6 +62,12 @@ static const char *become(const struct spawn_spec *s, pid_t parent, const sigset
 		_exit(127); /* the harness died before the signal was armed */
 	if (s->cgroup_procs_fd >= 0 && write(s->cgroup_procs_fd, "0", 1) < 0)
 		return "joining the cgroup";
+	for (unsigned i = 0; i < s->cgroup_more; i++)
+		if (write(s->cgroup_more_fds[i], "0", 1) < 0)
+			return "joining the cgroup of a limit";
+	const char *unbound = s->binding ? binding_apply(s->binding) : NULL;
+	if (unbound)
+		return unbound;
 	if (move_fds(s) < 0)
 		return "handing over descriptors";
 	if (s->cwd && chdir(s->cwd) < 0)

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "plan/place.h"
 
 #define SPAWN_FDS 8
 
@@ -18,8 +19,11 @@ struct spawn_fd {
 struct spawn_spec {
 	const char *path;
 	char *const *argv, *const *envp;
-	const char *cwd;      /* NULL keeps ours */
-	int stderr_fd;	      /* also its standard output; -1 for /dev/null */
+	const char *cwd;	    /* NULL keeps ours */
+	int stderr_fd;		    /* also its standard output; -1 for /dev/null */
+	const int *cgroup_more_fds; /* further cgroup.procs to join (v1 has one for each controller) */
+	unsigned cgroup_more;
+	const struct binding *binding; /* CPUs and memory nodes, NULL for ours */
 	int cgroup_procs_fd;  /* joined before exec, so that all it costs is accounted there; -1 for none */
 	long stack_kb;	      /* RLIMIT_STACK, which also sizes its threads' stacks; 0 keeps ours */
 	bool fixed_addresses; /* personality(ADDR_NO_RANDOMIZE) */

@@ -144,6 +144,22 @@ void fs_remove_tree(const char *path)
 	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
+error *fs_list(const char *path, const char *prefix, struct strlist *ret)
+{
+	struct dirent **found = NULL;
+	int n = scandir(path, &found, NULL, alphasort);
+
+	if (n < 0 && errno != ENOENT)
+		return err_sys(EXIT_CANNOT, errno, "cannot list %s", path);
+	for (int i = 0; i < n; i++) {
+		if (str_starts(found[i]->d_name, prefix))
+			strlist_add(ret, found[i]->d_name);
+		free(found[i]);
+	}
+	free(found);
+	return NULL;
+}
+
 error *fs_sha256(const char *path, char **ret)
 {
 	_cleanup_fclose_ FILE *f = fopen(path, "rbe");

@@ -19,6 +19,8 @@ error *fs_write_setting(const char *path, const char *value) ERR_MUST_CHECK;
 error *fs_mkdirs(const char *path) ERR_MUST_CHECK;
 /* Removes a folder and all below it; what is already gone is not an error. */
 void fs_remove_tree(const char *path);
+/* Names in a folder that begin with prefix, sorted; none where the folder is missing. */
+error *fs_list(const char *path, const char *prefix, struct strlist *ret) ERR_MUST_CHECK;
 /* Lower-case SHA-256 of a file, 64 digits; the caller frees *ret. */
 error *fs_sha256(const char *path, char **ret) ERR_MUST_CHECK;
 /* Finds a program on PATH (or tests it where name has a slash); NULL when there is none. */

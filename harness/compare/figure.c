@@ -3,9 +3,9 @@
 
 #include <math.h>
 
-#include "curve/fit.h"
 #include "base/util.h"
 #include "compare/stats.h"
+#include "curve/fit.h"
 
 /* The clock of boot and wake latencies, in ms, ticks in microseconds; below this a ratio is one of its ticks.
  */

@@ -18,6 +18,7 @@
 	X(BOOT_P95, "boot_p95_ms", "spawn to ready, 95th percentile")                               \
 	X(BOOT_P99, "boot_p99_ms", "spawn to ready, 99th percentile")                               \
 	X(UP_P50, "up_p50_ms", "spawn to process image in place, median")                           \
+	X(START_P50, "start_p50_ms", "spawn to started, where that is a step of its own, median")   \
 	X(KVM_CREATE_VM_P50, "kvm_create_vm_p50_us", "KVM_CREATE_VM, median (backend kvm)")         \
 	X(KVM_CREATE_VM_P99, "kvm_create_vm_p99_us", "KVM_CREATE_VM, 99th percentile")              \
 	X(KVM_CREATE_VCPU_P50, "kvm_create_vcpu_p50_us", "KVM_CREATE_VCPU, median")                 \

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
+#include "sample/nodes.h"
 
 /* The text of one row, built in memory so that it reaches the file in a single write. */
 struct row {
@@ -80,7 +81,7 @@ static error *samples_header(struct run_folder *r)
 
 error *run_folder_create(const char *dir, struct run_folder *ret)
 {
-	*ret = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1 };
+	*ret = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1, .nodes_fd = -1 };
 	_cleanup_free_ char *record = xasprintf("%s/run.json", dir);
 	error *e = fs_mkdirs(dir);
 
@@ -109,16 +110,18 @@ void run_folder_close(struct run_folder *r)
 		close(r->events_fd);
 	if (r->teardown_fd >= 0)
 		close(r->teardown_fd);
+	if (r->nodes_fd >= 0)
+		close(r->nodes_fd);
 	if (r->meta)
 		json_decref(r->meta);
 	free(r->dir);
-	*r = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1 };
+	*r = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1, .nodes_fd = -1 };
 }
 
 void run_folder_discard(struct run_folder *r)
 {
-	static const char *const files[] = { "samples.csv", "events.jsonl", "run.json", "intervals.csv",
-					     "teardown.csv" };
+	static const char *const files[] = { "samples.csv",   "events.jsonl", "run.json",
+					     "intervals.csv", "teardown.csv", "nodes.csv" };
 
 	for (size_t i = 0; r->dir && i < ARRAY_LEN(files); i++) {
 		_cleanup_free_ char *path = xasprintf("%s/%s", r->dir, files[i]);
@@ -150,6 +153,33 @@ error *run_folder_sample(struct run_folder *r, const struct sample *s, uint32_t 
 		row_number(&row, s->v[m]);
 	fprintf(row.f, ",%.6f,%u,%u,%d", s->window_s, interval, repeat, (int)phase);
 	return row_append(&row, r->samples_fd, r->dir, "samples.csv");
+}
+
+error *run_folder_nodes(struct run_folder *r, const struct node_memory *nodes, size_t n, uint32_t vm_count,
+			unsigned interval, unsigned repeat)
+{
+	bool first = r->nodes_fd < 0;
+	struct row row;
+	error *e = first ? open_file(r, "nodes.csv", &r->nodes_fd) : NULL;
+
+	if (e)
+		return e;
+	row_open(&row);
+	if (first)
+		fputs("time_s,vm_count,interval,repeat,node,total_kb,free_kb,used_kb,anon_kb,file_kb,"
+		      "kernel_stack_kb,page_tables_kb,slab_kb\n",
+		      row.f);
+	for (size_t i = 0; i < n; i++) {
+		const struct node_memory *m = &nodes[i];
+		const long long kb[] = { m->total, m->free,	    m->used,	    m->anon,
+					 m->file,  m->kernel_stack, m->page_tables, m->slab };
+
+		fprintf(row.f, "%s%.3f,%u,%u,%u,%d", i ? "\n" : "", (double)(clock_ns() - r->start_ns) / 1e9,
+			vm_count, interval, repeat, m->node);
+		for (size_t k = 0; k < ARRAY_LEN(kb); k++)
+			fprintf(row.f, kb[k] < 0 ? "," : ",%lld", kb[k]);
+	}
+	return row_append(&row, r->nodes_fd, r->dir, "nodes.csv");
 }
 
 error *run_folder_event(struct run_folder *r, const char *event, json_t *detail)

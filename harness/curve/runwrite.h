@@ -19,6 +19,7 @@ struct run_folder {
 	char *dir;
 	json_t *meta; /* becomes run.json with run_folder_save() */
 	int samples_fd, events_fd;
+	int nodes_fd;	   /* -1 until the first row */
 	int teardown_fd;   /* -1 until the first row */
 	uint64_t start_ns; /* time 0 of time_s */
 };
@@ -34,6 +35,10 @@ error *run_folder_sample(struct run_folder *r, const struct sample *s, uint32_t 
 			 unsigned repeat, enum phase phase) ERR_MUST_CHECK;
 /* One line of events.jsonl: time_s, event, and the members of detail (stolen, may be NULL). */
 error *run_folder_event(struct run_folder *r, const char *event, json_t *detail) ERR_MUST_CHECK;
+/* Rows of nodes.csv: memory of each NUMA node at the end of an interval. */
+struct node_memory;
+error *run_folder_nodes(struct run_folder *r, const struct node_memory *nodes, size_t n, uint32_t vm_count,
+			unsigned interval, unsigned repeat) ERR_MUST_CHECK;
 /* One look at a population that is being stopped. */
 struct teardown_row {
 	unsigned repeat;

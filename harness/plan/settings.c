@@ -320,6 +320,11 @@ error *settings_note_tree(struct settings *s, const char *path)
 	return note(s, "rmtree", path, NULL);
 }
 
+error *settings_note_containers(struct settings *s, const char *path, const char *runtime)
+{
+	return note(s, "containers", path, runtime);
+}
+
 error *settings_note_pidfiles(struct settings *s, const char *path, const char *word)
 {
 	return note(s, "pidfiles", path, word);
@@ -372,11 +377,12 @@ static void describe(const struct journal *j, const json_t *entry, struct strlis
 			     journal_text(entry, "new"), who, pid);
 	else
 		strlist_addf(ret, "%s %s (%s %lld)",
-			     str_eq(kind, "swapoff")	? "swap"
-			     : str_eq(kind, "rmdir")	? "cgroup"
-			     : str_eq(kind, "rmtree")	? "folder"
-			     : str_eq(kind, "pidfiles") ? "processes of"
-							: "setting",
+			     str_eq(kind, "swapoff")	  ? "swap"
+			     : str_eq(kind, "rmdir")	  ? "cgroup"
+			     : str_eq(kind, "rmtree")	  ? "folder"
+			     : str_eq(kind, "containers") ? "containers in"
+			     : str_eq(kind, "pidfiles")	  ? "processes of"
+							  : "setting",
 			     path, who, pid);
 }
 

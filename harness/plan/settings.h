@@ -41,6 +41,8 @@ error *settings_note_swap(struct settings *s, const char *path) ERR_MUST_CHECK;
 error *settings_note_cgroup(struct settings *s, const char *path) ERR_MUST_CHECK;
 /* A folder below settings_folder(): remove it and all in it. Kills nothing. */
 error *settings_note_tree(struct settings *s, const char *path) ERR_MUST_CHECK;
+/* Containers of an OCI runtime whose --root is `path`: delete those that are ours. */
+error *settings_note_containers(struct settings *s, const char *path, const char *runtime) ERR_MUST_CHECK;
 /* Kill the processes that the files *.pid in this folder name and whose arguments hold `word`. */
 error *settings_note_pidfiles(struct settings *s, const char *path, const char *word) ERR_MUST_CHECK;
 /* Write `value` to `path` whatever it holds then ("1" to /sys/block/zram0/reset). */

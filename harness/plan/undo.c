@@ -308,6 +308,8 @@ enum undo_result undo_entry(const json_t *entry, const char *folder, bool same_b
 		return undo_file(path, field(entry, "old"), field(entry, "new"), said);
 	if (str_eq(kind, "rmdir"))
 		return undo_cgroup(path, said);
+	if (str_eq(kind, "containers"))
+		return undo_containers(path, field(entry, "value"), said);
 	if (str_eq(kind, "pidfiles"))
 		return undo_pidfiles(path, field(entry, "value"), said);
 	if (str_eq(kind, "write"))

@@ -7,6 +7,9 @@
 
 #include "base/err.h"
 
+/* Containers are named so; nothing else is ever deleted. */
+#define CONTAINER_ID_PREFIX "mvmscale-"
+
 /* One step back, as a journal of settings.c describes it: {"kind", "path", ...}. */
 enum undo_result {
 	UNDO_DONE,
@@ -25,5 +28,8 @@ enum undo_result undo_entry(const json_t *entry, const char *folder, bool same_b
 error *setting_read(const char *path, char **ret) ERR_MUST_CHECK;
 /* Writes with one write(2); a plain file (tests) is emptied first. */
 error *setting_write(const char *path, const char *value) ERR_MUST_CHECK;
+
+/* Deletes the containers of an OCI runtime whose --root is `root`. *said as above. */
+enum undo_result undo_containers(const char *root, const char *runtime, char **said);
 
 #endif

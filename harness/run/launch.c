@@ -42,6 +42,8 @@ static void stop_refused(struct session *s, uint32_t vm, int sys, const char *wh
 			    : sys == ENFILE ? "file-max"
 					    : "fork";
 
+	if (confine_met(s))
+		return;
 	session_stop(s, STOP_LIMIT, NULL, limit, sys, s->ready,
 		     "the host refused VM %u: %s; the preflight expected room for %u", vm, what,
 		     s->limit_vms);
@@ -54,6 +56,9 @@ static error *note_failure(struct session *s, const struct backend_event *ev)
 	s->failures_in_row++;
 	error *e = run_folder_event(&s->folder, "vm_failed",
 				    json_pack("{s:i,s:s}", "vm", (int)ev->vm, "reason", ev->reason));
+	/* a VM that a limit killed or starved is no fault of its own */
+	if (confine_met(s))
+		return e;
 	/* a runner learns of the host's refusal after start() returned */
 	if (host_is_full(ev->sys))
 		stop_refused(s, ev->vm, ev->sys, ev->reason);
@@ -69,6 +74,7 @@ static error *note_death(struct session *s, const struct backend_event *ev)
 	s->lost++;
 	s->ready--;
 	session_notice(s, "VM %u is lost: %s", ev->vm, ev->reason);
+	confine_met(s);
 	/* they are replaced, but not for ever */
 	if (s->out->died == SPARE_VMS / 2)
 		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->out->died,
@@ -164,6 +170,10 @@ static error *guard(struct session *s, struct launch *l, uint64_t now)
 					    .swap_ends = session_stops_on(s, RESOURCE_SWAP) };
 	struct pace_reading r;
 
+	if (confine_met(s)) {
+		l->halted = true;
+		return NULL;
+	}
 	if (s->fleet)
 		return fleet_guard(s, in_flight(s));
 	session_pressure(s, &r);
@@ -204,12 +214,15 @@ static void fill_row(struct session *s, const struct launch *l, struct interval 
 {
 	uint32_t n = s->next_id - l->first_id;
 	double *boot = xcalloc(n, sizeof(*boot)), *up = xcalloc(n, sizeof(*up));
+	double *start = xcalloc(n, sizeof(*start));
 	double seconds = (double)(clock_ns() - l->start_ns) / 1e9;
-	size_t got = 0;
+	size_t got = 0, started = 0;
 
 	for (uint32_t i = l->first_id; i < s->next_id; i++) {
 		if (!s->vms[i].ready_us)
 			continue;
+		if (s->vms[i].start_us)
+			start[started++] = vm_ms(s->vms[i].start_us);
 		up[got] = vm_ms(s->vms[i].up_us);
 		boot[got++] = vm_ms(s->vms[i].ready_us);
 	}
@@ -221,8 +234,10 @@ static void fill_row(struct session *s, const struct launch *l, struct interval 
 	row->extra[EXTRA_LAUNCH_WAIT] = (double)l->wait_ns / 1e9;
 	row->extra[EXTRA_LAUNCH_RATE] = got ? (double)got / seconds : (double)NAN;
 	row->extra[EXTRA_LAUNCH_CPU] = got ? l->cpu_ms / (double)got : (double)NAN;
+	row->extra[EXTRA_START_P50] = quantile(start, started, 0.5);
 	free(boot);
 	free(up);
+	free(start);
 }
 
 /* What the kernel took for each step of the starts, where the backend knows: two columns a step. */

@@ -153,7 +153,8 @@ static error *verify(struct session *s, struct interval *row)
 
 error *measure_interval(struct session *s, unsigned interval, struct interval *row)
 {
-	bool can_ask = (backend_flags(s->backend) & BACKEND_WAKE) && !(s->image.flags & MVM_PARAM_FLAG_SILENT);
+	bool can_ask =
+		(backend_flags(s->backend) & BACKEND_WAKE) && !(s->image.flags & MVM_PARAM_FLAG_SILENT);
 	uint64_t period = (uint64_t)(s->o->sample_s * 1e9);
 	struct sample sm;
 	error *e = settle(s, interval, row);
@@ -178,6 +179,8 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 	row->extra[EXTRA_PROVEN_READY] = s->cloned ? 0 : s->ready;
 	row->extra[EXTRA_PROVEN_CLONE] = s->cloned ? s->ready : 0;
 	row->extra[EXTRA_DIED] = s->out->died;
+	if ((e = confine_nodes(s, interval)))
+		return e;
 	if (s->ready && can_ask && s->o->verify_pct > 0 && !run_interrupted)
 		e = verify(s, row);
 	return e;

@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "base/err.h"
 #include "curve/forecast.h"
+#include "sample/cgroup.h"
 #include "sample/metric.h"
 
 /* The resources with a threshold. */
@@ -26,20 +27,22 @@ struct run_options {
 	unsigned stop_on; /* 1 << enum run_resource: those whose threshold ends the run */
 	const char *swap; /* swap to add, as swap_parse() takes it, or NULL */
 	const struct backend_ops *backend;
-	const char *accel, *preset, *profile, *qemu, *out, *name, *image, *tune;
+	const char *accel, *preset, *profile, *qemu, *runtime, *out, *name, *image, *tune;
+	const char *pin, *numa;	     /* as placement_make() takes them, or NULL */
+	struct cgroup_limits limits; /* of the population together */
 	enum launch_mode launch;
 	double verify_pct; /* share of the population asked at every interval */
 	double settle_s;   /* fixed waiting time; < 0: until quiet */
 	double rate;	   /* VMs per second; 0: as fast as it goes */
 	double ready_timeout_s;
 	double disk_mb_s, net_mb_s; /* capacities that are 100 %; 0: not known */
-	double sample_s;  /* time between measuring samples */
-	unsigned samples; /* measuring samples per interval */
-	unsigned shard;	  /* VMs per runner process; 0: the backend's choice */
-	bool kvm_debugfs; /* the kernel keeps statistics files for each KVM VM */
-	bool no_raise;	  /* leave the host's limits as they are */
-	bool predict;	  /* forecast the stop while the ramp goes on */
-	bool fast;	  /* null backend in tests: settle at once */
+	double sample_s;	    /* time between measuring samples */
+	unsigned samples;	    /* measuring samples per interval */
+	unsigned shard;		    /* VMs per runner process; 0: the backend's choice */
+	bool kvm_debugfs;	    /* the kernel keeps statistics files for each KVM VM */
+	bool no_raise;		    /* leave the host's limits as they are */
+	bool predict;		    /* forecast the stop while the ramp goes on */
+	bool fast;		    /* null backend in tests: settle at once */
 	unsigned seed;
 	struct null_config null;
 	struct libvirt_config libvirt;

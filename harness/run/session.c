@@ -157,6 +157,7 @@ error *session_save(struct session *s, const char *state)
 {
 	json_object_set_new(s->folder.meta, "state", json_string(state));
 	record_stop(s);
+	confine_record(s);
 	return run_folder_save(&s->folder);
 }
 
@@ -228,6 +229,23 @@ static error *add_swap(struct session *s)
 	return NULL;
 }
 
+/* A container runtime makes its cgroups in every hierarchy, below a folder of the same name. */
+static error *note_siblings(struct session *s, const char *own, const char *name)
+{
+	struct strlist mounts = { 0 };
+	error *e = NULL;
+
+	cgroup_v1_mounts(&mounts);
+	for (size_t i = 0; i < mounts.count && !e; i++) {
+		_cleanup_free_ char *path = xasprintf("%s/%s", mounts.items[i], name);
+
+		if (strcmp(path, own) != 0)
+			e = settings_note_cgroup(s->settings, path);
+	}
+	strlist_clear(&mounts);
+	return e;
+}
+
 /* Private folder and cgroup; both are in the journal before they exist. */
 static error *create_places(struct session *s)
 {
@@ -246,12 +264,12 @@ static error *create_places(struct session *s)
 	_cleanup_free_ char *name = xasprintf("mvmscale-%d", (int)getpid());
 	_cleanup_free_ char *path = cgroup_choose(name, &version);
 	if (!path) {
-		session_notice(
-			s,
-			"no cgroup can be used: the guests' own CPU will be that of a random sample of them");
+		session_notice(s, "no cgroup can be used: the guests' own CPU will be that of a "
+				  "random sample of them");
 		return NULL;
 	}
-	if ((e = settings_note_cgroup(s->settings, path)))
+	if ((e = settings_note_cgroup(s->settings, path)) ||
+	    (s->o->backend->flags & BACKEND_RUNTIME && version == 1 && (e = note_siblings(s, path, name))))
 		return e;
 	e = cgroup_create(STEAL(path), version, &s->cgroup);
 	if (e) {
@@ -292,7 +310,14 @@ static error *open_backend(struct session *s)
 	/* a host that is lost takes up to all VMs with it, and others are started instead */
 	s->vm_slots = o->max + SPARE_VMS + (o->libvirt.hosts && o->libvirt.hosts->count > 1 ? o->max : 0);
 	s->vms = xcalloc(s->vm_slots, sizeof(*s->vms));
-	return o->backend->open(&cfg, s->vms, s->vm_slots, &s->backend);
+	cfg.runtime = o->runtime;
+	cfg.cgroup_more_fds = s->cgroup.more_fds;
+	cfg.cgroup_more = s->cgroup.more;
+	cfg.place = s->place.pin != PIN_NONE || s->place.numa != NUMA_NONE ? &s->place : NULL;
+	cfg.cgroup_version = s->cgroup.version;
+	cfg.cgroup_relative = s->cgroup.path ? cgroup_relative(&s->cgroup) : NULL;
+	error *e = o->backend->open(&cfg, s->vms, s->vm_slots, &s->backend);
+	return e ? confine_explain(s, e) : NULL;
 }
 
 /* Which limits would end the run before --max, raising those that may be raised. */
@@ -337,13 +362,15 @@ static void preflight(struct session *s)
 	}
 	if (s->preflight_end < s->o->max) {
 		_cleanup_free_ char *sentence = limits_sentence(&limits, false);
-		session_notice(
-			s, "preflight: %s, by the declared cost of a VM; the steps follow what is measured",
-			sentence);
+		session_notice(s,
+			       "preflight: %s, by the declared cost of a VM; the steps follow what "
+			       "is measured",
+			       sentence);
 		json_object_set_new(s->folder.meta, "preflight", json_string(sentence));
 	}
 	json_object_set_new(s->folder.meta, "limits", limits_json(&limits));
 	json_object_set_new(s->folder.meta, "raised", limit_raises_json(&raises));
+	confine_preflight(s, c.tasks);
 	json_object_set_new(s->folder.meta, "predicted_end", json_integer(s->preflight_end));
 	limits_free(&limits);
 	limit_raises_free(&raises);
@@ -379,9 +406,9 @@ error *session_open(struct session *s)
 	host_read(&s->host, "");
 	if ((o->backend->flags & BACKEND_QEMU) && (e = preset_load(o->preset, &s->preset)))
 		return e;
-	if ((e = load_guest(s)) || (e = create_folder(s)) ||
+	if ((e = confine_place(s)) || (e = load_guest(s)) || (e = create_folder(s)) ||
 	    (e = janitor_start(&s->janitor_fd, &s->janitor)) || (e = create_places(s)) ||
-	    (e = sampler_open(&s->cgroup, &s->sampler)) || (e = open_backend(s)))
+	    (e = confine_begin(s)) || (e = sampler_open(&s->cgroup, &s->sampler)) || (e = open_backend(s)))
 		return e;
 	sampler_set_capacity(s->sampler, o->disk_mb_s, o->net_mb_s);
 	s->status = (struct run_status){ .repeats = o->repeat,
@@ -429,6 +456,7 @@ void session_close(struct session *s)
 	profile_free(s->profile);
 	preset_free(s->preset);
 	gsl_rng_free(s->rng);
+	placement_clear(&s->place);
 	free(s->runtime_dir);
 	free(s->vms);
 	free(s->rows);

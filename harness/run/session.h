@@ -11,6 +11,7 @@
 #include "plan/host.h"
 #include "plan/limits.h"
 #include "plan/pace.h"
+#include "plan/place.h"
 #include "plan/ramp.h"
 #include "plan/settings.h"
 #include "run/janitor.h"
@@ -34,6 +35,8 @@ struct session {
 	struct preset *preset;
 	struct settings *settings;
 	struct cgroup cgroup;
+	struct place_map place_map;
+	struct placement place;
 	struct sampler *sampler;
 	struct backend *backend;
 	struct fleet *fleet; /* NULL: the VMs run on this machine */
@@ -98,6 +101,21 @@ json_t *predict_json(const struct session *s);
 error *launch_to(struct session *s, uint32_t target, struct interval *row) ERR_MUST_CHECK;
 /* Takes in deaths without starting anything; waits up to timeout_ms. */
 error *launch_watch(struct session *s, int timeout_ms) ERR_MUST_CHECK;
+
+/* confine.c: placement and cgroup limits. Settles where VMs go; an error is one of the options. */
+error *confine_place(struct session *s) ERR_MUST_CHECK;
+/* Sets the limits of the population's cgroup. */
+error *confine_begin(struct session *s) ERR_MUST_CHECK;
+/* Puts a limit in front of an error that it brought about. */
+error *confine_explain(struct session *s, error *e) ERR_MUST_CHECK;
+/* Lets the run end before the cgroup's limit of tasks. */
+void confine_preflight(struct session *s, double tasks_per_vm);
+/* What was set and how far it was met, for run.json. */
+void confine_record(struct session *s);
+/* Whether a limit of the cgroup was met; the run's stop then says so. */
+bool confine_met(struct session *s);
+/* Memory of each node, at the end of an interval. */
+error *confine_nodes(struct session *s, unsigned interval) ERR_MUST_CHECK;
 
 /* measure.c: settles, samples, verifies at the present population; *row gets it all. */
 error *measure_interval(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;

@@ -54,6 +54,33 @@ char *cgroup_choose(const char *name, int *ret_version)
 	return xasprintf("%s/%s", v2 ? v2 : v1, name);
 }
 
+const char *cgroup_relative(const struct cgroup *c)
+{
+	const char *below = c->path + strlen(CGROUP_ROOT);
+
+	/* v1: the first name is the controller's */
+	return c->version == 2 ? below : strchr(below + 1, '/');
+}
+
+void cgroup_v1_mounts(struct strlist *ret)
+{
+	struct strlist names = { 0 };
+	error *e = fs_list(CGROUP_ROOT, "", &names);
+
+	err_free(e);
+	for (size_t i = 0; i < names.count; i++) {
+		_cleanup_free_ char *path = xasprintf(CGROUP_ROOT "/%s", names.items[i]);
+		_cleanup_free_ char *procs = xasprintf("%s/cgroup.procs", path);
+		struct stat st;
+
+		/* cpu -> cpu,cpuacct and its like are the same hierarchy */
+		if (names.items[i][0] != '.' && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+		    access(procs, F_OK) == 0)
+			strlist_add(ret, path);
+	}
+	strlist_clear(&names);
+}
+
 error *cgroup_create(char *path, int version, struct cgroup *ret)
 {
 	*ret = (struct cgroup){ .path = path, .version = version, .procs_fd = -1, .usage_fd = -1 };
@@ -98,6 +125,8 @@ void cgroup_remove(struct cgroup *c)
 		close(c->procs_fd);
 	if (c->usage_fd >= 0)
 		close(c->usage_fd);
+	for (unsigned i = 0; i < c->more; i++)
+		close(c->more_fds[i]);
 	/* Members that are dead but not yet gone keep the folder busy for a moment. */
 	for (int i = 0; c->path && i < 100 && rmdir(c->path) < 0 && errno == EBUSY; i++)
 		clock_sleep_ns(20000000);

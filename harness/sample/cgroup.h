@@ -2,10 +2,28 @@
 #ifndef MVM_SAMPLE_CGROUP_H
 #define MVM_SAMPLE_CGROUP_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
+#include "base/util.h"
+#include "plan/settings.h"
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+enum cgroup_controller { CGROUP_CPU, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CONTROLLERS };
+
+/* What the population may use together; 0 for no limit. */
+struct cgroup_limits {
+	double cores, mem_bytes;
+	long pids;
+};
+/* How these limits were met so far; -1 where there is none, or the kernel does not say. */
+struct cgroup_hits {
+	long long throttled_ms, oom_kills, mem_bytes, mem_peak_bytes, refused_pids, pids;
+};
 
 /*
- * A cgroup of our own for the population, for its CPU time only: v1's cpuacct or
+ * A cgroup of our own for the population, for its CPU time and for limits: v1's cpuacct or
  * v2's cpu.stat count nanoseconds over all members at the price of one read.
  */
 struct cgroup {
@@ -13,6 +31,10 @@ struct cgroup {
 	int version;  /* 1 or 2 */
 	int procs_fd; /* open for writing; a process that writes "0" joins */
 	int usage_fd;
+	struct cgroup_limits limits;
+	int more_fds[CGROUP_CONTROLLERS]; /* v1: cgroup.procs of the controllers with limits; to be joined too
+					   */
+	unsigned more;
 };
 
 /* Where a cgroup of that name would be made, and its version; NULL when no usable hierarchy is mounted. */
@@ -27,5 +49,21 @@ void cgroup_remove(struct cgroup *c);
 /* Descriptor of a file with the CPU nanoseconds of all tasks of the host (v1 root cpuacct), or -1. A
    container's view, which lacks other cgroups, is recognized by comparing it with /proc/stat's busy ticks. */
 int cgroup_open_host_usage(long long busy_ticks, long ticks_per_second);
+
+/* Its path below the mount point of its hierarchy, as runtimes want it; points into it. */
+const char *cgroup_relative(const struct cgroup *c);
+/* The mount points of all hierarchies of a v1 or hybrid host. */
+void cgroup_v1_mounts(struct strlist *ret);
+
+/* --cgroup-cpu CORES|PCT% (of `cores`), --cgroup-mem SIZE, --cgroup-pids N; each may be NULL. Pure. */
+error *cgroup_limits_parse(const char *cpu, const char *mem, const char *pids, long cores,
+			   struct cgroup_limits *ret) ERR_MUST_CHECK;
+bool cgroup_limits_any(const struct cgroup_limits *l);
+/* Sets the limits before any VM is in it; what it makes is noted in `settings` first. */
+error *cgroup_confine(struct cgroup *c, const struct cgroup_limits *l,
+		      struct settings *settings) ERR_MUST_CHECK;
+void cgroup_read_hits(const struct cgroup *c, struct cgroup_hits *ret);
+/* The number behind "key " at the start of a line, -1 where there is none. Pure. */
+long long cgroup_flat_value(const char *text, const char *key);
 
 #endif

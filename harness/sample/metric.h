@@ -59,6 +59,7 @@
 	M(NET_MB, "net_mb_per_s", "network, lo and real interfaces", "MB/s", false)           \
 	M(NET_PACKETS, "net_packets_per_s", "packets, lo and real interfaces", "1/s", false)  \
 	M(TASKS, "tasks", "tasks (pids used)", "tasks", false)                                \
+	M(GUEST_RSS, "guest_rss_kb", "RSS of a guest process, mean of a sample", "kB", false) \
 	M(GUEST_PSS, "guest_pss_kb", "PSS of a guest process, mean of a sample", "kB", false) \
 	M(GUEST_USS, "guest_uss_kb", "USS of a guest process, mean of a sample", "kB", false) \
 	M(HARNESS_RSS, "harness_rss_kb", "RSS of the harness", "kB", false)                   \

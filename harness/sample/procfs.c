@@ -139,18 +139,20 @@ bool parse_pid_stat(const char *text, struct pid_stat *ret)
 	return true;
 }
 
-void parse_smaps_rollup(const char *text, long long *ret_pss_kb, long long *ret_uss_kb)
+void parse_smaps_rollup(const char *text, struct process_memory *ret)
 {
 	struct {
-		long long pss, clean, dirty;
+		long long rss, pss, clean, dirty;
 	} v;
-	static const struct field fields[] = { { "Pss", 0 },
-					       { "Private_Clean", sizeof(long long) },
-					       { "Private_Dirty", 2 * sizeof(long long) } };
+	static const struct field fields[] = { { "Rss", 0 },
+					       { "Pss", sizeof(long long) },
+					       { "Private_Clean", 2 * sizeof(long long) },
+					       { "Private_Dirty", 3 * sizeof(long long) } };
 
 	parse_fields(text, fields, ARRAY_LEN(fields), &v);
-	*ret_pss_kb = v.pss;
-	*ret_uss_kb = v.clean < 0 || v.dirty < 0 ? -1 : v.clean + v.dirty;
+	ret->rss = v.rss;
+	ret->pss = v.pss;
+	ret->uss = v.clean < 0 || v.dirty < 0 ? -1 : v.clean + v.dirty;
 }
 
 long long parse_schedstat(const char *text)

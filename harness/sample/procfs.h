@@ -51,8 +51,12 @@ struct pid_stat {
 /* False when the line has too few fields. The name may hold blanks and parentheses. */
 bool parse_pid_stat(const char *text, struct pid_stat *ret);
 
-/* Pss and private (clean + dirty) kB out of smaps_rollup; -1 where absent. */
-void parse_smaps_rollup(const char *text, long long *ret_pss_kb, long long *ret_uss_kb);
+/* What smaps_rollup says of a process, kB; -1 where absent. */
+struct process_memory {
+	long long rss, pss;
+	long long uss; /* private, clean and dirty */
+};
+void parse_smaps_rollup(const char *text, struct process_memory *ret);
 
 /* First number of a schedstat file: nanoseconds on a CPU; -1 when it is none. */
 long long parse_schedstat(const char *text);

@@ -74,7 +74,7 @@ struct sampler {
 	long hz, cores, page_kb;
 	pid_t pids[SAMPLER_PSS_VMS];
 	size_t pid_count, population_size;
-	double pss_kb, uss_kb;
+	double rss_kb, pss_kb, uss_kb;
 	struct strlist disks, interfaces;
 	double disk_mb_s, net_mb_s; /* capacities, 0: not known */
 	char *buf;
@@ -109,7 +109,7 @@ error *sampler_open(const struct cgroup *population, struct sampler **ret)
 	s->hz = sysconf(_SC_CLK_TCK);
 	s->cores = sysconf(_SC_NPROCESSORS_ONLN);
 	s->page_kb = sysconf(_SC_PAGESIZE) / 1024;
-	s->pss_kb = s->uss_kb = NAN;
+	s->rss_kb = s->pss_kb = s->uss_kb = NAN;
 	s->host_usage_fd = -1;
 	for (int i = 0; i < SRC_COUNT; i++)
 		s->fd[i] = open(source_paths[i], O_RDONLY | O_CLOEXEC);
@@ -159,7 +159,7 @@ static double read_number(struct sampler *s, enum source src)
 
 void sampler_new_interval(struct sampler *s, const pid_t *pids, size_t n, size_t population)
 {
-	double pss = 0, uss = 0;
+	double rss = 0, pss = 0, uss = 0;
 	size_t got = 0;
 
 	s->pid_count = MIN(n, (size_t)SAMPLER_PSS_VMS);
@@ -167,17 +167,19 @@ void sampler_new_interval(struct sampler *s, const pid_t *pids, size_t n, size_t
 	memcpy(s->pids, pids, s->pid_count * sizeof(*pids));
 	for (size_t i = 0; i < s->pid_count; i++) {
 		char path[64];
-		long long p, u;
+		struct process_memory m;
 
 		snprintf(path, sizeof(path), "/proc/%d/smaps_rollup",
 			 fault_hit(FAULT_PID_VANISHED) ? -1 : pids[i]);
-		parse_smaps_rollup(read_path(s, path), &p, &u);
-		if (p < 0 || u < 0)
+		parse_smaps_rollup(read_path(s, path), &m);
+		if (m.rss < 0 || m.pss < 0 || m.uss < 0)
 			continue; /* gone since it was chosen, or not ours to read */
-		pss += (double)p;
-		uss += (double)u;
+		rss += (double)m.rss;
+		pss += (double)m.pss;
+		uss += (double)m.uss;
 		got++;
 	}
+	s->rss_kb = got ? rss / (double)got : (double)NAN;
 	s->pss_kb = got ? pss / (double)got : (double)NAN;
 	s->uss_kb = got ? uss / (double)got : (double)NAN;
 	s->last.guests_ns = -1; /* another set of processes: its sum is not comparable with the last */
@@ -363,6 +365,7 @@ void sampler_take(struct sampler *s, struct sample *ret)
 	ret->v[METRIC_KSM_SHARING] = read_number(s, SRC_KSM_SHARING);
 	ret->v[METRIC_KSM_UNSHARED] = read_number(s, SRC_KSM_UNSHARED);
 	ret->v[METRIC_KSM_SCANS] = read_number(s, SRC_KSM_SCANS);
+	ret->v[METRIC_GUEST_RSS] = s->rss_kb;
 	ret->v[METRIC_GUEST_PSS] = s->pss_kb;
 	ret->v[METRIC_GUEST_USS] = s->uss_kb;
 	long long pages = -1;

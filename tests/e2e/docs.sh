@@ -170,7 +170,7 @@ layers() {
 		done
 	done
 	for dir in harness/*/; do
-		case " $order preload " in
+		case " $order preload init " in
 		*" $(basename "$dir") "*) ;;
 		*)
 			echo "$dir is no stage of the GNUmakefile"

@@ -136,6 +136,7 @@ static void stat_ticks(void **state)
 
 static void small_files(void **state)
 {
+	struct process_memory m;
 	struct loadavg l;
 	struct vmstat v;
 	long long a, b;
@@ -161,12 +162,14 @@ static void small_files(void **state)
 	assert_int_equal(b, -1);
 	parse_smaps_rollup("5581-7ffc ---p 0 00:00 0 [rollup]\nRss: 9 kB\nPss: 6 kB\nPss_Anon: 4 kB\n"
 			   "Private_Clean: 1 kB\nPrivate_Dirty: 2 kB\n",
-			   &a, &b);
-	assert_int_equal(a, 6);
-	assert_int_equal(b, 3);
-	parse_smaps_rollup("", &a, &b);
-	assert_int_equal(a, -1);
-	assert_int_equal(b, -1);
+			   &m);
+	assert_int_equal(m.rss, 9);
+	assert_int_equal(m.pss, 6);
+	assert_int_equal(m.uss, 3);
+	parse_smaps_rollup("", &m);
+	assert_int_equal(m.rss, -1);
+	assert_int_equal(m.pss, -1);
+	assert_int_equal(m.uss, -1);
 	assert_int_equal(parse_schedstat("123 4 5\n"), 123);
 	assert_int_equal(parse_schedstat(""), -1);
 	assert_int_equal(parse_cgroup_cpu_stat("usage_usec 12\nuser_usec 3\n"), 12000);

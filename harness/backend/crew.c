@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "backend/crew.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/console.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/fs.h"
+
+static int take_sigchld(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+/* An empty folder of consoles: a name that is still taken would make a VM fail. */
+static error *reset_consoles(struct crew *c)
+{
+	if (!c->console_dir)
+		return NULL; /* never got so far */
+	fs_remove_tree(c->console_dir);
+	error *e = fs_mkdirs(c->console_dir);
+	if (e)
+		return e;
+	if (c->console_dir_fd >= 0)
+		close(c->console_dir_fd);
+	c->console_dir_fd = open(c->console_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return c->console_dir_fd < 0 ? err_sys(EXIT_CANNOT, errno, "cannot open %s", c->console_dir) : NULL;
+}
+
+error *crew_open(struct crew *c, const struct backend_config *cfg, struct vm *vms, uint32_t max,
+		 const char *program)
+{
+	*c = (struct crew){ .vms = vms,
+			    .max = max,
+			    .program = program,
+			    .guest = cfg->image->guest,
+			    .ready_timeout_ns = cfg->ready_timeout_ns,
+			    .place = cfg->place,
+			    .console_dir_fd = -1 };
+	c->signal_fd = take_sigchld();
+	c->console_dir = xasprintf("%s/console", cfg->runtime_dir);
+	error *e = reset_consoles(c);
+	if (e)
+		return e;
+	c->slot_count = MIN(MAX(cfg->jobs, 1U), (unsigned)CREW_MAX_SLOTS);
+	c->slots = xcalloc(c->slot_count, sizeof(*c->slots));
+	for (unsigned i = 0; i < c->slot_count; i++)
+		c->slots[i].console_fd = c->slots[i].stderr_fd = -1;
+	for (unsigned i = 0; i < c->slot_count; i++) {
+		_cleanup_free_ char *log = xasprintf("%s/stderr.%u", cfg->runtime_dir, i);
+
+		c->slots[i].stderr_fd = open(log, O_RDWR | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0600);
+		if (c->slots[i].stderr_fd < 0)
+			return err_sys(EXIT_CANNOT, errno, "cannot create %s", log);
+		unlink(log);
+	}
+	return NULL;
+}
+
+void crew_close(struct crew *c)
+{
+	for (unsigned i = 0; i < c->slot_count; i++)
+		if (c->slots[i].stderr_fd >= 0)
+			close(c->slots[i].stderr_fd);
+	if (c->console_dir_fd >= 0)
+		close(c->console_dir_fd);
+	if (c->console_dir)
+		fs_remove_tree(c->console_dir);
+	if (c->signal_fd >= 0)
+		close(c->signal_fd);
+	pidmap_clear(&c->pids);
+	free(c->queue);
+	free(c->slots);
+	free(c->console_dir);
+	*c = (struct crew){ .console_dir_fd = -1, .signal_fd = -1 };
+}
+
+struct crew_slot *crew_take_slot(struct crew *c, uint32_t vm)
+{
+	for (unsigned i = 0; i < c->slot_count; i++) {
+		struct crew_slot *s = &c->slots[i];
+
+		if (s->busy)
+			continue;
+		*s = (struct crew_slot){
+			.busy = true, .vm = vm, .console_fd = -1, .stderr_fd = s->stderr_fd
+		};
+		c->slots_busy++;
+		/* an old message in the log would only be misleading */
+		if (ftruncate(s->stderr_fd, 0) < 0)
+			continue;
+		return s;
+	}
+	return NULL;
+}
+
+void crew_release_slot(struct crew *c, struct crew_slot *s)
+{
+	if (s->console_fd >= 0)
+		close(s->console_fd);
+	s->console_fd = -1;
+	s->busy = false;
+	c->slots_busy--;
+}
+
+const struct binding *crew_binding(const struct crew *c, uint32_t vm, bool memory_only, struct binding *space)
+{
+	if (!c->place)
+		return NULL;
+	placement_of(c->place, vm, space);
+	if (memory_only)
+		space->pinned = false;
+	return space;
+}
+
+void crew_joined(struct crew *c, uint32_t vm, pid_t pid)
+{
+	struct binding b;
+
+	/* copies of a template, and what a container runtime made, were not spawned by us */
+	if (crew_binding(c, vm, false, &b))
+		binding_pin(&b, pid);
+	c->vms[vm].pid = pid;
+	pidmap_put(&c->pids, pid, vm);
+	c->living++;
+}
+
+static error *start_one(struct crew *c, struct crew_slot *s, crew_become *become, void *user)
+{
+	struct vm *vm = &c->vms[s->vm];
+	_cleanup_close_ int listen_fd = -1;
+	error *e = console_listen(c->console_dir_fd, s->vm, &listen_fd);
+	pid_t pid = 0;
+
+	if (e || (e = console_connect(c->console_dir_fd, s->vm, &s->console_fd)))
+		return e;
+	*vm = (struct vm){ .spawn_ns = clock_ns(), .state = VM_STARTING };
+	if ((e = become(user, s, listen_fd, &pid)))
+		return e;
+	vm->up_us = (uint32_t)((clock_ns() - vm->spawn_ns) / 1000);
+	s->deadline_ns = vm->spawn_ns + c->ready_timeout_ns;
+	crew_joined(c, s->vm, pid);
+	return NULL;
+}
+
+error *crew_start(struct crew *c, uint32_t first, uint32_t count, uint32_t *ret_begun, crew_become *become,
+		  void *user)
+{
+	struct crew_slot *s;
+
+	for (*ret_begun = 0; *ret_begun < count && (s = crew_take_slot(c, first + *ret_begun));
+	     (*ret_begun)++) {
+		error *e = start_one(c, s, become, user);
+
+		if (e) {
+			crew_unstart(c, s);
+			return e;
+		}
+	}
+	return NULL;
+}
+
+void crew_unstart(struct crew *c, struct crew_slot *s)
+{
+	c->vms[s->vm] = (struct vm){ 0 };
+	crew_release_slot(c, s);
+}
+
+void crew_helper_ended(struct crew *c, struct crew_slot *s)
+{
+	s->helper = 0;
+	if (c->vms[s->vm].state != VM_STARTING)
+		crew_release_slot(c, s);
+}
+
+void crew_fail(struct crew *c, struct crew_slot *s, char *reason, int sys)
+{
+	c->vms[s->vm].state = VM_GONE;
+	crew_queue_event(c, BACKEND_FAILED, s->vm, reason, sys);
+	crew_release_slot(c, s);
+}
+
+void crew_queue_event(struct crew *c, enum backend_event_kind kind, uint32_t vm, char *reason, int sys)
+{
+	c->queue = xrealloc(c->queue, c->queued + 1, sizeof(*c->queue));
+	c->queue[c->queued++] =
+		(struct backend_event){ .kind = kind, .vm = vm, .reason = reason, .sys = sys };
+}
+
+char *crew_complaint(const struct crew_slot *s)
+{
+	char text[4096];
+	ssize_t n = pread(s->stderr_fd, text, sizeof(text) - 1, 0);
+	char *best = NULL;
+
+	text[n > 0 ? n : 0] = '\0';
+	for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
+		if (*line && !strstr(line, "QEMU waiting for connection"))
+			best = line;
+	return xstrdup(best ? best : "");
+}
+
+char *crew_how_it_ended(int status)
+{
+	if (WIFSIGNALED(status))
+		return xasprintf("was killed by signal %d (%s)", WTERMSIG(status),
+				 sigabbrev_np(WTERMSIG(status)));
+	return xasprintf("exited with status %d", WEXITSTATUS(status));
+}
+
+/* The guest's own line, not something a BIOS or a broken guest printed. */
+static bool is_ready_line(const struct crew *c, const char *line)
+{
+	char name[16], word[16];
+
+	if (sscanf(line, "MVM %15s %15s", name, word) != 2 || strcmp(word, "ready") != 0)
+		return false;
+	return !*c->guest || strcmp(name, c->guest) == 0;
+}
+
+static void take_ready(struct crew *c, struct crew_slot *s)
+{
+	struct vm *vm = &c->vms[s->vm];
+
+	vm->ready_us = (uint32_t)((clock_ns() - vm->spawn_ns) / 1000);
+	/* A marker without a living process behind it proves nothing. */
+	if (vm->pid <= 0 || kill(vm->pid, 0) < 0)
+		return;
+	vm->state = VM_READY;
+	crew_queue_event(c, BACKEND_READY, s->vm, NULL, 0);
+	if (s->helper <= 0)
+		crew_release_slot(c, s);
+	if (fault_hit(FAULT_VM_DIES))
+		kill(vm->pid, SIGKILL);
+}
+
+static void read_console(struct crew *c, struct crew_slot *s)
+{
+	char buf[256];
+	ssize_t n = read(s->console_fd, buf, sizeof(buf));
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		/* its process ends: the reaper will tell why */
+		close(s->console_fd);
+		s->console_fd = -1;
+		return;
+	}
+	for (ssize_t i = 0; i < n && s->busy; i++) {
+		if (buf[i] == '\n' || buf[i] == '\r') {
+			s->line[s->len] = '\0';
+			if (is_ready_line(c, s->line))
+				take_ready(c, s);
+			s->len = 0;
+		} else if (s->len < sizeof(s->line) - 1) {
+			s->line[s->len++] = buf[i];
+		}
+	}
+}
+
+static bool runs(const struct vm *vm)
+{
+	return vm->pid > 0 && (vm->state == VM_READY || vm->state == VM_STARTING);
+}
+
+static struct crew_slot *slot_of(struct crew *c, uint32_t vm)
+{
+	for (unsigned i = 0; i < c->slot_count; i++)
+		if (c->slots[i].busy && c->slots[i].vm == vm)
+			return &c->slots[i];
+	return NULL;
+}
+
+static void vm_ended(struct crew *c, uint32_t id, const char *how)
+{
+	_cleanup_free_ char *said = NULL;
+	bool was_ready = c->vms[id].state == VM_READY;
+	struct crew_slot *s = slot_of(c, id);
+
+	c->vms[id].state = VM_GONE;
+	c->living--;
+	if (was_ready) {
+		crew_queue_event(c, BACKEND_DIED, id, xasprintf("%s %s after it was ready", c->program, how),
+				 0);
+	} else if (s) {
+		said = crew_complaint(s);
+		crew_fail(c, s,
+			  xasprintf("%s %s before its guest was ready%s%s", c->program, how,
+				    *said ? "; it said: " : "", said),
+			  0);
+	}
+}
+
+static void reap(struct crew *c)
+{
+	struct signalfd_siginfo ended;
+	int status;
+	pid_t pid;
+	uint32_t id;
+
+	/* waitpid() looks at every living child: only worth it when one has ended */
+	if (read(c->signal_fd, &ended, sizeof(ended)) <= 0)
+		return;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		_cleanup_free_ char *how = crew_how_it_ended(status);
+
+		if (pidmap_take(&c->pids, pid, &id))
+			vm_ended(c, id, how);
+		else if (c->other_ended)
+			c->other_ended(c->user, pid, status);
+	}
+}
+
+void crew_look_for_vanished(struct crew *c)
+{
+	uint32_t id;
+
+	for (uint32_t i = 0; i < c->max; i++)
+		if (runs(&c->vms[i]) && kill(c->vms[i].pid, 0) < 0 && errno == ESRCH &&
+		    pidmap_take(&c->pids, c->vms[i].pid, &id))
+			vm_ended(c, i, "vanished");
+}
+
+static void expire(struct crew *c, uint64_t now)
+{
+	for (unsigned i = 0; i < c->slot_count; i++) {
+		struct crew_slot *s = &c->slots[i];
+
+		if (!s->busy || now < s->deadline_ns)
+			continue;
+		_cleanup_free_ char *said = crew_complaint(s);
+
+		if (s->helper > 0)
+			kill(s->helper, SIGKILL);
+		if (c->vms[s->vm].state != VM_STARTING) {
+			crew_release_slot(c, s);
+			continue;
+		}
+		if (c->vms[s->vm].pid > 0)
+			kill(c->vms[s->vm].pid, SIGKILL);
+		crew_fail(c, s,
+			  xasprintf("guest '%s' did not become ready within %.1f s under %s%s%s", c->guest,
+				    (double)c->ready_timeout_ns / 1e9, c->program, *said ? "; it said: " : "",
+				    said),
+			  ETIMEDOUT);
+	}
+}
+
+static void wait_for_something(struct crew *c, int timeout_ms)
+{
+	struct pollfd fds[CREW_MAX_SLOTS + 1];
+	struct crew_slot *of[CREW_MAX_SLOTS];
+	nfds_t n = 0;
+
+	for (unsigned i = 0; i < c->slot_count; i++) {
+		if (!c->slots[i].busy || c->slots[i].console_fd < 0)
+			continue;
+		of[n] = &c->slots[i];
+		fds[n++] = (struct pollfd){ .fd = c->slots[i].console_fd, .events = POLLIN };
+	}
+	fds[n] = (struct pollfd){ .fd = c->signal_fd, .events = POLLIN };
+	if (poll(fds, n + 1, timeout_ms) > 0)
+		for (nfds_t i = 0; i < n; i++)
+			if (fds[i].revents)
+				read_console(c, of[i]);
+	reap(c);
+	expire(c, clock_ns());
+}
+
+size_t crew_poll(struct crew *c, int timeout_ms, struct backend_event *events, size_t max)
+{
+	if (!c->queued)
+		wait_for_something(c, timeout_ms);
+	size_t n = MIN(c->queued, max);
+	if (n) {
+		memcpy(events, c->queue, n * sizeof(*events));
+		memmove(c->queue, c->queue + n, (c->queued - n) * sizeof(*events));
+		c->queued -= n;
+	}
+	return n;
+}
+
+error *crew_stop_all(struct crew *c, void (*progress)(void *, uint32_t), void *user)
+{
+	uint64_t last = 0;
+
+	for (uint32_t i = 0; i < c->max; i++)
+		if (runs(&c->vms[i]))
+			kill(c->vms[i].pid, SIGKILL);
+	/* one by one in the order of killing: waiting for a given pid costs the kernel no search */
+	for (uint32_t i = 0; i < c->max && c->living; i++) {
+		uint32_t id;
+
+		if (!runs(&c->vms[i]))
+			continue;
+		while (waitpid(c->vms[i].pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		if (pidmap_take(&c->pids, c->vms[i].pid, &id))
+			c->living--;
+		c->vms[i].state = VM_GONE;
+		if (progress && clock_ns() - last > 100000000U) {
+			last = clock_ns();
+			progress(user, c->living);
+		}
+	}
+	for (unsigned i = 0; i < c->slot_count; i++)
+		if (c->slots[i].busy)
+			crew_release_slot(c, &c->slots[i]);
+	for (size_t i = 0; i < c->queued; i++)
+		free(c->queue[i].reason);
+	c->queued = 0;
+	return reset_consoles(c);
+}
+
+error *crew_probe(struct crew *c, struct backend *b,
+		  error *(*start)(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun),
+		  uint64_t timeout_ns, void (*inspect)(struct backend *b), double *ret_ms)
+{
+	uint64_t normal = c->ready_timeout_ns, begin = clock_ns();
+	struct backend_event ev = { 0 };
+	uint32_t begun;
+
+	c->ready_timeout_ns = MIN(timeout_ns, normal);
+	error *e = start(b, 0, 1, &begun);
+	while (!e) {
+		if (b->ops->poll(b, 100, &ev, 1) == 0)
+			continue;
+		if (ev.kind != BACKEND_READY)
+			e = err_new(EXIT_CANNOT, "%s", ev.reason);
+		else if (inspect)
+			inspect(b);
+		free(ev.reason);
+		break;
+	}
+	*ret_ms = (double)(clock_ns() - begin) / 1e6;
+	error *stopped = b->ops->stop_all(b, NULL, NULL);
+	err_free(stopped);
+	c->vms[0] = (struct vm){ 0 };
+	c->ready_timeout_ns = normal;
+	return e;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Where the VMs of a run may run and what they may use together: placement, cgroup limits, memory by node. */
+#include <errno.h>
+
+#include "run/session.h"
+#include "sample/nodes.h"
+
+error *confine_place(struct session *s)
+{
+	place_map_read(&s->place_map);
+	return placement_make(s->o->pin, s->o->numa, &s->place_map, s->o->max, &s->place);
+}
+
+error *confine_begin(struct session *s)
+{
+	return cgroup_limits_any(&s->o->limits) ? cgroup_confine(&s->cgroup, &s->o->limits, s->settings)
+						: NULL;
+}
+
+static json_t *known(long long v)
+{
+	return v < 0 ? json_null() : json_integer(v);
+}
+
+void confine_record(struct session *s)
+{
+	const struct cgroup_limits *l = &s->o->limits;
+	struct cgroup_hits h;
+
+	if (s->place.pin != PIN_NONE || s->place.numa != NUMA_NONE)
+		json_object_set_new(s->folder.meta, "placement", placement_json(&s->place, &s->place_map));
+	if (!s->cgroup.path)
+		return;
+	json_t *c = json_pack("{s:s,s:i}", "path", s->cgroup.path, "version", s->cgroup.version);
+	cgroup_read_hits(&s->cgroup, &h);
+	if (l->cores > 0)
+		json_object_set_new(
+			c, "cpu",
+			json_pack("{s:f,s:o}", "cores", l->cores, "throttled_ms", known(h.throttled_ms)));
+	if (l->mem_bytes > 0)
+		json_object_set_new(c, "memory",
+				    json_pack("{s:f,s:o,s:o}", "limit_kb", l->mem_bytes / 1024, "peak_kb",
+					      known(h.mem_peak_bytes < 0 ? -1 : h.mem_peak_bytes / 1024),
+					      "oom_kills", known(h.oom_kills)));
+	if (l->pids > 0)
+		json_object_set_new(
+			c, "pids",
+			json_pack("{s:i,s:o}", "limit", (int)l->pids, "refused", known(h.refused_pids)));
+	json_object_set_new(s->folder.meta, "cgroup", c);
+}
+
+error *confine_explain(struct session *s, error *e)
+{
+	struct cgroup_hits h;
+
+	if (!s->cgroup.path || !cgroup_limits_any(&s->o->limits))
+		return e;
+	cgroup_read_hits(&s->cgroup, &h);
+	if (h.refused_pids > 0)
+		return err_wrap(e, "--cgroup-pids %ld is too few even for the first VM", s->o->limits.pids);
+	if (h.oom_kills > 0)
+		return err_wrap(e, "--cgroup-mem of %.0f MiB is too little even for the first VM",
+				s->o->limits.mem_bytes / (1 << 20));
+	return e;
+}
+
+void confine_preflight(struct session *s, double tasks_per_vm)
+{
+	struct cgroup_hits h;
+	double room;
+
+	if (s->o->limits.pids <= 0 || tasks_per_vm <= 0 || !s->cgroup.path)
+		return;
+	/* A process that joins a cgroup is never refused, only one that forks in it: the kernel alone would
+	 * let a population of single processes grow past the limit. */
+	cgroup_read_hits(&s->cgroup, &h);
+	room = ((double)s->o->limits.pids - (double)MAX(h.pids, 0LL)) / tasks_per_vm;
+	if (room >= s->limit_vms)
+		return;
+	s->limit_vms = (uint32_t)MAX(room, 0.0);
+	s->preflight_end = MIN(s->preflight_end, MAX(s->limit_vms, 1U));
+	s->limit_value = (double)s->o->limits.pids;
+	free(s->limit_name);
+	free(s->limit_evidence);
+	s->limit_name = xstrdup("cgroup-pids");
+	s->limit_evidence =
+		xasprintf("--cgroup-pids is %ld, %lld are in use before the first VM, a VM takes %g",
+			  s->o->limits.pids, MAX(h.pids, 0LL), tasks_per_vm);
+}
+
+bool confine_met(struct session *s)
+{
+	const struct cgroup_limits *l = &s->o->limits;
+	double near = l->mem_bytes * s->o->threshold_pct / 100;
+	struct cgroup_hits h;
+
+	if (!s->cgroup.path || !cgroup_limits_any(l))
+		return false;
+	cgroup_read_hits(&s->cgroup, &h);
+	if (h.refused_pids > 0)
+		session_stop(s, STOP_LIMIT, NULL, "cgroup-pids", EAGAIN, (double)l->pids,
+			     "--cgroup-pids %ld was met with %u VMs: the kernel refused %lld tasks", l->pids,
+			     s->ready, h.refused_pids);
+	else if (h.oom_kills > 0)
+		session_stop(s, STOP_LIMIT, NULL, "cgroup-memory", ENOMEM, l->mem_bytes,
+			     "--cgroup-mem of %.0f MiB was met with %u VMs: the kernel killed %lld of their "
+			     "processes",
+			     l->mem_bytes / (1 << 20), s->ready, h.oom_kills);
+	else if (l->mem_bytes > 0 && (double)h.mem_bytes >= near)
+		session_stop(
+			s, STOP_LIMIT, NULL, "cgroup-memory", 0, l->mem_bytes,
+			"the VMs' cgroup holds %.1f MiB with %u VMs, %.0f %% of --cgroup-mem is %.1f MiB",
+			(double)h.mem_bytes / (1 << 20), s->ready, s->o->threshold_pct, near / (1 << 20));
+	else
+		return false;
+	return true;
+}
+
+error *confine_nodes(struct session *s, unsigned interval)
+{
+	_cleanup_free_ struct node_memory *nodes = NULL;
+	size_t n = s->backend->ops->flags & BACKEND_SYNTHETIC ? 0 : node_memory_read(&nodes);
+
+	return n ? run_folder_nodes(&s->folder, nodes, n, s->ready, interval, s->repeat) : NULL;
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * conformance BACKEND [PRESET [ACCEL]]: what every backend must do, asked of one. TAP on
+ * standard output. A backend that cannot run here is skipped with its own reason.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/util.h"
+#include "guest/profile.h"
+#include "plan/place.h"
+
+#define VMS 4
+#define PATIENCE_NS 30000000000ULL
+#define KB_OF_A_NULL_VM 100
+
+struct subject {
+	const struct backend_ops *ops;
+	struct backend_config cfg;
+	struct guest_image image;
+	struct null_config null;
+	struct host_list hosts; /* none: this machine */
+	struct libvirt_config libvirt;
+	struct settings *settings;
+	struct vm vms[VMS + 1];
+	struct backend *b;
+	char dir[64];
+};
+
+static unsigned tests, bad;
+
+static bool check(bool good, const char *what, const char *why)
+{
+	printf("%sok %u - %s\n", good ? "" : "not ", ++tests, what);
+	if (!good && why)
+		printf("# %s\n", why);
+	bad += !good;
+	return good;
+}
+
+static bool check_error(error *e, const char *what)
+{
+	bool good = check(!e, what, e ? e->msg : NULL);
+
+	err_free(e);
+	return good;
+}
+
+static bool can(const struct subject *s, unsigned flag)
+{
+	return s->ops->flags & flag;
+}
+
+/* The next event of a VM, or one that says that none came. */
+static struct backend_event next_event(struct subject *s)
+{
+	struct backend_event ev = { .kind = BACKEND_FAILED, .vm = UINT32_MAX };
+	uint64_t give_up = clock_ns() + PATIENCE_NS;
+
+	while (clock_ns() < give_up && s->ops->poll(s->b, 50, &ev, 1) == 0)
+		;
+	return ev;
+}
+
+static bool launch(struct subject *s, const char *what)
+{
+	uint32_t begun = 0, ready = 0, more = 0;
+	error *e = NULL;
+
+	memset(s->vms, 0, sizeof(s->vms));
+	while (!e && ready < VMS) {
+		uint32_t room = s->ops->room(s->b);
+
+		if (begun < VMS && room)
+			e = s->ops->start(s->b, begun, MIN(room, VMS - begun), &more);
+		begun += e ? 0 : more;
+		more = 0;
+		if (e)
+			break;
+		struct backend_event ev = next_event(s);
+		if (ev.kind != BACKEND_READY)
+			e = err_new(EXIT_CANNOT, "VM %u: %s", ev.vm, ev.reason ? ev.reason : "no event came");
+		free(ev.reason);
+		ready++;
+	}
+	return check_error(e, what);
+}
+
+static void stages(const struct subject *s)
+{
+	bool good = true;
+
+	for (unsigned i = 0; i < VMS; i++)
+		good = good && s->vms[i].state == VM_READY && s->vms[i].spawn_ns > 0 &&
+		       s->vms[i].spawn_ns <= clock_ns() && s->vms[i].up_us <= s->vms[i].ready_us;
+	check(good, "the stages of every VM are in order: spawn, up, ready", NULL);
+}
+
+static void processes(const struct subject *s)
+{
+	bool good = true;
+
+	for (unsigned i = 0; i < VMS; i++) {
+		good = good && s->vms[i].pid > 1 && kill(s->vms[i].pid, 0) == 0;
+		for (unsigned k = 0; k < i; k++)
+			good = good && s->vms[i].pid != s->vms[k].pid;
+	}
+	check(good, "every VM has a living process of its own", NULL);
+}
+
+static error *must_answer(struct subject *s, uint32_t vm, const char *request, const char *answer)
+{
+	char reply[64];
+	double ms = -1;
+	error *e = s->ops->ask(s->b, vm, request, 5000, reply, sizeof(reply), &ms);
+
+	if (!e && (strcmp(reply, answer) != 0 || ms < 0))
+		e = err_new(EXIT_CANNOT, "VM %u answered '%s' to '%s' in %f ms", vm, reply, request, ms);
+	return e;
+}
+
+static void wake(struct subject *s)
+{
+	error *e = NULL;
+
+	for (uint32_t i = 0; i < VMS && !e; i++)
+		e = must_answer(s, i, "ping", "pong");
+	check_error(e, "every VM answers ping with pong");
+	e = must_answer(s, 1, "what is this", "?");
+	check_error(e, "an unknown request is answered by ?");
+	e = NULL;
+	for (int i = 0; i < 20 && !e; i++)
+		e = must_answer(s, 1, "ping", "pong");
+	check_error(e, "a VM can be asked again and again");
+}
+
+static void death(struct subject *s)
+{
+	kill(s->vms[2].pid, SIGKILL);
+	struct backend_event ev = next_event(s);
+
+	check(ev.kind == BACKEND_DIED && ev.vm == 2 && ev.reason && *ev.reason,
+	      "a VM whose process is killed is reported as died, with a reason", ev.reason);
+	free(ev.reason);
+	check(s->vms[2].state == VM_GONE, "it is not counted any more", NULL);
+	if (can(s, BACKEND_WAKE))
+		check_error(must_answer(s, 3, "ping", "pong"), "its neighbour lives on");
+}
+
+static void stop(struct subject *s)
+{
+	bool gone = true, states = true;
+	pid_t pids[VMS];
+	char reply[64];
+
+	for (unsigned i = 0; i < VMS; i++)
+		pids[i] = s->vms[i].pid;
+	check_error(s->ops->stop_all(s->b, NULL, NULL), "the population is stopped");
+	for (unsigned i = 0; i < VMS; i++) {
+		gone = gone && (pids[i] <= 0 || (kill(pids[i], 0) < 0 && errno == ESRCH));
+		states = states && s->vms[i].state == VM_GONE;
+	}
+	check(gone, "no process of it is left", NULL);
+	check(states, "all its VMs are marked as gone", NULL);
+	if (can(s, BACKEND_WAKE)) {
+		error *e = s->ops->ask(s->b, 0, "ping", 300, reply, sizeof(reply), NULL);
+		check(e, "asking a VM that is gone is an error", NULL);
+		err_free(e);
+	}
+}
+
+/* What a backend wrote there may stay until the run removes the folder; nothing may hold on to it. */
+static bool folder_goes(const struct subject *s)
+{
+	fs_remove_tree(s->dir);
+	return access(s->dir, F_OK) < 0 && mkdir(s->dir, 0700) == 0;
+}
+
+static void closed(struct subject *s)
+{
+	s->ops->close(s->b);
+	s->b = NULL;
+	check(folder_goes(s), "nothing holds on to its private folder when it is closed", NULL);
+	errno = 0;
+	check(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "no child process is left", NULL);
+}
+
+/* A boot sector that halts and says nothing. */
+static void refuses_silence(struct subject *s)
+{
+	static const unsigned char halt[] = { 0xfa, 0xf4, 0xeb, 0xfd };
+	unsigned char sector[MVM_IMAGE_SIZE] = { [MVM_IMAGE_SIZE - 2] = 0x55, [MVM_IMAGE_SIZE - 1] = 0xaa };
+
+	memcpy(sector, halt, sizeof(halt));
+	error *e = image_parse(sector, sizeof(sector), "a silent guest", &s->image);
+	if (e) {
+		check_error(e, "a silent guest can be made");
+		return;
+	}
+	s->cfg.ready_timeout_ns = 1000000000ULL;
+	memset(s->vms, 0, sizeof(s->vms));
+	e = s->ops->open(&s->cfg, s->vms, VMS + 1, &s->b);
+	if (!e) { /* one that does not probe must fail at the first VM */
+		uint32_t begun;
+
+		e = s->ops->start(s->b, 0, 1, &begun);
+		struct backend_event ev = { 0 };
+		if (!e)
+			ev = next_event(s);
+		if (ev.kind == BACKEND_FAILED && ev.reason)
+			e = err_new(EXIT_CANNOT, "%s", ev.reason);
+		free(ev.reason);
+		s->ops->close(s->b);
+	}
+	check(e && e->code == EXIT_CANNOT && strlen(e->msg) > 10,
+	      "a guest that says nothing is refused with a reason", e ? e->msg : "it was taken");
+	err_free(e);
+	check(folder_goes(s), "and nothing holds on to its folder then", NULL);
+}
+
+static void describe(const struct subject *s)
+{
+	json_t *d = s->ops->describe(s->b);
+	const char *const strings[] = { "name", "version", "accel", "machine" };
+	bool good = json_is_object(d);
+
+	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+		good = good && json_is_string(json_object_get(d, strings[i]));
+	good = good && json_is_string(json_object_get(json_object_get(d, "launch"), "mode")) &&
+	       json_is_string(json_object_get(json_object_get(d, "launch"), "note"));
+	check(good, "it says what it is: name, version, accelerator, machine, launch mode and its proof",
+	      NULL);
+	json_decref(d);
+}
+
+/* The work of a backend that opened. */
+static void examine(struct subject *s)
+{
+	describe(s);
+	check(s->ops->room(s->b) > 0, "there is room before anything was started", NULL);
+	if (!launch(s, "VMs start and become ready"))
+		return;
+	stages(s);
+	if (can(s, BACKEND_PROCESSES))
+		processes(s);
+	if (can(s, BACKEND_WAKE))
+		wake(s);
+	if (can(s, BACKEND_PROCESSES))
+		death(s);
+	stop(s);
+	if (launch(s, "a second population starts after the first was stopped"))
+		check_error(s->ops->stop_all(s->b, NULL, NULL), "and is stopped as well");
+}
+
+static bool policy_is(pid_t pid, const char *wanted)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/numa_maps", (int)pid), *text = NULL;
+	error *e = fs_read(path, &text, NULL);
+	bool found = !e && strstr(text, wanted);
+
+	err_free(e);
+	return found;
+}
+
+/* Two VMs on the last CPU, with memory from node 0 alone. */
+static void placed(struct subject *s)
+{
+	struct place_map h;
+	struct placement p;
+	int last = 0;
+
+	place_map_read(&h);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET((size_t)cpu, &h.cpus))
+			last = cpu;
+	_cleanup_free_ char *list = xasprintf("%d", last);
+	error *e = placement_make(list, h.numa ? "0" : NULL, &h, VMS, &p);
+	s->cfg.place = &p;
+	if (!e)
+		e = s->ops->open(&s->cfg, s->vms, VMS + 1, &s->b);
+	if (!check_error(e, "it opens with a placement"))
+		return;
+	if (launch(s, "placed VMs start")) {
+		bool pinned = true, bound = true;
+
+		for (int i = 0; i < VMS; i++) {
+			cpu_set_t cpus;
+
+			pinned = pinned && sched_getaffinity(s->vms[i].pid, sizeof(cpus), &cpus) == 0 &&
+				 CPU_COUNT(&cpus) == 1 && CPU_ISSET((size_t)last, &cpus);
+			bound = bound && policy_is(s->vms[i].pid, "bind:0");
+		}
+		check(pinned, "they may use only the CPU they were given", NULL);
+		if (h.numa)
+			check(bound, "and memory only of the node they were given", NULL);
+	}
+	s->ops->close(s->b);
+	s->cfg.place = NULL;
+	placement_clear(&p);
+}
+
+static error *prepare(struct subject *s, const char *accel, const char *preset, struct preset **ret_preset)
+{
+	_cleanup_(profile_freep) struct profile *profile = NULL;
+	error *e = preset_load(preset, ret_preset);
+
+	if (e || (e = profile_load("sleep", &profile)) || (e = image_from_profile(profile, &s->image)))
+		return e;
+	snprintf(s->dir, sizeof(s->dir), "/tmp/mvm-conf.XXXXXX");
+	if (!mkdtemp(s->dir))
+		return err_sys(EXIT_CANNOT, errno, "cannot make a folder");
+	if ((e = settings_open(&s->settings)))
+		return e;
+	s->libvirt.hosts = &s->hosts;
+	s->null = (struct null_config){ .mem_kb = KB_OF_A_NULL_VM };
+	s->cfg = (struct backend_config){ .preset = *ret_preset,
+					  .image = &s->image,
+					  .accel = accel,
+					  .runtime_dir = s->dir,
+					  .launch = LAUNCH_AUTO,
+					  .jobs = 2,
+					  .ready_timeout_ns = PATIENCE_NS,
+					  .cgroup_procs_fd = -1,
+					  .null = &s->null,
+					  .libvirt = &s->libvirt,
+					  .settings = s->settings,
+					  .kvm_debugfs = true,
+					  .seed = 1 };
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(preset_freep) struct preset *preset = NULL;
+	struct subject s = { .ops = argc > 1 ? backend_find(argv[1]) : NULL };
+
+	if (!s.ops) {
+		fprintf(stderr, "conformance: there is no backend '%s'\n", argc > 1 ? argv[1] : "");
+		return EXIT_BAD_INPUT;
+	}
+	error *e = prepare(&s, argc > 3 ? argv[3] : "auto", argc > 2 ? argv[2] : "lean", &preset);
+	if (!e)
+		e = s.ops->open(&s.cfg, s.vms, VMS + 1, &s.b);
+	if (e && e->code == EXIT_CANNOT) {
+		printf("ok %u - backend %s # SKIP %s\n", ++tests, s.ops->name, e->msg);
+		err_free(e);
+	} else if (check_error(e, "it opens")) {
+		examine(&s);
+		closed(&s);
+		if (can(&s, BACKEND_PLACE))
+			placed(&s);
+		if (!can(&s, BACKEND_SYNTHETIC))
+			refuses_silence(&s);
+	}
+	fs_remove_tree(s.dir);
+	if (s.settings) {
+		struct strlist said = { 0 };
+
+		check_error(settings_restore(s.settings, &said), "all it noted can be undone");
+		strlist_clear(&said);
+		settings_close(s.settings);
+	}
+	printf("1..%u\n", tests);
+	return bad ? 1 : 0;
+}
