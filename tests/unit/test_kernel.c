@@ -85,9 +85,9 @@ static void damage_is_refused(void **state)
 	}
 	_cleanup_free_ char *huge = xcalloc(len, 1);
 	memcpy(huge, text, len);
-	memcpy(huge + 6 + 8 * 11, "ffffffff", 8); /* the length of a name */
+	memset(huge + 6 + (size_t)8 * 11, 'f', 8); /* the length of a name */
 	refused(huge, len, "cut");
-	memcpy(huge, "070702", 6);
+	huge[5] = '2'; /* another format of cpio */
 	refused(huge, len, "byte 0");
 }
 
