@@ -46,6 +46,7 @@ _mvmscale_value() {
 	--format) _mvm_match "text csv json md tex" ;;
 	--settle) _mvm_match auto ;;
 	--verify) _mvm_match all ;;
+	--vmlinuz | --slo | --db) _mvm_files -f ;;
 	--qemu | --image | --output | --beside | -o) _mvm_files -f ;;
 	--out | --resume | --table) _mvm_files -d ;;
 	*) return 1 ;;
@@ -71,6 +72,8 @@ _mvmscale() {
 		_mvm_match "$("$program" help --list-options "$verb" 2>/dev/null) --help"
 	elif [ "$COMP_CWORD" -eq 1 ]; then
 		_mvm_match "$("$program" help --list-commands 2>/dev/null)"
+	elif [ "$verb" = history ] && [ "$COMP_CWORD" -eq 2 ]; then
+		_mvm_match "add list trend baseline"
 	elif [ "$verb" = list ]; then
 		_mvm_match "backends presets profiles guests metrics techniques matrices"
 	elif [ "$verb" = matrix ]; then
