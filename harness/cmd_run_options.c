@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The options of the run command: the table, their parsing, what excludes what, and the defaults. */
+/* The options of the run command: the table and their parsing. */
 #include <string.h>
 #include <unistd.h>
 
@@ -36,6 +36,8 @@ enum {
 	OPT_NO_RAISE,
 	OPT_TUNE,
 	OPT_SEED,
+	OPT_DISK_CAPACITY,
+	OPT_NET_CAPACITY,
 	OPT_TIMEOUT,
 	OPT_SAMPLES,
 	OPT_SAMPLE_TIME,
@@ -113,6 +115,10 @@ static const struct argp_option options[] = {
 	  "Share of the VMs that must answer a ping at every interval (default 1%)", 0 },
 	{ "predict", OPT_PREDICT, NULL, 0,
 	  "Forecast where the run will stop, from a quarter of it on, and check that at the end", 0 },
+	{ "disk-capacity", OPT_DISK_CAPACITY, "MB/s", 0,
+	  "What is 100 % of disk_pct (default: not known, and the column stays empty)", 0 },
+	{ "net-capacity", OPT_NET_CAPACITY, "MB/s", 0,
+	  "What is 100 % of net_pct (default: not known, and the column stays empty)", 0 },
 	{ "seed", OPT_SEED, "N", 0, "Seed of all random choices (default 1)", 0 },
 	{ NULL, 0, NULL, 0, "Results:", 5 },
 	{ "out", 'o', "DIR", 0, "Run folder (default runs/<time>-<backend>-<preset>-<profile>)", 0 },
@@ -306,6 +312,12 @@ static error_t parse_measure(int key, char *arg, struct argp_state *st, struct r
 	case OPT_VERIFY:
 		o->verify_pct = verify_share(st, arg);
 		return 0;
+	case OPT_DISK_CAPACITY:
+		o->disk_mb_s = real(st, "disk-capacity", arg, 0.001, 1e9);
+		return 0;
+	case OPT_NET_CAPACITY:
+		o->net_mb_s = real(st, "net-capacity", arg, 0.001, 1e9);
+		return 0;
 	case OPT_SEED:
 		o->seed = (unsigned)whole(st, "seed", arg, 0, 0xffffffffL);
 		return 0;
@@ -451,103 +463,3 @@ const struct argp run_argp = {
 	       "results "
 	       "saved.",
 };
-
-/* Options that the chosen backend would ignore are refused. */
-static void check_combination(const struct run_args *a)
-{
-	const struct run_options *o = &a->o;
-	bool libvirt = o->backend->flags & BACKEND_LIBVIRT;
-	bool qemu = o->backend->flags & BACKEND_QEMU;
-	bool synthetic = o->backend->flags & BACKEND_SYNTHETIC;
-
-	if (!libvirt && (a->hosts.count || a->place_given || o->libvirt.template))
-		cmd_usage(&cmd_run, "--connect, --hosts, --place and --template need --backend libvirt");
-	if (libvirt && a->place_given && a->hosts.count < 2)
-		cmd_usage(&cmd_run, "--place needs several hosts: --connect URI twice or --hosts FILE");
-	if (libvirt && o->swap && a->hosts.count)
-		cmd_usage(&cmd_run,
-			  "--swap is added to this machine, not to the hosts of --connect or --hosts");
-	if (libvirt && (o->preset || o->tune || o->launch != LAUNCH_AUTO))
-		cmd_usage(
-			&cmd_run,
-			"backend libvirt has no use for --preset, --tune and --launch: its domains are made "
-			"from a --template");
-	bool accel_fits =
-		qemu || libvirt || !o->accel || (o->backend->flags & BACKEND_KVM && str_eq(o->accel, "kvm"));
-
-	if (!accel_fits && o->backend->flags & BACKEND_KVM)
-		cmd_usage(&cmd_run, "backend %s is always under KVM: --accel %s cannot be used",
-			  o->backend->name, o->accel);
-	if (!qemu && !libvirt && (o->qemu || !accel_fits || o->preset || o->tune || o->launch != LAUNCH_AUTO))
-		cmd_usage(&cmd_run,
-			  "backend %s has no use for --qemu, --accel, --preset, --tune and --launch",
-			  o->backend->name);
-	if (o->runtime && !(o->backend->flags & BACKEND_RUNTIME))
-		cmd_usage(&cmd_run, "backend %s has no use for --runtime", o->backend->name);
-	if ((o->pin || o->numa) && !(o->backend->flags & BACKEND_PLACE))
-		cmd_usage(&cmd_run, "backend %s cannot place its VMs: --pin and --numa cannot be used",
-			  o->backend->name);
-	if (cgroup_limits_any(&o->limits) && !(o->backend->flags & BACKEND_CGROUP))
-		cmd_usage(&cmd_run,
-			  "backend %s does not keep its VMs in one cgroup: --cgroup-cpu, --cgroup-mem and "
-			  "--cgroup-pids cannot be used",
-			  o->backend->name);
-	if (!(o->backend->flags & BACKEND_SHARDS) && (o->shard || a->kvm_debugfs_given))
-		cmd_usage(&cmd_run, "backend %s has no use for --shard and --kvm-debugfs", o->backend->name);
-	if (!synthetic &&
-	    (o->null.mem_kb >= 0 || o->null.cpu_pct >= 0 || o->null.start_ms >= 0 || o->null.noise >= 0))
-		cmd_usage(&cmd_run, "--null-* options need --backend null");
-	if (synthetic && o->swap)
-		cmd_usage(&cmd_run, "backend %s uses no memory: --swap cannot be used", o->backend->name);
-	if (o->image && o->profile)
-		cmd_usage(&cmd_run, "--image and --profile exclude each other");
-	if (synthetic && o->verify_pct >= 0)
-		cmd_usage(&cmd_run, "backend %s has no guests that could answer: --verify cannot be used",
-			  o->backend->name);
-}
-
-static void set_defaults(struct run_options *o)
-{
-	if (!o->accel)
-		o->accel = "auto";
-	if (!o->preset)
-		o->preset = "dense";
-	if (!o->profile && !o->image)
-		o->profile = "sleep";
-	/* swap was asked for to see it used: RAM is full before that */
-	if (!o->stop_on)
-		o->stop_on = o->swap ? 1U << RESOURCE_CPU | 1U << RESOURCE_SWAP : (1U << RESOURCE_COUNT) - 1;
-	o->verify_pct = o->verify_pct < 0 ? 1 : o->verify_pct;
-	o->null.mem_kb = o->null.mem_kb < 0 ? 1000 : o->null.mem_kb;
-	o->null.cpu_pct = o->null.cpu_pct < 0 ? 0.01 : o->null.cpu_pct;
-	o->null.start_ms = o->null.start_ms < 0 ? 0 : o->null.start_ms;
-	o->null.noise = o->null.noise < 0 ? 0.01 : o->null.noise;
-}
-
-void run_args_parse(int argc, char **argv, struct run_args *a)
-{
-	*a = (struct run_args){ .o = { .max = 200,
-				       .intervals = 20,
-				       .repeat = 1,
-				       .threshold_pct = 90,
-				       .verify_pct = -1,
-				       .settle_s = -1,
-				       .ready_timeout_s = 60,
-				       .sample_s = 0.35,
-				       .samples = 8,
-				       .launch = LAUNCH_AUTO,
-				       .kvm_debugfs = true,
-				       .seed = 1,
-				       .backend = &backend_qemu,
-				       .null = {
-					       .mem_kb = -1, .cpu_pct = -1, .start_ms = -1, .noise = -1 } } };
-
-	cmd_parse(&cmd_run, argc, argv, a);
-	error *e = cgroup_limits_parse(a->cgroup_cpu, a->cgroup_mem, a->cgroup_pids,
-				       sysconf(_SC_NPROCESSORS_ONLN), &a->o.limits);
-	if (e)
-		cmd_usage(&cmd_run, "%s", e->msg);
-	a->o.libvirt.hosts = &a->hosts;
-	check_combination(a);
-	set_defaults(&a->o);
-}

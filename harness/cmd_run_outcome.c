@@ -13,6 +13,7 @@
 #include "cmd_run.h"
 #include "curve/runread.h"
 #include "report/plot.h"
+#include "sample/vmcpu.h"
 
 /* What the forecast was worth; into the ledger with it. */
 static void judge_forecast(const struct run_record *r, const struct advice *a)
@@ -192,6 +193,31 @@ static void print_ledgers(const struct run_record *r)
 	putchar('\n');
 }
 
+/* Asked and got, where the guests have a waveform: over all intervals with VMs. */
+static void print_fidelity(const struct run_record *r)
+{
+	size_t rows = r->intervals->rows, n = 0;
+	double *asked = xcalloc(rows, sizeof(*asked)), *got = xcalloc(rows, sizeof(*got));
+
+	for (size_t i = 0; i < rows; i++) {
+		double a = csv_cell(r->intervals, i, "cpu_predicted_pct_mean");
+		double g = csv_cell(r->intervals, i, "cpu_guests_pct_mean");
+
+		if (!(csv_cell(r->intervals, i, "vm_count") > 0) || isnan(a) || isnan(g))
+			continue;
+		asked[n] = a;
+		got[n++] = g;
+	}
+	struct fidelity f = fidelity_of(asked, got, n);
+	if (n)
+		printf("Waveform, %% of the host: at the last interval predicted %.2f, guests used %.2f; "
+		       "over %zu "
+		       "intervals mean error %+.2f, RMS error %.2f points\n",
+		       asked[n - 1], got[n - 1], n, f.mean, f.rms);
+	free(asked);
+	free(got);
+}
+
 void outcome_print(const struct run_outcome *out, const char *advice, bool plotted)
 {
 	_cleanup_(run_record_freep) struct run_record *r = NULL;
@@ -207,8 +233,10 @@ void outcome_print(const struct run_outcome *out, const char *advice, bool plott
 	if (out->died || out->failed)
 		printf("%u VMs died and %u did not start: see %s/events.jsonl\n", out->died, out->failed,
 		       out->dir);
-	if (r && r->intervals->rows)
+	if (r && r->intervals->rows) {
 		print_ledgers(r);
+		print_fidelity(r);
+	}
 	if (r)
 		print_forecast(r);
 	if (*advice)

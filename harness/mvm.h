@@ -21,10 +21,14 @@ extern const struct argp mvm_build_argp;
 extern const struct argp mvm_inspect_argp;
 extern const struct argp mvm_boot_argp;
 extern const struct argp mvm_list_argp;
+extern const struct argp mvm_verify_argp;
+extern const struct argp mvm_wave_argp;
 int mvm_build(int argc, char **argv);
 int mvm_inspect(int argc, char **argv);
 int mvm_boot(int argc, char **argv);
 int mvm_list(int argc, char **argv);
+int mvm_verify(int argc, char **argv);
+int mvm_wave(int argc, char **argv);
 
 /* Parses as "mvm VERB" (argv[0] is the verb); a usage error ends the program with EXIT_BAD_INPUT. */
 void mvm_parse(const struct argp *argp, int argc, char **argv, void *input);

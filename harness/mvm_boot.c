@@ -2,27 +2,19 @@
 /* One guest in a real QEMU, its serial line on stdin and stdout. */
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <termios.h>
 
-#include "backend/spawn.h"
+#include "backend/solo.h"
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/util.h"
 #include "guest/image.h"
 #include "mvm.h"
-#include "plan/preset.h"
 
-/* Descriptors that QEMU inherits under these numbers. */
-#define SERIAL_FD 10
-#define BOOT_FD 11
 /* A key that no guest wants and no line editor takes: Ctrl-], as telnet has it. */
 #define LEAVE_KEY 0x1d
 /* With --accel auto: KVM that needs longer than this is slower than TCG. */
@@ -33,30 +25,19 @@ enum {
 	OPT_MACHINE,
 	OPT_FIRMWARE,
 	OPT_QEMU,
+	OPT_MEMORY,
 	OPT_WAIT,
 	OPT_READY_TIMEOUT,
 };
 
-static const struct machine {
-	const char *name, *args;
-	bool has_disk; /* a controller that SeaBIOS can boot from */
-} machines[] = {
-	{ "isapc", "isapc", true },
-	{ "pc", "pc,usb=off", true },
-	{ "microvm", "microvm,pit=on,pic=on,rtc=off,isa-serial=on,acpi=off,x-option-roms=off", false },
-};
-
 struct boot {
 	const char *image_path, *accel, *qemu;
-	const struct machine *machine;
-	bool seabios, terminal;
+	bool terminal;
 	double wait_s, ready_timeout_s;
 
 	struct guest_image image;
+	struct solo solo; /* machine and firmware are the options' */
 	char *binary;
-	int boot_fd, log_fd; /* what it boots from; what QEMU says */
-	int serial_fd;
-	pid_t pid;
 	bool ready;
 	char line[64]; /* the guest's current line, until it is ready */
 	size_t line_len;
@@ -66,8 +47,11 @@ static const struct argp_option options[] = {
 	{ "accel", OPT_ACCEL, "auto|tcg|kvm", 0,
 	  "Accelerator (default auto: KVM where the guest gets ready under it)", 0 },
 	{ "machine", OPT_MACHINE, "isapc|pc|microvm", 0, "QEMU's machine type (default isapc)", 0 },
-	{ "firmware", OPT_FIRMWARE, "own|seabios", 0,
-	  "own: the toolkit's ROM with the image in it; seabios: the image as a hard disk (default own)", 0 },
+	{ "firmware", OPT_FIRMWARE, "own|seabios|floppy", 0,
+	  "own: the toolkit's ROM with the image in it; seabios: the image as a hard disk; floppy: SeaBIOS and "
+	  "the image as a floppy (default own)",
+	  0 },
+	{ "memory", OPT_MEMORY, "MB", 0, "Memory of the guest, in megabytes (default 1)", 0 },
 	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary (default qemu-system-x86_64)", 0 },
 	{ "wait", OPT_WAIT, "SECONDS", 0,
 	  "When standard input is no terminal: wait so long for replies after its end (default 2)", 0 },
@@ -76,13 +60,35 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static const struct machine *machine_option(struct argp_state *state, const char *arg)
+static const struct solo_machine *machine_option(struct argp_state *state, const char *arg)
 {
-	for (size_t i = 0; i < ARRAY_LEN(machines); i++)
-		if (str_eq(machines[i].name, arg))
-			return &machines[i];
+	for (const struct solo_machine *m = solo_machines; m->name; m++)
+		if (str_eq(m->name, arg))
+			return m;
 	argp_error(state, "--machine %s: must be isapc, pc or microvm", arg);
-	return &machines[0];
+	return solo_machines;
+}
+
+static enum solo_boot firmware_option(struct argp_state *state, const char *arg)
+{
+	static const char *const names[SOLO_BOOTS] = { [SOLO_FIRMWARE] = "own",
+						       [SOLO_DISK] = "seabios",
+						       [SOLO_FLOPPY] = "floppy" };
+
+	for (enum solo_boot i = 0; i < SOLO_BOOTS; i++)
+		if (str_eq(arg, names[i]))
+			return i;
+	argp_error(state, "--firmware %s: must be own, seabios or floppy", arg);
+	return SOLO_FIRMWARE;
+}
+
+static uint32_t memory_option(struct argp_state *state, const char *arg)
+{
+	long mb = 1;
+
+	if (!parse_long(arg, 1, 3072, &mb))
+		argp_error(state, "--memory %s: needs a whole number of megabytes from 1 to 3072", arg);
+	return (uint32_t)mb;
 }
 
 static double seconds(struct argp_state *state, const char *option, const char *arg, double min)
@@ -98,11 +104,11 @@ static void check_end(struct argp_state *state, const struct boot *b)
 {
 	if (!b->image_path)
 		argp_error(state, "which image? 'mvm build PROFILE -o IMG' makes one");
-	if (b->seabios && !b->machine->has_disk)
+	if (b->solo.boot != SOLO_FIRMWARE && !b->solo.machine->has_bios)
 		argp_error(state,
 			   "--machine %s has no disk controller that SeaBIOS could boot from: use "
 			   "--firmware own",
-			   b->machine->name);
+			   b->solo.machine->name);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -116,12 +122,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		b->accel = arg;
 		return 0;
 	case OPT_MACHINE:
-		b->machine = machine_option(state, arg);
+		b->solo.machine = machine_option(state, arg);
 		return 0;
 	case OPT_FIRMWARE:
-		if (!str_eq(arg, "own") && !str_eq(arg, "seabios"))
-			argp_error(state, "--firmware %s: must be own or seabios", arg);
-		b->seabios = str_eq(arg, "seabios");
+		b->solo.boot = firmware_option(state, arg);
+		return 0;
+	case OPT_MEMORY:
+		b->solo.memory_mb = memory_option(state, arg);
 		return 0;
 	case OPT_QEMU:
 		b->qemu = arg;
@@ -167,126 +174,6 @@ static void on_signal(int sig)
 	leave = sig;
 }
 
-static error *find_qemu(struct boot *b)
-{
-	static const char *const names[] = { "qemu-system-x86_64", "qemu-system-i386" };
-
-	if (b->qemu) {
-		b->binary = fs_find_program(b->qemu);
-		return b->binary ? NULL
-				 : err_new(EXIT_CANNOT,
-					   "QEMU '%s' (--qemu): no such program, or not executable", b->qemu);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(names) && !b->binary; i++)
-		b->binary = fs_find_program(names[i]);
-	return b->binary
-		       ? NULL
-		       : err_new(EXIT_CANNOT,
-				 "QEMU is missing: neither qemu-system-x86_64 nor qemu-system-i386 is on "
-				 "PATH; "
-				 "install it (Debian: apt-get install qemu-system-x86) or give --qemu PATH");
-}
-
-/* The file is unlinked at once and handed on by descriptor: whatever ends us leaves nothing behind. */
-static error *open_boot_file(struct boot *b)
-{
-	const char *tmp = getenv("TMPDIR");
-	_cleanup_free_ char *dir = xasprintf("%s/mvm-boot-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	_cleanup_free_ char *template = NULL;
-	error *e;
-
-	if (!mkdtemp(dir))
-		return err_sys(EXIT_CANNOT, errno, "cannot create a temporary folder %s", dir);
-	_cleanup_free_ char *path = xasprintf("%s/boot", dir);
-	if (b->seabios)
-		e = image_write(&b->image, path);
-	else if (!(e = firmware_find_template(&template)))
-		e = firmware_write(&b->image, template, path);
-	if (!e && (b->boot_fd = open(path, O_RDWR | O_CLOEXEC)) < 0)
-		e = err_sys(EXIT_CANNOT, errno, "cannot open %s", path);
-	fs_remove_tree(dir);
-	return e;
-}
-
-static void make_argv(const struct boot *b, enum accel a, struct strlist *argv)
-{
-	strlist_add(argv, b->binary);
-	strlist_add(argv, "-machine");
-	strlist_add(argv, b->machine->args);
-	strlist_add_words(argv, a == ACCEL_KVM ? "-accel kvm" : "-accel tcg,tb-size=1");
-	strlist_add_words(argv, "-m 1 -nodefaults -no-user-config -display none");
-	if (b->seabios)
-		strlist_addf(argv, "-drive");
-	else
-		strlist_addf(argv, "-bios");
-	/* no lock: the file belongs to nobody else, and a lock by such a name may fail */
-	strlist_addf(argv,
-		     b->seabios ? "file=/proc/self/fd/%d,format=raw,if=ide,file.locking=off"
-				: "/proc/self/fd/%d",
-		     BOOT_FD);
-	strlist_add(argv, "-chardev");
-	strlist_addf(argv, "socket,id=mvm,fd=%d", SERIAL_FD);
-	strlist_add_words(argv, "-serial chardev:mvm");
-}
-
-static error *power_on(struct boot *b, enum accel a)
-{
-	struct strlist argv = { 0 };
-	int pair[2];
-
-	if (ftruncate(b->log_fd, 0) < 0 || lseek(b->log_fd, 0, SEEK_SET) < 0 ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(EXIT_CANNOT, errno, "cannot make the guest's serial line");
-	make_argv(b, a, &argv);
-	struct spawn_fd fds[] = { { .from = pair[1], .to = SERIAL_FD },
-				  { .from = b->boot_fd, .to = BOOT_FD } };
-	struct spawn_spec spec = {
-		.path = b->binary,
-		.argv = argv.items,
-		.envp = environ,
-		.stderr_fd = b->log_fd,
-		.cgroup_procs_fd = -1,
-		.fds = fds,
-		.fd_count = ARRAY_LEN(fds),
-	};
-	error *e = spawn_process(&spec, &b->pid);
-	strlist_clear(&argv);
-	close(pair[1]);
-	b->serial_fd = pair[0];
-	b->ready = false;
-	b->line_len = 0;
-	if (!e && fcntl(b->serial_fd, F_SETFL, O_NONBLOCK) < 0)
-		e = err_sys(EXIT_CANNOT, errno, "cannot set up the guest's serial line");
-	return e;
-}
-
-static void power_off(struct boot *b)
-{
-	if (b->pid > 0) {
-		kill(b->pid, SIGKILL);
-		while (waitpid(b->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	b->pid = 0;
-	if (b->serial_fd >= 0)
-		close(b->serial_fd);
-	b->serial_fd = -1;
-}
-
-/* "; it said: <last line of QEMU's own output>", or "". */
-static char *complaint(const struct boot *b)
-{
-	char text[4096];
-	ssize_t n = pread(b->log_fd, text, sizeof(text) - 1, 0);
-	const char *last = NULL;
-
-	text[n > 0 ? n : 0] = '\0';
-	for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
-		if (*line)
-			last = line;
-	return last ? xasprintf("; it said: %s", last) : xstrdup("");
-}
-
 static void note_output(struct boot *b, const char *data, size_t n)
 {
 	char name[MVM_PARAM_GUEST_SIZE + 1], word[8];
@@ -308,14 +195,13 @@ static void note_output(struct boot *b, const char *data, size_t n)
 static error *take_output(struct boot *b)
 {
 	char buf[4096];
-	ssize_t n = read(b->serial_fd, buf, sizeof(buf));
+	ssize_t n = read(b->solo.serial_fd, buf, sizeof(buf));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return NULL;
 	if (n <= 0) {
-		waitpid(b->pid, NULL, 0);
-		b->pid = 0;
-		_cleanup_free_ char *said = complaint(b);
+		solo_power_off(&b->solo);
+		_cleanup_free_ char *said = solo_complaint(&b->solo);
 		return err_new(EXIT_CANNOT, "%s ended by itself%s%s", b->binary,
 			       b->ready ? "" : " before the guest was ready", said);
 	}
@@ -337,18 +223,18 @@ static error *await_ready(struct boot *b, double timeout_s)
 	uint64_t deadline = clock_ns() + (uint64_t)(timeout_s * 1e9);
 
 	while (!leave && !b->ready) {
-		struct pollfd p = { .fd = b->serial_fd, .events = POLLIN };
+		struct pollfd p = { .fd = b->solo.serial_fd, .events = POLLIN };
 		error *e;
 
 		if (poll(&p, 1, ms_until(deadline)) > 0 && (e = take_output(b)))
 			return e;
 		if (b->ready || leave || clock_ns() < deadline)
 			continue;
-		_cleanup_free_ char *said = complaint(b);
+		_cleanup_free_ char *said = solo_complaint(&b->solo);
 		return err_new(EXIT_CANNOT,
 			       "guest '%s' was not ready within %.1f s on machine %s under %s%s (more time: "
 			       "--ready-timeout)",
-			       b->image.guest, timeout_s, b->machine->name, b->binary, said);
+			       b->image.guest, timeout_s, b->solo.machine->name, b->binary, said);
 	}
 	return NULL;
 }
@@ -360,11 +246,14 @@ static error *start_with(struct boot *b, enum accel a, double timeout_s)
 
 	if (a == ACCEL_KVM && access("/dev/kvm", R_OK | W_OK) < 0)
 		return err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm");
-	e = power_on(b, a);
+	b->solo.accel = a;
+	b->ready = false;
+	b->line_len = 0;
+	e = solo_power_on(&b->solo);
 	if (!e && b->image.has_params)
 		e = await_ready(b, timeout_s);
 	if (e)
-		power_off(b);
+		solo_close(&b->solo);
 	return e;
 }
 
@@ -406,7 +295,7 @@ static void read_input(struct pending *in)
 
 static void send_input(struct boot *b, struct pending *in)
 {
-	ssize_t n = send(b->serial_fd, in->buf + in->from, in->to - in->from, MSG_NOSIGNAL);
+	ssize_t n = send(b->solo.serial_fd, in->buf + in->from, in->to - in->from, MSG_NOSIGNAL);
 
 	if (n > 0)
 		in->from += (size_t)n;
@@ -422,7 +311,7 @@ static error *talk(struct boot *b)
 	while (!e && !leave) {
 		bool waiting = in.from < in.to;
 		struct pollfd p[] = {
-			{ .fd = b->serial_fd, .events = (short)(POLLIN | (waiting ? POLLOUT : 0)) },
+			{ .fd = b->solo.serial_fd, .events = (short)(POLLIN | (waiting ? POLLOUT : 0)) },
 			{ .fd = in.end || waiting ? -1 : STDIN_FILENO, .events = POLLIN },
 		};
 
@@ -466,12 +355,9 @@ static bool take_terminal(struct termios *ret_before)
 int mvm_boot(int argc, char **argv)
 {
 	struct boot b = { .accel = "auto",
-			  .machine = &machines[0],
+			  .solo = { .machine = solo_machines, .serial_fd = -1, .log_fd = -1 },
 			  .wait_s = 2,
-			  .ready_timeout_s = 20,
-			  .boot_fd = -1,
-			  .log_fd = -1,
-			  .serial_fd = -1 };
+			  .ready_timeout_s = 20 };
 	struct termios before;
 
 	mvm_parse(&mvm_boot_argp, argc, argv, &b);
@@ -479,20 +365,18 @@ int mvm_boot(int argc, char **argv)
 	b.terminal = take_terminal(&before);
 	error *e = image_load(b.image_path, &b.image);
 	if (!e)
-		e = find_qemu(&b);
-	if (!e && (b.log_fd = memfd_create("qemu-output", MFD_CLOEXEC)) < 0)
-		e = err_sys(EXIT_CANNOT, errno, "cannot keep QEMU's messages: memfd_create");
+		e = solo_devices(&b.image, &b.solo.devices);
 	if (!e)
-		e = open_boot_file(&b);
+		e = solo_find_qemu(b.qemu, &b.binary);
+	b.solo.binary = b.binary;
+	b.solo.image = &b.image;
 	if (!e)
 		e = start_guest(&b);
 	if (!e)
 		e = talk(&b);
-	power_off(&b);
+	solo_close(&b.solo);
 	if (b.terminal)
 		tcsetattr(STDIN_FILENO, TCSANOW, &before);
-	util_closep(&b.boot_fd);
-	util_closep(&b.log_fd);
 	free(b.binary);
 	return e ? mvm_fail(e) : EXIT_DONE;
 }

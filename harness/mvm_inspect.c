@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "guest/disasm.h"
 #include "guest/image.h"
+#include "guest/schema.h"
 #include "mvm.h"
 
 enum {
@@ -53,7 +54,27 @@ const struct argp mvm_inspect_argp = {
 	       "boot sector of somebody else's is shown without parameters.",
 };
 
-static void print_json(const struct inspect *in, const struct guest_image *img)
+/* Numbers as numbers, the rest as text. */
+static json_t *values_json(const struct guest_schema *s, const struct guest_image *img)
+{
+	json_t *values = json_object();
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct schema_field *f = &s->fields[i];
+		_cleanup_free_ char *v = schema_get(f, img);
+		long number;
+		bool is_number = f->type != FIELD_TEXT && f->type != FIELD_BYTES &&
+				 parse_long(v, 0, UINT32_MAX, &number);
+		json_t *text = is_number ? json_integer(number) : json_string(v);
+
+		/* a text in an image need not be UTF-8 */
+		json_object_set_new(values, f->name, text ? text : json_null());
+	}
+	return values;
+}
+
+static void print_json(const struct inspect *in, const struct guest_image *img,
+		       const struct guest_schema *schema)
 {
 	/* A file name need not be UTF-8, a JSON text has to be. */
 	json_t *path = json_string(in->path);
@@ -66,6 +87,7 @@ static void print_json(const struct inspect *in, const struct guest_image *img)
 		json_object_set_new(j, "flags", json_integer(img->flags));
 		json_object_set_new(j, "seed", json_integer(img->seed));
 		json_object_set_new(j, "phase_ms", json_integer(img->phase_ms));
+		json_object_set_new(j, "parameters", values_json(schema, img));
 	}
 	json_object_set_new(j, "code_bytes", json_integer((json_int_t)image_code_size(img)));
 	json_object_set_new(j, "free_bytes",
@@ -75,28 +97,37 @@ static void print_json(const struct inspect *in, const struct guest_image *img)
 	json_decref(j);
 }
 
-static void print_text(const struct inspect *in, const struct guest_image *img)
+static void print_text(const struct inspect *in, const struct guest_image *img,
+		       const struct guest_schema *schema)
 {
 	size_t used = image_code_size(img), limit = image_code_limit(img);
 
 	printf("image      %s, %d bytes, boot signature present\n", in->path, MVM_IMAGE_SIZE);
 	if (img->has_params) {
-		printf("guest      %s\n", img->guest);
+		printf("guest      %s%s%s\n", img->guest, *schema->summary ? ": " : "", schema->summary);
 		printf("parameters version %u, %d bytes at %d\n", img->version, MVM_PARAM_SIZE,
 		       MVM_PARAM_OFFSET);
-		printf("  flags    0x%04x\n", img->flags);
+		printf("  flags    0x%04x%s%s\n", img->flags,
+		       img->flags & MVM_PARAM_FLAG_SEED ? ", uses the seed" : "",
+		       img->flags & MVM_PARAM_FLAG_PHASE ? ", uses the phase" : "");
 		printf("  seed     %u\n", img->seed);
 		printf("  phase    %u ms\n", img->phase_ms);
+		for (size_t i = 0; i < schema->count; i++) {
+			const struct schema_field *f = &schema->fields[i];
+			_cleanup_free_ char *v = schema_get(f, img);
+
+			printf("  %-8s %s%s%s\n", f->name, v, *f->unit ? " " : "", f->unit);
+		}
 	} else {
 		printf("parameters none: not built by this toolkit, a profile cannot be put into it\n");
 	}
 	printf("code       %zu of %zu bytes used, %zu free\n", used, limit, limit - used);
 }
 
-static error *print_disassembly(const struct guest_image *img)
+static error *print_disassembly(const struct guest_image *img, const struct guest_schema *schema)
 {
 	_cleanup_free_ char *text = NULL;
-	error *e = disasm_image(img, &text);
+	error *e = disasm_image(img, schema, &text);
 
 	if (e)
 		return e;
@@ -110,17 +141,20 @@ static error *print_disassembly(const struct guest_image *img)
 int mvm_inspect(int argc, char **argv)
 {
 	struct inspect in = { 0 };
+	_cleanup_(schema_freep) struct guest_schema *schema = NULL;
 	struct guest_image img;
 
 	mvm_parse(&mvm_inspect_argp, argc, argv, &in);
 	error *e = image_load(in.path, &img);
+	if (!e)
+		e = schema_load(img.guest, &schema);
 	if (e)
 		return mvm_fail(e);
 	if (in.json) {
-		print_json(&in, &img);
+		print_json(&in, &img, schema);
 		return EXIT_DONE;
 	}
-	print_text(&in, &img);
-	e = print_disassembly(&img);
+	print_text(&in, &img, schema);
+	e = print_disassembly(&img, schema);
 	return e ? mvm_fail(e) : EXIT_DONE;
 }

@@ -1,7 +1,8 @@
 ; SPDX-License-Identifier: GPL-3.0-or-later
 ;
-; idle: a guest that does nothing but take the timer's interrupt, 18.2 times a second: what an
-; operating system's idle loop on a PIT costs. Measured beside `sleep` it is the timer's price.
+; idle: does nothing but take the timer's interrupt, 18.2 times a second
+;
+; That is what an operating system's idle loop on a PIT costs. Measured beside `sleep` it is the timer's price.
 ;
 ; Contract
 ;   Sends "MVM idle ready\n" once, when the timer ticks. Ignores all input. Between ticks the CPU is
@@ -54,4 +55,4 @@ on_spurious:
 
 ready:	db	"MVM ", GUEST, " ready", 10, 0
 
-	seal	GUEST
+	seal	GUEST, MVM_PARAM_FLAG_SILENT | MVM_PARAM_FLAG_TICKS

@@ -44,7 +44,7 @@ stroke_pt = 24
 if (n_runs == 1 && n_series > 1) {
 	y = up(legend_pt - small_pt * 0.5)
 	do for [s=1:n_series] {
-		x = left_pt + (s - 1) * 70
+		x = left_pt + (s - 1) * (n_series > 3 ? 50 : 70)
 		if (shown[s]) {
 			set arrow from screen sx(x), screen y to screen sx(x + stroke_pt), screen y nohead \
 				linetype 100 + s linecolor rgb colour_of(1, s) linewidth 1

@@ -106,7 +106,7 @@ _mvm() {
 	esac
 	if [ "${cur#-}" != "$cur" ]; then
 		_mvm_match "$("$program" --list-options "$verb" 2>/dev/null)"
-	elif [ "$verb" = build ]; then
+	elif [ "$verb" = build ] || [ "$verb" = wave ]; then
 		# the names stand indented below the heading "Profiles"
 		names=$("$program" list 2>/dev/null | sed -n '/^Profiles/,$s/^  *\([a-z0-9_-]*\) .*/\1/p')
 		_mvm_match "$names"

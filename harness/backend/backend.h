@@ -12,6 +12,7 @@
 #include "base/fault.h"
 #include "base/util.h"
 #include "guest/image.h"
+#include "guest/vary.h"
 #include "plan/hosts.h"
 #include "plan/preset.h"
 #include "plan/settings.h"
@@ -45,6 +46,10 @@ struct placement;
 struct backend_config {
 	const struct preset *preset;
 	const struct guest_image *image;
+	const unsigned *devices; /* 1 << enum device: what each VM has, or NULL for none */
+	uint32_t memory_mb;	 /* of a VM, instead of the preset's; 0: the preset's */
+	uint32_t disk_mb;	 /* of a VM's disk, where it has one */
+	const struct vary *vary; /* what differs from VM to VM, or NULL */
 	const char *accel;	 /* auto, tcg, kvm */
 	const char *qemu;	 /* binary given by the user, or NULL */
 	const char *runtime_dir; /* private folder: sockets, firmware, image */

@@ -71,15 +71,14 @@ struct lv {
 	struct backend_config cfg;
 	struct vm *vms;
 	struct lv_vm *v;
-	uint32_t max, in_flight, destroying;
 	struct lv_host *hosts;
 	size_t host_count;
-	bool fleet;	      /* readings come from the hosts, not from this machine */
 	struct host_list own; /* when none was given */
 	char *prefix;	      /* of our domains' names */
 	char *console_dir;    /* embed: unix sockets */
-	int console_dir_fd;
 	char *image_path, *firmware_path;
+	uint32_t max, in_flight, destroying;
+	int console_dir_fd;
 
 	pthread_mutex_t lock; /* of the queues */
 	pthread_cond_t work, news_came;
@@ -87,14 +86,14 @@ struct lv {
 	size_t job_count;
 	struct lv_news *news;
 	size_t news_count;
-	bool stopping;
-	pthread_t threads[LV_MAX_JOBS];
-	unsigned thread_count;
 	struct backend_event *out; /* found, not yet taken */
 	size_t out_count;
-	bool reaping;
-	bool clean_run; /* /run/libvirt was not there before us */
 	pthread_t reaper;
+	pthread_t threads[LV_MAX_JOBS];
+	unsigned thread_count;
+	bool stopping, reaping;
+	bool fleet;	/* readings come from the hosts, not from this machine */
+	bool clean_run; /* /run/libvirt was not there before us */
 };
 
 /* libvirt's last error of this thread as a value; `what` says what was tried. */

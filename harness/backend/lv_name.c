@@ -50,13 +50,15 @@ char *lv_name_prefix(void)
 
 void lv_name_uuid(const char *name, char ret[LV_UUID_SIZE])
 {
-	_cleanup_free_ unsigned char *text = xcalloc(1, sizeof(namespace_uuid) + strlen(name));
-	unsigned char u[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *sha = EVP_MD_CTX_new();
+	unsigned char u[EVP_MAX_MD_SIZE] = { 0 };
 	unsigned len = 0;
 
-	memcpy(text, namespace_uuid, sizeof(namespace_uuid));
-	memcpy(text + sizeof(namespace_uuid), name, strlen(name));
-	EVP_Digest(text, sizeof(namespace_uuid) + strlen(name), u, &len, EVP_sha1(), NULL);
+	EVP_DigestInit_ex(sha, EVP_sha1(), NULL);
+	EVP_DigestUpdate(sha, namespace_uuid, sizeof(namespace_uuid));
+	EVP_DigestUpdate(sha, name, strlen(name));
+	EVP_DigestFinal_ex(sha, u, &len);
+	EVP_MD_CTX_free(sha);
 	u[6] = (unsigned char)((u[6] & 0x0f) | 0x50);
 	u[8] = (unsigned char)((u[8] & 0x3f) | 0x80);
 	snprintf(ret, LV_UUID_SIZE, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",

@@ -74,6 +74,8 @@ static void qemu_close(struct backend *b)
 	if (q->firmware_path)
 		unlink(q->firmware_path);
 	qemu_zygote_stop(q);
+	qemu_vary_close(q);
+	qemu_devices_close(q);
 	crew_close(&q->crew);
 	tuning_clear(&q->tuning);
 	qemu_plan_clear(&q->plan);
@@ -120,7 +122,9 @@ static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
 	error *e = tuning_parse(own ? own : q->cfg.preset->tune, q->cfg.tune, &q->tuning);
 	if (e)
 		return e;
-	e = qemu_plan_make(&q->cfg, a, q->image_path, q->firmware_path, &q->plan);
+	if ((e = qemu_vary_open(q, a)))
+		return e;
+	e = qemu_plan_make(q, a, &q->plan);
 	q->crew.program = q->plan.binary;
 	if (!e)
 		e = qemu_probe_guest(q, good_time_ns, &ms);
@@ -243,6 +247,12 @@ static error *choose_launch(struct qemu *q)
 			want = m;
 	if (q->cfg.launch_given)
 		want = q->cfg.launch;
+	if (want == LAUNCH_CLONE && q->cfg.devices && *q->cfg.devices) {
+		if (q->cfg.launch_given)
+			return err_new(EXIT_CANNOT, "--launch clone: copies would share the devices that "
+						    "the guest needs: use fork or exec");
+		want = LAUNCH_FORK;
+	}
 	if (want == LAUNCH_FORK)
 		merge_forks(q);
 	error *e = try_launch(q, want), *e2 = NULL;
@@ -278,6 +288,7 @@ static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32
 
 	q->base.ops = &backend_qemu;
 	q->cfg = *cfg;
+	q->sink_fd = -1;
 	q->template = q->next = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
 	q->launch = LAUNCH_EXEC;
 	error *e = crew_open(&q->crew, &q->cfg, vms, max, "QEMU");
@@ -285,6 +296,8 @@ static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32
 	q->crew.user = q;
 	if (!e)
 		e = prepare_files(q);
+	if (!e)
+		e = qemu_devices_open(q);
 	if (!e)
 		e = choose_accel(q);
 	if (!e)
@@ -311,12 +324,12 @@ static json_t *qemu_describe(const struct backend *b)
 {
 	const struct qemu *q = self_const(b);
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:{s:s,s:s},s:o}", "name", "qemu", "binary",
-			 q->plan.binary, "version", q->plan.version, "sha256", q->plan.sha256, "accel",
-			 accel_names[q->plan.accel], "accel_note", q->plan.accel_note, "machine",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:{s:s,s:s},s:o,s:o*}", "name", "qemu",
+			 "binary", q->plan.binary, "version", q->plan.version, "sha256", q->plan.sha256,
+			 "accel", accel_names[q->plan.accel], "accel_note", q->plan.accel_note, "machine",
 			 q->plan.machine, "argv", backend_strings(&q->plan.argv), "environment",
 			 backend_strings(&q->plan.envp), "launch", "mode", launch_names[q->launch], "note",
-			 q->launch_note, "tuning", tuning_json(&q->tuning));
+			 q->launch_note, "tuning", tuning_json(&q->tuning), "per_vm", qemu_vary_json(q));
 }
 
 const struct backend_ops backend_qemu = {

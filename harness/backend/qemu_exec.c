@@ -3,10 +3,13 @@
 #include "backend/qemu.h"
 #include "backend/spawn.h"
 
-static error *exec_one(void *user, const struct crew_slot *s, int listen_fd, pid_t *ret_pid)
+/* The numbers under which a QEMU finds its descriptors, in the order of the array that hands them over. */
+const int qemu_fd_numbers[ZYGOTE_FDS] = { CREW_CONSOLE_FD, QEMU_BOOT_FD, QEMU_DISK_FD };
+
+static error *exec_one(struct qemu *q, const struct crew_slot *s, const int pass[ZYGOTE_FDS], pid_t *ret_pid)
 {
-	struct qemu *q = user;
-	struct spawn_fd fds[] = { { .from = listen_fd, .to = CREW_CONSOLE_FD } };
+	struct spawn_fd fds[ZYGOTE_FDS];
+	size_t fd_count = 0;
 	struct strlist env = { 0 };
 	struct binding where;
 	struct spawn_spec spec = {
@@ -19,9 +22,13 @@ static error *exec_one(void *user, const struct crew_slot *s, int listen_fd, pid
 		.cgroup_more = q->cfg.cgroup_more,
 		.binding = crew_binding(&q->crew, s->vm, false, &where),
 		.fds = fds,
-		.fd_count = ARRAY_LEN(fds),
 	};
 	error *e = qemu_tune_spec(q, ZYGOTE_KEEP_PROCESS, &env, &spec);
+
+	for (size_t i = 0; i < ZYGOTE_FDS; i++)
+		if (pass[i] >= 0)
+			fds[fd_count++] = (struct spawn_fd){ .from = pass[i], .to = qemu_fd_numbers[i] };
+	spec.fd_count = fd_count;
 
 	spec.envp = env.items;
 	if (!e)
@@ -30,15 +37,22 @@ static error *exec_one(void *user, const struct crew_slot *s, int listen_fd, pid
 	return e;
 }
 
-static error *fork_one(void *user, const struct crew_slot *s, int listen_fd, pid_t *ret_pid)
+static error *become_qemu(void *user, const struct crew_slot *s, int listen_fd, pid_t *ret_pid)
 {
-	return qemu_fork_spawn(user, s->vm, listen_fd, ret_pid);
+	struct qemu *q = user;
+	_cleanup_close_ int disk_fd = -1;
+	error *e = qemu_vary_slot(q, s, s->vm);
+
+	if (e || (e = qemu_disk_create(q, &disk_fd)))
+		return e;
+	const int pass[ZYGOTE_FDS] = { listen_fd, s->boot_fd, disk_fd };
+	return q->launch == LAUNCH_FORK ? qemu_fork_spawn(q, s->vm, pass, ret_pid)
+					: exec_one(q, s, pass, ret_pid);
 }
 
 error *qemu_exec_start(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun)
 {
 	struct qemu *q = (struct qemu *)b;
 
-	return crew_start(&q->crew, first, count, ret_begun, q->launch == LAUNCH_FORK ? fork_one : exec_one,
-			  q);
+	return crew_start(&q->crew, first, count, ret_begun, become_qemu, q);
 }

@@ -14,6 +14,9 @@ static error *find_binary(const struct backend_config *cfg, const struct preset_
 {
 	struct strlist names = { 0 };
 
+	const char *programs =
+		cfg->devices && *cfg->devices && pa->device_binary ? pa->device_binary : pa->binary;
+
 	if (cfg->qemu) {
 		*ret = fs_find_program(cfg->qemu);
 		if (*ret)
@@ -21,7 +24,7 @@ static error *find_binary(const struct backend_config *cfg, const struct preset_
 		return err_new(EXIT_CANNOT, "QEMU '%s' (--qemu): no such program, or not executable",
 			       cfg->qemu);
 	}
-	strlist_add_words(&names, pa->binary);
+	strlist_add_words(&names, programs);
 	for (size_t i = 0; i < names.count && !*ret; i++)
 		*ret = fs_find_program(names.items[i]);
 	strlist_clear(&names);
@@ -30,7 +33,7 @@ static error *find_binary(const struct backend_config *cfg, const struct preset_
 	return err_new(EXIT_CANNOT,
 		       "QEMU is missing: none of '%s' is on PATH; install it (Debian: apt-get install "
 		       "qemu-system-x86) or give one with --qemu PATH",
-		       pa->binary);
+		       programs);
 }
 
 /* "QEMU emulator version 7.2.22 (Debian ...)" -> "7.2.22" */
@@ -71,24 +74,50 @@ static char *substitute(const char *word, const char *key, const char *value)
 	return xasprintf("%.*s%s%s", (int)(at - word), word, value, at + strlen(key));
 }
 
-static void make_argv(struct qemu_plan *p, const char *args, const char *image, const char *firmware)
+void qemu_plan_words(const char *words, const struct plan_place *places, size_t n, struct strlist *argv)
 {
-	struct strlist words = { 0 };
+	struct strlist list = { 0 };
+
+	strlist_add_words(&list, words);
+	for (size_t i = 0; i < list.count; i++) {
+		char *word = xstrdup(list.items[i]);
+
+		for (size_t k = 0; k < n; k++) {
+			char *next = substitute(word, places[k].key, places[k].value);
+
+			free(word);
+			word = next;
+		}
+		strlist_add(argv, word);
+		free(word);
+	}
+	strlist_clear(&list);
+}
+
+static error *make_argv(const struct qemu *q, struct qemu_plan *p)
+{
+	const struct preset_accel *pa = &q->cfg.preset->accel[p->accel];
+	const struct plan_place places[] = { { "{image}", qemu_vary_image(q) },
+					     { "{firmware}", qemu_vary_firmware(q) } };
 
 	strlist_add(&p->argv, p->binary);
-	strlist_add_words(&words, args);
+	qemu_plan_words(pa->args, places, ARRAY_LEN(places), &p->argv);
 	p->machine = xstrdup("default");
-	for (size_t i = 0; i < words.count; i++) {
-		_cleanup_free_ char *half = substitute(words.items[i], "{image}", image);
-		_cleanup_free_ char *word = substitute(half, "{firmware}", firmware);
+	for (size_t i = 1; i + 1 < p->argv.count; i++) {
+		char **value = &p->argv.items[i + 1];
 
-		strlist_add(&p->argv, word);
-		if (i && (str_eq(words.items[i - 1], "-machine") || str_eq(words.items[i - 1], "-M"))) {
+		if (str_eq(p->argv.items[i], "-machine") || str_eq(p->argv.items[i], "-M")) {
 			free(p->machine);
-			p->machine = xasprintf("%.*s", (int)strcspn(word, ","), word);
+			p->machine = xasprintf("%.*s", (int)strcspn(*value, ","), *value);
+		}
+		if (str_eq(p->argv.items[i], "-m") && q->cfg.memory_mb) {
+			free(*value);
+			*value = xasprintf("%u", q->cfg.memory_mb);
 		}
 	}
-	strlist_clear(&words);
+	error *e = qemu_devices_args(q, p->accel, &p->argv);
+	if (e)
+		return e;
 	/*
 	 * wait=on: QEMU takes the connection that already waits in the socket's queue
 	 * before the guest runs, so the ready line cannot be lost. Later clients are
@@ -98,6 +127,7 @@ static void make_argv(struct qemu_plan *p, const char *args, const char *image, 
 	strlist_addf(&p->argv, "socket,id=mvm,fd=%d,server=on,wait=on", CREW_CONSOLE_FD);
 	strlist_add(&p->argv, "-serial");
 	strlist_add(&p->argv, "chardev:mvm");
+	return NULL;
 }
 
 static void make_env(struct qemu_plan *p)
@@ -110,9 +140,9 @@ static void make_env(struct qemu_plan *p)
 		strlist_addf(&p->envp, "LD_LIBRARY_PATH=%s", library);
 }
 
-error *qemu_plan_make(const struct backend_config *cfg, enum accel accel, const char *image,
-		      const char *firmware, struct qemu_plan *ret)
+error *qemu_plan_make(const struct qemu *q, enum accel accel, struct qemu_plan *ret)
 {
+	const struct backend_config *cfg = &q->cfg;
 	const struct preset_accel *pa = &cfg->preset->accel[accel];
 	error *e;
 
@@ -123,9 +153,8 @@ error *qemu_plan_make(const struct backend_config *cfg, enum accel accel, const 
 	if ((e = find_binary(cfg, pa, &ret->binary)) || (e = ask_version(ret)) ||
 	    (e = fs_sha256(ret->binary, &ret->sha256)))
 		return e;
-	make_argv(ret, pa->args, image, firmware);
 	make_env(ret);
-	return NULL;
+	return make_argv(q, ret);
 }
 
 void qemu_plan_clear(struct qemu_plan *p)

@@ -32,21 +32,24 @@
  */
 #define TEMPLATE_CLONES 4000
 
-static error *exchange(struct qemu *q, const struct zygote_request *req, int pass_fd, struct zygote_reply *r)
+/* pass: as many descriptors as the request says. */
+static error *exchange(struct qemu *q, const struct zygote_request *req, const int *pass,
+		       struct zygote_reply *r)
 {
-	char space[CMSG_SPACE(sizeof(int))] = { 0 };
+	size_t fds_size = req->fd_count * sizeof(int);
+	char space[CMSG_SPACE(ZYGOTE_FDS * sizeof(int))] = { 0 };
 	struct iovec io = { .iov_base = (void *)req, .iov_len = sizeof(*req) };
 	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1 };
 	struct pollfd p = { .fd = q->template.control_fd, .events = POLLIN };
 
-	if (pass_fd >= 0) {
+	if (fds_size) {
 		m.msg_control = space;
-		m.msg_controllen = sizeof(space);
+		m.msg_controllen = CMSG_SPACE(fds_size);
 		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
+		c->cmsg_len = CMSG_LEN(fds_size);
+		memcpy(CMSG_DATA(c), pass, fds_size);
 	}
 	r->refusal[0] = '\0';
 	if (sendmsg(q->template.control_fd, &m, MSG_NOSIGNAL) < 0)
@@ -113,9 +116,9 @@ error *qemu_tune_spec(struct qemu *q, unsigned extra_flags, struct strlist *env,
 static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *ret_pid)
 {
 	struct strlist env = { 0 }, argv = { 0 };
-	struct spawn_fd fds[] = { { .from = control, .to = CONTROL_FD },
-				  { .from = listen_fd, .to = CREW_CONSOLE_FD } };
+	struct spawn_fd fds[3] = { { .from = control, .to = CONTROL_FD } };
 	struct binding where;
+	size_t fd_count = 1;
 	struct spawn_spec spec = {
 		.path = q->plan.binary,
 		.cwd = q->cfg.runtime_dir,
@@ -125,9 +128,15 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *
 		.cgroup_more = q->cfg.cgroup_more,
 		.binding = crew_binding(&q->crew, 0, true, &where),
 		.fds = fds,
-		.fd_count = listen_fd >= 0 ? 2 : 1,
 	};
 	error *e = qemu_tune_spec(q, 0, &env, &spec);
+
+	if (listen_fd >= 0)
+		fds[fd_count++] = (struct spawn_fd){ .from = listen_fd, .to = CREW_CONSOLE_FD };
+	/* as of any VM: the copies get theirs later, or values of their own in memory */
+	if (q->varied)
+		fds[fd_count++] = (struct spawn_fd){ .from = q->crew.slots[0].boot_fd, .to = QEMU_BOOT_FD };
+	spec.fd_count = fd_count;
 
 	for (size_t i = 0; i < q->plan.argv.count; i++)
 		strlist_add(&argv, q->plan.argv.items[i]);
@@ -223,7 +232,7 @@ static error *finish_template(struct qemu *q)
 		q->template.console_fd = -1;
 	}
 	/* QEMU still has to notice that the console was closed */
-	for (int i = 0; (e = exchange(q, &ping, -1, &q->reply)) && *q->reply.refusal && i < SETTLE_TRIES;
+	for (int i = 0; (e = exchange(q, &ping, NULL, &q->reply)) && *q->reply.refusal && i < SETTLE_TRIES;
 	     i++) {
 		err_free(e);
 		clock_sleep_ns(SETTLE_STEP_NS);
@@ -265,14 +274,24 @@ static error *prepare_next(struct qemu *q, uint32_t made)
 /* Copies count VMs; a template that died meanwhile is replaced once. */
 static error *copy_batch(struct qemu *q, const struct zygote_request *req)
 {
-	error *e = exchange(q, req, -1, &q->reply);
+	error *e = exchange(q, req, NULL, &q->reply);
 
 	if (!e || waitpid(q->template.pid, NULL, WNOHANG) != q->template.pid)
 		return e;
 	err_free(e);
 	q->template.pid = 0;
 	e = renew_template(q);
-	return e ? e : exchange(q, req, -1, &q->reply);
+	return e ? e : exchange(q, req, NULL, &q->reply);
+}
+
+static void fill_values(const struct qemu *q, struct zygote_request *req)
+{
+	req->vary = q->varied;
+	for (uint32_t i = 0; q->varied && i < req->count; i++) {
+		struct vary_values v = vary_values_of(q->cfg.vary, req->first + i);
+
+		req->values[i] = (struct zygote_values){ .seed = v.seed, .phase_ms = v.phase_ms };
+	}
 }
 
 error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t *ret_begun)
@@ -283,6 +302,7 @@ error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t
 	uint64_t before = clock_ns();
 
 	*ret_begun = 0;
+	fill_values(q, &req);
 	if (fault_hit(FAULT_FORK_EAGAIN))
 		return err_sys(EXIT_CANNOT, EAGAIN, "cannot clone: fork (injected)");
 	error *e = q->template.clones >= TEMPLATE_CLONES ? renew_template(q) : prepare_next(q, first);
@@ -310,10 +330,18 @@ error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t
 			      : NULL;
 }
 
-error *qemu_fork_spawn(struct qemu *q, uint32_t id, int listen_fd, pid_t *ret_pid)
+error *qemu_fork_spawn(struct qemu *q, uint32_t id, const int fds[ZYGOTE_FDS], pid_t *ret_pid)
 {
 	struct zygote_request req = { .op = ZYGOTE_COPY, .first = id, .count = 1 };
-	error *e = exchange(q, &req, listen_fd, &q->reply);
+	int pass[ZYGOTE_FDS];
+
+	for (size_t i = 0; i < ZYGOTE_FDS; i++) {
+		if (fds[i] < 0)
+			continue;
+		pass[req.fd_count] = fds[i];
+		req.fd_as[req.fd_count++] = qemu_fd_numbers[i];
+	}
+	error *e = exchange(q, &req, pass, &q->reply);
 
 	if (e)
 		return e;
@@ -396,7 +424,7 @@ static void note_techniques(struct qemu *q, long threads, long maps, long templa
 
 static error *probe_clone(struct qemu *q)
 {
-	bool answers = strcmp(q->cfg.image->guest, "idle") != 0;
+	bool answers = !(q->cfg.image->flags & MVM_PARAM_FLAG_SILENT);
 	uint32_t begun = 0;
 	error *e = qemu_clone_start(q, 0, 2, &begun);
 

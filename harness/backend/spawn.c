@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "backend/spawn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,6 +18,9 @@
 #include "base/fs.h"
 #include "base/util.h"
 
+/* Above every number that a child shall find a descriptor under. */
+#define CLEAR_OF_ALL 64
+
 /* What the child tells through the memory it shares until exec. */
 struct failure {
 	const char *step;
@@ -25,6 +29,7 @@ struct failure {
 
 static int move_fds(const struct spawn_spec *s)
 {
+	int from[SPAWN_FDS];
 	int null = open("/dev/null", O_RDWR);
 
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
@@ -32,17 +37,17 @@ static int move_fds(const struct spawn_spec *s)
 	int err = s->stderr_fd >= 0 ? s->stderr_fd : null;
 	if (dup2(err, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
 		return -1;
-	for (size_t i = 0; i < s->fd_count; i++) {
-		/* dup2 onto itself would keep close-on-exec */
-		if (s->fds[i].from == s->fds[i].to) {
-			if (fcntl(s->fds[i].to, F_SETFD, 0) < 0)
-				return -1;
-		} else if (dup2(s->fds[i].from, s->fds[i].to) < 0) {
-			return -1;
-		}
-	}
 	if (null > STDERR_FILENO)
 		close(null);
+	/* out of the way first: one's number may be what another shall become */
+	for (size_t i = 0; i < s->fd_count; i++) {
+		from[i] = fcntl(s->fds[i].from, F_DUPFD_CLOEXEC, CLEAR_OF_ALL);
+		if (from[i] < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < s->fd_count; i++)
+		if (dup2(from[i], s->fds[i].to) < 0)
+			return -1;
 	return 0;
 }
 
@@ -84,6 +89,7 @@ error *spawn_process(const struct spawn_spec *spec, pid_t *ret_pid)
 	sigset_t all, old, childs;
 	pid_t parent = getpid();
 
+	assert(spec->fd_count <= SPAWN_FDS);
 	if (fault_hit(FAULT_FORK_EAGAIN))
 		return err_sys(EXIT_CANNOT, EAGAIN, "cannot start %s: fork (injected)", spec->path);
 	/* No handler of ours may run in the child while it shares our memory. */

@@ -9,6 +9,8 @@
 #include "base/err.h"
 #include "plan/place.h"
 
+#define SPAWN_FDS 8
+
 struct spawn_fd {
 	int from, to; /* `from` becomes `to` in the child, open across exec */
 };
@@ -26,7 +28,7 @@ struct spawn_spec {
 	long stack_kb;	      /* RLIMIT_STACK, which also sizes its threads' stacks; 0 keeps ours */
 	bool fixed_addresses; /* personality(ADDR_NO_RANDOMIZE) */
 	const struct spawn_fd *fds;
-	size_t fd_count;
+	size_t fd_count; /* at most SPAWN_FDS */
 };
 
 /*

@@ -54,7 +54,7 @@ int figure_by_name(const char *name);
 /*
  * What one run says of each figure, NAN where it does not. Only intervals up to `top` VMs count, so that runs
  * that went differently far are compared over the same populations; 0 is all of them. Slopes are robust lines
- * (advise/fit.h) through the intervals with VMs; the baseline row is left out, for the
+ * (curve/fit.h) through the intervals with VMs; the baseline row is left out, for the
  * page cache of the first VM's programs moves it. Each run gives one value: the intervals in it are
  * correlated.
  */

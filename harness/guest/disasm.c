@@ -25,6 +25,7 @@ static const struct {
 	{ 0x61, "speaker and PIT gate" },
 	{ 0x70, "RTC: register number" },
 	{ 0x71, "RTC: data" },
+	{ 0x92, "A20 gate" },
 	{ 0xA0, "PIC slave: command" },
 	{ 0xA1, "PIC slave: mask" },
 	{ MVM_COM1_PORT, "COM1: data, or divisor low" },
@@ -54,7 +55,7 @@ static const char *port_name(unsigned long port)
 }
 
 /* The parameter that an address inside the block belongs to. */
-static const char *field_name(unsigned long address)
+static const char *field_name(unsigned long address, const struct guest_schema *schema)
 {
 	unsigned long block = MVM_LOAD_ADDRESS + MVM_PARAM_OFFSET;
 	const char *name = NULL;
@@ -64,7 +65,10 @@ static const char *field_name(unsigned long address)
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
 		if (fields[i].offset <= address - block)
 			name = fields[i].name;
-	return name;
+	const char *own = address - block >= MVM_PARAM_OFF_PAYLOAD
+				  ? schema_field_at(schema, address - block - MVM_PARAM_OFF_PAYLOAD)
+				  : NULL;
+	return own ? own : name;
 }
 
 static bool is_text(unsigned char c)
@@ -98,25 +102,38 @@ static void put_text(const unsigned char *p, size_t len, FILE *out)
 }
 
 /* What an instruction touches; *dx follows the port number that was loaded last. */
-static const char *note_for(const char *insn, unsigned long *dx)
+static const char *note_for(const char *insn, const struct guest_schema *schema, unsigned long *dx)
 {
 	const char *number = strstr(insn, ",0x"), *bracket = strstr(insn, "[0x");
+	unsigned long value = number ? strtoul(number + 1, NULL, 16) : 0;
 
 	if (str_starts(insn, "mov dx,0x")) {
-		*dx = strtoul(number + 1, NULL, 16);
+		*dx = value;
 		return port_name(*dx);
 	}
+	/* ports of one device share their high byte */
+	if (str_starts(insn, "mov dl,0x")) {
+		*dx = (*dx & 0xFF00) | (value & 0xFF);
+		return port_name(*dx);
+	}
+	if (str_eq(insn, "inc dx"))
+		return port_name(++*dx);
 	if (str_starts(insn, "out 0x"))
 		return port_name(strtoul(insn + 4, NULL, 16));
 	if (str_starts(insn, "in ") && number)
-		return port_name(strtoul(number + 1, NULL, 16));
+		return port_name(value);
 	if (str_starts(insn, "out dx,") || (str_starts(insn, "in ") && strstr(insn, ",dx")))
 		return port_name(*dx);
-	return bracket ? field_name(strtoul(bracket + 1, NULL, 16)) : NULL;
+	if (bracket)
+		return field_name(strtoul(bracket + 1, NULL, 16), schema);
+	/* the address of a text, not the text */
+	return str_starts(insn, "mov si,0x") || str_starts(insn, "mov di,0x") ? field_name(value, schema)
+									      : NULL;
 }
 
 /* One line of ndisasm: "00007C12  B0FF              mov al,0xff", or "00007D08  skipping 0x11 bytes". */
-static void annotate_line(const char *line, const struct guest_image *img, unsigned long *dx, FILE *out)
+static void annotate_line(const char *line, const struct guest_image *img, const struct guest_schema *schema,
+			  unsigned long *dx, FILE *out)
 {
 	enum { AT_BYTES = 10, AT_INSN = 28 };
 	char *end;
@@ -135,14 +152,15 @@ static void annotate_line(const char *line, const struct guest_image *img, unsig
 		fputc('\n', out);
 		return;
 	}
-	const char *note = strlen(line) > AT_INSN ? note_for(line + AT_INSN, dx) : NULL;
+	const char *note = strlen(line) > AT_INSN ? note_for(line + AT_INSN, schema, dx) : NULL;
 	if (note)
 		fprintf(out, "%-58s ; %s\n", line, note);
 	else
 		fprintf(out, "%s\n", line);
 }
 
-void disasm_annotate(const char *listing, const struct guest_image *img, FILE *out)
+void disasm_annotate(const char *listing, const struct guest_image *img, const struct guest_schema *schema,
+		     FILE *out)
 {
 	_cleanup_free_ char *copy = xstrdup(listing);
 	char *rest = copy, *line;
@@ -150,7 +168,7 @@ void disasm_annotate(const char *listing, const struct guest_image *img, FILE *o
 
 	while ((line = strsep(&rest, "\n")))
 		if (*line)
-			annotate_line(line, img, &dx, out);
+			annotate_line(line, img, schema, &dx, out);
 }
 
 /* The command line: 16-bit code at its load address, with the texts skipped. */
@@ -217,7 +235,7 @@ static error *run_command(const struct strlist *cmd, char **ret)
 	return NULL;
 }
 
-error *disasm_image(const struct guest_image *img, char **ret)
+error *disasm_image(const struct guest_image *img, const struct guest_schema *schema, char **ret)
 {
 	_cleanup_(strlist_clear) struct strlist cmd = { 0 };
 	_cleanup_free_ char *program = fs_find_program("ndisasm"), *listing = NULL;
@@ -237,7 +255,7 @@ error *disasm_image(const struct guest_image *img, char **ret)
 	FILE *out = open_memstream(ret, &size);
 	if (!out)
 		return err_sys(EXIT_CANNOT, errno, "cannot keep the output of %s", program);
-	disasm_annotate(listing, img, out);
+	disasm_annotate(listing, img, schema, out);
 	fclose(out);
 	return NULL;
 }

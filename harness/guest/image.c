@@ -169,23 +169,28 @@ error *image_write(const struct guest_image *img, const char *path)
 	return fs_write_atomic(path, img->bytes, sizeof(img->bytes));
 }
 
-error *firmware_write(const struct guest_image *img, const char *template_path, const char *path)
+error *firmware_fill(const struct guest_image *img, const char *what, char *rom, size_t len)
 {
-	_cleanup_free_ char *rom = NULL;
-	size_t len = 0;
-	error *e = fs_read(template_path, &rom, &len);
-
-	if (e)
-		return e;
 	/* 0xEA is the far jump that every PC's ROM has at its reset vector. */
 	if (len != MVM_FIRMWARE_SIZE || (unsigned char)rom[MVM_FIRMWARE_RESET] != 0xEA)
 		return err_new(
 			EXIT_BAD_INPUT,
 			"%s: is not the toolkit's firmware (%zu bytes instead of %d, or no jump at its "
 			"reset vector): rebuild it with 'make'",
-			template_path, len, MVM_FIRMWARE_SIZE);
+			what, len, MVM_FIRMWARE_SIZE);
 	memcpy(rom + MVM_FIRMWARE_SLOT, img->bytes, sizeof(img->bytes));
-	return fs_write_atomic(path, rom, len);
+	return NULL;
+}
+
+error *firmware_write(const struct guest_image *img, const char *template_path, const char *path)
+{
+	_cleanup_free_ char *rom = NULL;
+	size_t len = 0;
+	error *e = fs_read(template_path, &rom, &len);
+
+	if (!e)
+		e = firmware_fill(img, template_path, rom, len);
+	return e ? e : fs_write_atomic(path, rom, len);
 }
 
 error *firmware_find_template(char **ret)

@@ -44,6 +44,8 @@ error *image_write(const struct guest_image *img, const char *path) ERR_MUST_CHE
 /* Writes the toolkit's firmware with the image in its slot: a ROM for QEMU's -bios. */
 error *firmware_write(const struct guest_image *img, const char *template_path,
 		      const char *path) ERR_MUST_CHECK;
+/* The image into a ROM of len bytes; `what` names it in errors. */
+error *firmware_fill(const struct guest_image *img, const char *what, char *rom, size_t len) ERR_MUST_CHECK;
 /* Where the built firmware lies; an error says what to do when it is missing. The caller frees *ret. */
 error *firmware_find_template(char **ret) ERR_MUST_CHECK;
 

@@ -8,14 +8,31 @@
 #include "guest/image.h"
 
 const char *const accel_names[ACCEL_COUNT] = { [ACCEL_TCG] = "tcg", [ACCEL_KVM] = "kvm" };
+const char *const device_names[DEVICE_COUNT] = { [DEVICE_DISK] = "disk", [DEVICE_NET] = "net" };
 
 static const char *const allowed_keys[] = {
-	"preset.summary", "preset.launch", "preset.tune", "preset.prefer",
-	"tcg.binary",	  "tcg.args",	   "tcg.boot",	  "tcg.tasks",
-	"tcg.fds",	  "tcg.mem_kb",	   "kvm.binary",  "kvm.args",
-	"kvm.boot",	  "kvm.tasks",	   "kvm.fds",	  "kvm.mem_kb",
-	"tcg.tune",	  "kvm.tune",	   NULL,
+	"preset.summary", "preset.launch", "preset.tune",	"preset.prefer",     "tcg.binary",
+	"tcg.args",	  "tcg.boot",	   "tcg.tasks",		"tcg.fds",	     "tcg.mem_kb",
+	"kvm.binary",	  "kvm.args",	   "kvm.boot",		"kvm.tasks",	     "kvm.fds",
+	"kvm.mem_kb",	  "tcg.tune",	   "kvm.tune",		"tcg.disk",	     "tcg.net",
+	"kvm.disk",	  "kvm.net",	   "tcg.device_binary", "kvm.device_binary", NULL,
 };
+
+error *device_set(const struct strlist *words, const char *what, unsigned *ret)
+{
+	*ret = 0;
+	for (size_t i = 0; i < words->count; i++) {
+		enum device d = 0;
+
+		while (d < DEVICE_COUNT && !str_eq(words->items[i], device_names[d]))
+			d++;
+		if (d == DEVICE_COUNT)
+			return err_new(EXIT_BAD_INPUT, "%s: unknown device '%s': known are disk and net",
+				       what, words->items[i]);
+		*ret |= 1U << d;
+	}
+	return NULL;
+}
 
 void preset_names(struct strlist *ret)
 {
@@ -50,6 +67,13 @@ static error *load_accel(const struct ini_file *f, enum accel a, struct preset_a
 	ret->args = xstrdup(args);
 	const char *tune = ini_get(f, section, "tune");
 	ret->tune = tune ? xstrdup(tune) : NULL;
+	for (enum device d = 0; d < DEVICE_COUNT; d++) {
+		const char *words = ini_get(f, section, device_names[d]);
+
+		ret->device_args[d] = words ? xstrdup(words) : NULL;
+	}
+	const char *device_binary = ini_get(f, section, "device_binary");
+	ret->device_binary = device_binary ? xstrdup(device_binary) : NULL;
 	return NULL;
 }
 
@@ -126,6 +150,9 @@ void preset_free(struct preset *p)
 		free(p->accel[a].binary);
 		free(p->accel[a].args);
 		free(p->accel[a].tune);
+		for (enum device d = 0; d < DEVICE_COUNT; d++)
+			free(p->accel[a].device_args[d]);
+		free(p->accel[a].device_binary);
 	}
 	free(p->name);
 	free(p->path);

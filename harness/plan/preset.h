@@ -10,12 +10,18 @@
 enum accel { ACCEL_TCG, ACCEL_KVM, ACCEL_COUNT };
 extern const char *const accel_names[ACCEL_COUNT];
 
+/* Devices that a guest may need besides its serial port; presets say how QEMU gets them. */
+enum device { DEVICE_DISK, DEVICE_NET, DEVICE_COUNT };
+extern const char *const device_names[DEVICE_COUNT];
+
 /* How a preset runs QEMU under one accelerator: section [tcg] or [kvm] of its file. */
 struct preset_accel {
 	bool present;
-	char *binary; /* programs in order of preference, blank-separated */
-	char *args;   /* may hold {image} and {firmware} */
-	char *tune;   /* techniques instead of the preset's, or NULL */
+	char *binary;			 /* programs in order of preference, blank-separated */
+	char *args;			 /* may hold {image} and {firmware} */
+	char *tune;			 /* techniques instead of the preset's, or NULL */
+	char *device_args[DEVICE_COUNT]; /* added for a VM with that device, or NULL; see qemu_devices.c */
+	char *device_binary;		 /* programs instead of binary for a VM with any device, or NULL */
 	bool firmware_boot;
 	/* Declared cost of one VM; the first interval replaces it by what was measured. */
 	long tasks, fds, mem_kb;
@@ -37,6 +43,9 @@ static inline void preset_freep(struct preset **p)
 {
 	preset_free(*p);
 }
+
+/* Words naming devices -> 1 << enum device; an unknown one is an error that lists the known. Pure. */
+error *device_set(const struct strlist *words, const char *what, unsigned *ret) ERR_MUST_CHECK;
 
 /* Names of the shipped presets, sorted. */
 void preset_names(struct strlist *ret);

@@ -35,6 +35,7 @@
 #define PR_SET_MEMORY_MERGE 67
 #endif
 #define MAX_POLL 63
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define ASLEEP_TRIES 40
 #define TIMER_SOON_S 20
 /* So often a template with a timer running is left alone before it is copied all the same. */
@@ -100,8 +101,8 @@ static bool park(struct zygote_reply *r)
 	return true;
 }
 
-/* True in a copy. */
-static bool copy(struct zygote_reply *r, unsigned vm)
+/* Makes the VM number i of the request; true in a copy. */
+static bool copy(struct zygote_reply *r, const struct zygote_request *q, unsigned i)
 {
 	pid_t harness = getppid();
 	long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
@@ -116,24 +117,27 @@ static bool copy(struct zygote_reply *r, unsigned vm)
 	}
 	/* the harness is the parent of copies too: they die with it */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != harness || !fds_renew(vm) || !kvm_renew())
+	if (getppid() != harness || !fds_renew(q->first + i) || !kvm_renew())
 		_exit(127);
 	close(control_fd);
+	if (q->vary)
+		patch_apply(q->values[i].seed, q->values[i].phase_ms);
 	copied = true;
 	return true;
 }
 
-/* Receives one request; *ret_fd is a descriptor that came with it, or -1. False when the harness is gone. */
-static bool receive(struct zygote_request *q, int *ret_fd)
+/* Receives one request; fds are the descriptors that came with it, or -1. False when the harness is gone. */
+static bool receive(struct zygote_request *q, int fds[ZYGOTE_FDS])
 {
-	char space[CMSG_SPACE(sizeof(int))];
+	char space[CMSG_SPACE(ZYGOTE_FDS * sizeof(int))];
 	struct iovec io = { .iov_base = q, .iov_len = sizeof(*q) };
 	struct msghdr m = {
 		.msg_iov = &io, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)
 	};
 	ssize_t n;
 
-	*ret_fd = -1;
+	for (int i = 0; i < ZYGOTE_FDS; i++)
+		fds[i] = -1;
 	do
 		n = recvmsg(control_fd, &m, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
@@ -141,21 +145,33 @@ static bool receive(struct zygote_request *q, int *ret_fd)
 		return false;
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	if (c && c->cmsg_type == SCM_RIGHTS)
-		memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+		memcpy(fds, CMSG_DATA(c), MIN(c->cmsg_len - CMSG_LEN(0), ZYGOTE_FDS * sizeof(int)));
 	if (n != sizeof(*q))
 		q->op = 0; /* malformed: answered, and nothing done */
 	return true;
+}
+
+/* What a copy by fork inherits, under the numbers that QEMU's options name. */
+static void take_fds(const struct zygote_request *q, int fds[ZYGOTE_FDS])
+{
+	for (unsigned i = 0; i < ZYGOTE_FDS; i++) {
+		if (fds[i] < 0)
+			continue;
+		if (i < q->fd_count && mode_fork)
+			dup2(fds[i], q->fd_as[i]);
+		close(fds[i]);
+	}
 }
 
 /* Serves one request; true in a copy. */
 static bool serve(bool *ret_gone)
 {
 	static struct zygote_reply r;
-	struct zygote_request q = { 0 };
+	static struct zygote_request q;
 	bool in_copy = false;
-	int fd;
+	int fds[ZYGOTE_FDS];
 
-	*ret_gone = !receive(&q, &fd);
+	*ret_gone = !receive(&q, fds);
 	if (*ret_gone)
 		return false;
 	memset(&r, 0, sizeof(r));
@@ -166,14 +182,13 @@ static bool serve(bool *ret_gone)
 	else if (mode_clone && (flags & ZYGOTE_LAZY_LIBS))
 		lazy_libs = libs_leave_out();
 	r.lazy_libs = lazy_libs;
-	if (!*r.refusal && q.op == ZYGOTE_COPY && mode_fork && fd >= 0) {
-		if (dup2(fd, console_fd) == console_fd && close(fd) == 0)
-			fd = -1;
-	}
+	take_fds(&q, fds);
+	if (q.vary && !*r.refusal)
+		patch_find(r.refusal, sizeof(r.refusal));
 	if (!*r.refusal && fds_survey(console_fd, control_fd, mode_clone, r.refusal, sizeof(r.refusal)) &&
 	    park(&r)) {
 		for (unsigned i = 0; q.op == ZYGOTE_COPY && i < q.count && !r.error && !in_copy; i++)
-			in_copy = copy(&r, q.first + i);
+			in_copy = copy(&r, &q, i);
 		if (in_copy) {
 			if (!r.late)
 				threads_revive();
@@ -181,8 +196,6 @@ static bool serve(bool *ret_gone)
 		}
 		threads_release();
 	}
-	if (fd >= 0)
-		close(fd);
 	*ret_gone = send(control_fd, &r, sizeof(r), MSG_NOSIGNAL) < 0;
 	return false;
 }

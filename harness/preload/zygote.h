@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -52,6 +53,12 @@ bool kvm_sleeps(void);
 bool kvm_renew(void);
 /* zygote.c: whether QEMU's KVM calls are to be watched. */
 bool zygote_watches_kvm(void);
+
+/* patch.c: a copy's own seed and phase, in its guest's parameter block. */
+/* Finds the block, in the template. False: refusal says why. */
+bool patch_find(char *refusal, size_t size);
+/* In a copy, before its threads run: plain memory only. */
+void patch_apply(uint32_t seed, uint32_t phase_ms);
 
 /* libs.c: libraries that a sleeping QEMU does not use are left out and come back when touched. */
 unsigned libs_leave_out(void);

@@ -29,9 +29,21 @@ enum {
 
 enum { ZYGOTE_PING = 1, ZYGOTE_COPY = 2 };
 
+/* Most descriptors that are handed to a copy: its console's socket, what it boots from, its disk. */
+#define ZYGOTE_FDS 3
+
+/* What one copy has and the others have not. */
+struct zygote_values {
+	uint32_t seed, phase_ms;
+};
+
 struct zygote_request {
 	uint32_t op;
-	uint32_t first, count; /* VM numbers; fork: count is 1 and the packet carries the console's socket */
+	uint32_t first, count;	   /* VM numbers; fork: count is 1 */
+	uint32_t fd_count;	   /* fork: so many descriptors come with the packet */
+	int32_t fd_as[ZYGOTE_FDS]; /* and shall get these numbers */
+	uint32_t vary;		   /* clone: 1 to put values[] into the copies' parameter blocks */
+	struct zygote_values values[ZYGOTE_BATCH];
 };
 
 struct zygote_reply {

@@ -35,7 +35,7 @@ struct series {
 struct figure {
 	struct run_record *const *runs;
 	size_t n;
-	struct series series[3];
+	struct series series[4];
 	size_t n_series;
 	const char *unit;
 	double divide; /* values are divided by this to be in unit */
@@ -169,6 +169,13 @@ static void choose_standard(struct figure *f)
 	f->unit = "%";
 	for (size_t i = 0; i < ARRAY_LEN(standard); i++)
 		add_series(f, metric_table[standard[i]].column, metric_table[standard[i]].label);
+	/* of guests with a waveform; several runs have no room for it */
+	add_series(f, metric_table[METRIC_CPU_PREDICTED].column, "predicted");
+	if (f->n > 1 || !has_values(f, 0, f->n_series - 1)) {
+		f->n_series--;
+		free(f->series[f->n_series].column);
+		free(f->series[f->n_series].label);
+	}
 	find_ranges(f);
 }
 

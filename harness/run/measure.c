@@ -63,7 +63,10 @@ static error *settle(struct session *s, unsigned interval, struct interval *row)
 			return e;
 		if (isnan(sm.v[METRIC_CPU]))
 			continue;
-		settle_add(&window, (double)(sm.at_ns - start) / 1e9, sm.v[METRIC_CPU], sm.v[METRIC_RAM]);
+		/* guests with a waveform are never quiet: what they were asked for is taken off */
+		double cpu = sm.v[METRIC_CPU] -
+			     (isnan(sm.v[METRIC_CPU_PREDICTED]) ? 0 : sm.v[METRIC_CPU_PREDICTED]);
+		settle_add(&window, (double)(sm.at_ns - start) / 1e9, cpu, sm.v[METRIC_RAM]);
 		quiet = settle_quiet(&window, SETTLE_CPU_TOLERANCE, SETTLE_RAM_TOLERANCE);
 	}
 	row->extra[EXTRA_SETTLE_S] = (double)(clock_ns() - start) / 1e9;
@@ -150,7 +153,7 @@ static error *verify(struct session *s, struct interval *row)
 
 error *measure_interval(struct session *s, unsigned interval, struct interval *row)
 {
-	bool can_ask = (backend_flags(s->backend) & BACKEND_WAKE) && strcmp(s->image.guest, "idle") != 0;
+	bool can_ask = (backend_flags(s->backend) & BACKEND_WAKE) && !(s->image.flags & MVM_PARAM_FLAG_SILENT);
 	uint64_t period = (uint64_t)(s->o->sample_s * 1e9);
 	struct sample sm;
 	error *e = settle(s, interval, row);

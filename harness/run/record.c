@@ -22,11 +22,12 @@ static json_t *options_json(const struct run_options *o)
 	for (int i = 0; i < RESOURCE_COUNT; i++)
 		if (o->stop_on & 1U << i)
 			json_array_append_new(stop_on, json_string(run_resources[i].name));
-	return json_pack("{s:i,s:i,s:i,s:f,s:o,s:f,s:f,s:f,s:f,s:i,s:s?,s:s?,s:s?,s:s?}", "intervals",
+	return json_pack("{s:i,s:i,s:i,s:f,s:o,s:f,s:f,s:f,s:f,s:i,s:s?,s:s?,s:s?,s:s?,s:f,s:f}", "intervals",
 			 (int)o->intervals, "repeat", (int)o->repeat, "jobs", (int)o->jobs, "threshold_pct",
 			 o->threshold_pct, "stop_on", stop_on, "verify_pct", o->verify_pct, "settle_s",
 			 o->settle_s, "rate", o->rate, "sample_s", o->sample_s, "samples", (int)o->samples,
-			 "qemu", o->qemu, "runtime", o->runtime, "image", o->image, "swap", o->swap);
+			 "qemu", o->qemu, "runtime", o->runtime, "image", o->image, "swap", o->swap,
+			 "disk_capacity_mb_s", o->disk_mb_s, "net_capacity_mb_s", o->net_mb_s);
 }
 
 static json_t *guest_json(const struct session *s)
@@ -58,6 +59,9 @@ void record_environment(struct session *s)
 	json_object_set_new(m, "backend", backend);
 	json_object_set_new(m, "host", host_json(&s->host));
 	json_object_set_new(m, "guest", guest_json(s));
+	json_t *waveform = predict_json(s);
+	if (waveform)
+		json_object_set_new(m, "waveform", waveform);
 	json_object_set_new(m, "preset", json_string(s->preset ? s->preset->name : "none"));
 	json_object_set_new(m, "profile", json_string(s->profile ? s->profile->name : s->o->image));
 	json_object_set_new(m, "max", json_integer(s->o->max));

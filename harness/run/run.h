@@ -35,6 +35,7 @@ struct run_options {
 	double settle_s;   /* fixed waiting time; < 0: until quiet */
 	double rate;	   /* VMs per second; 0: as fast as it goes */
 	double ready_timeout_s;
+	double disk_mb_s, net_mb_s; /* capacities that are 100 %; 0: not known */
 	double sample_s;  /* time between measuring samples */
 	unsigned samples; /* measuring samples per interval */
 	unsigned shard;	  /* VMs per runner process; 0: the backend's choice */

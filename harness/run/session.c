@@ -83,7 +83,7 @@ static double synthetic_ram_pct(struct session *s, double *ret_cpu)
 }
 
 /* Only the figures that a null VM has; what the host really does is not shown beside them. */
-void session_sample(struct session *s, struct sample *ret)
+static void read_sample(struct session *s, struct sample *ret)
 {
 	double cpu;
 
@@ -103,6 +103,12 @@ void session_sample(struct session *s, struct sample *ret)
 	ret->v[METRIC_MEM_AVAILABLE] = total * (1 - ram / 100);
 	ret->v[METRIC_ANON] = total * ram / 100;
 	ret->backward = false;
+}
+
+void session_sample(struct session *s, struct sample *ret)
+{
+	read_sample(s, ret);
+	ret->v[METRIC_CPU_PREDICTED] = predict_cpu_pct(s, ret->at_ns, ret->window_s);
 }
 
 void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct)
@@ -155,7 +161,7 @@ error *session_save(struct session *s, const char *state)
 	return run_folder_save(&s->folder);
 }
 
-static error *load_guest(struct session *s)
+static error *load_image(struct session *s)
 {
 	const struct run_options *o = s->o;
 	error *e;
@@ -165,6 +171,16 @@ static error *load_guest(struct session *s)
 	if ((e = profile_load(o->profile, &s->profile)))
 		return e;
 	return image_from_profile(s->profile, &s->image);
+}
+
+static error *load_guest(struct session *s)
+{
+	_cleanup_(strlist_clear) struct strlist words = { 0 };
+	error *e = load_image(s);
+
+	if (!e)
+		e = profile_devices(s->profile, &s->image, &words);
+	return e ? e : device_set(&words, s->profile ? s->profile->path : s->image.guest, &s->devices);
 }
 
 static error *create_folder(struct session *s)
@@ -266,9 +282,14 @@ static error *create_places(struct session *s)
 static error *open_backend(struct session *s)
 {
 	const struct run_options *o = s->o;
+	s->vary = vary_of(&s->image, s->profile ? s->profile->spread_ms : 0, o->seed);
 	struct backend_config cfg = {
 		.preset = s->preset,
 		.image = &s->image,
+		.vary = &s->vary,
+		.devices = &s->devices,
+		.memory_mb = s->profile ? s->profile->memory_mb : 0,
+		.disk_mb = s->profile ? s->profile->disk_mb : 1,
 		.accel = o->accel,
 		.qemu = o->qemu,
 		.runtime_dir = s->runtime_dir,
@@ -389,6 +410,7 @@ error *session_open(struct session *s)
 	    (e = janitor_start(&s->janitor_fd, &s->janitor)) || (e = create_places(s)) ||
 	    (e = confine_begin(s)) || (e = sampler_open(&s->cgroup, &s->sampler)) || (e = open_backend(s)))
 		return e;
+	sampler_set_capacity(s->sampler, o->disk_mb_s, o->net_mb_s);
 	s->status = (struct run_status){ .repeats = o->repeat,
 					 .intervals = o->intervals,
 					 .max = o->max,

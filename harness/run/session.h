@@ -30,6 +30,8 @@ struct session {
 	struct host host;
 	struct profile *profile;
 	struct guest_image image;
+	struct vary vary;
+	unsigned devices; /* 1 << enum device: what each VM has */
 	struct preset *preset;
 	struct settings *settings;
 	struct cgroup cgroup;
@@ -87,6 +89,13 @@ void record_environment(struct session *s);
 /* Tells the user how VMs are launched and which techniques are in force. */
 void record_announce(struct session *s);
 void record_stop(struct session *s);
+
+/* waveload.c: percent of the host that the guests' waveforms ask for, over the last window; NAN of guests
+ * without.
+ */
+double predict_cpu_pct(const struct session *s, uint64_t at_ns, double window_s);
+/* For run.json; NULL of guests without a waveform. */
+json_t *predict_json(const struct session *s);
 
 /* launch.c: starts VMs until `target` are ready, or the stop is set. Fills the launch columns of *row. */
 error *launch_to(struct session *s, uint32_t target, struct interval *row) ERR_MUST_CHECK;

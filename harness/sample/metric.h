@@ -23,6 +23,7 @@
 	M(CPU_KHUGEPAGED, "cpu_khugepaged_pct", "CPU of khugepaged", "%", true)               \
 	M(CPU_KOTHER, "cpu_kthreads_pct", "CPU of other kernel threads", "%", true)           \
 	M(CPU_REST, "cpu_rest_pct", "CPU not attributed", "%", true)                          \
+	M(CPU_PREDICTED, "cpu_predicted_pct", "CPU predicted", "%", true)                     \
 	M(STEAL, "steal_pct", "CPU stolen by an outer hypervisor", "%", true)                 \
 	M(LOAD1, "load1", "load average, 1 min", "tasks", false)                              \
 	M(CTXT, "ctxt_per_s", "context switches", "1/s", false)                               \
@@ -50,6 +51,13 @@
 	M(KSM_SHARING, "ksm_pages_sharing", "KSM pages sharing", "pages", false)              \
 	M(KSM_UNSHARED, "ksm_pages_unshared", "KSM pages unshared", "pages", false)           \
 	M(KSM_SCANS, "ksm_full_scans", "KSM full scans", "scans", false)                      \
+	M(DISK, "disk_pct", "disk, of its capacity", "%", true)                               \
+	M(DISK_READ, "disk_read_mb_per_s", "disk read", "MB/s", false)                        \
+	M(DISK_WRITE, "disk_write_mb_per_s", "disk written", "MB/s", false)                   \
+	M(DISK_IO, "disk_io_per_s", "disk operations", "1/s", false)                          \
+	M(NET, "net_pct", "network, of its capacity", "%", true)                              \
+	M(NET_MB, "net_mb_per_s", "network, lo and real interfaces", "MB/s", false)           \
+	M(NET_PACKETS, "net_packets_per_s", "packets, lo and real interfaces", "1/s", false)  \
 	M(TASKS, "tasks", "tasks (pids used)", "tasks", false)                                \
 	M(GUEST_RSS, "guest_rss_kb", "RSS of a guest process, mean of a sample", "kB", false) \
 	M(GUEST_PSS, "guest_pss_kb", "PSS of a guest process, mean of a sample", "kB", false) \

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/util.h"
+#include "sample/iocount.h"
 #include "sample/kthreads.h"
 
 enum source {
@@ -25,6 +26,8 @@ enum source {
 	SRC_PSI_MEM,
 	SRC_PSI_IO,
 	SRC_STATM,
+	SRC_DISKSTATS,
+	SRC_NETDEV,
 	SRC_KSM_SHARED,
 	SRC_KSM_SHARING,
 	SRC_KSM_UNSHARED,
@@ -41,6 +44,8 @@ static const char *const source_paths[SRC_COUNT] = {
 	[SRC_PSI_MEM] = "/proc/pressure/memory",
 	[SRC_PSI_IO] = "/proc/pressure/io",
 	[SRC_STATM] = "/proc/self/statm",
+	[SRC_DISKSTATS] = "/proc/diskstats",
+	[SRC_NETDEV] = "/proc/net/dev",
 	[SRC_KSM_SHARED] = "/sys/kernel/mm/ksm/pages_shared",
 	[SRC_KSM_SHARING] = "/sys/kernel/mm/ksm/pages_sharing",
 	[SRC_KSM_UNSHARED] = "/sys/kernel/mm/ksm/pages_unshared",
@@ -54,6 +59,8 @@ struct counters {
 	struct cpu_ticks ticks;
 	struct vmstat vm;
 	long long psi_cpu, psi_mem, psi_mem_full, psi_io;
+	struct disk_counters disk;
+	struct net_counters net;
 };
 
 struct sampler {
@@ -68,6 +75,8 @@ struct sampler {
 	pid_t pids[SAMPLER_PSS_VMS];
 	size_t pid_count, population_size;
 	double rss_kb, pss_kb, uss_kb;
+	struct strlist disks, interfaces;
+	double disk_mb_s, net_mb_s; /* capacities, 0: not known */
 	char *buf;
 };
 
@@ -119,6 +128,8 @@ error *sampler_open(const struct cgroup *population, struct sampler **ret)
 	}
 	s->host_usage_fd = cgroup_open_host_usage(s->last.ticks.busy, s->hz);
 	s->kthreads = kthreads_open();
+	devices_disks(&s->disks);
+	devices_interfaces(&s->interfaces);
 	*ret = s;
 	return NULL;
 }
@@ -133,6 +144,8 @@ void sampler_close(struct sampler *s)
 	if (s->host_usage_fd >= 0)
 		close(s->host_usage_fd);
 	kthreads_close(s->kthreads);
+	strlist_clear(&s->disks);
+	strlist_clear(&s->interfaces);
 	free(s->buf);
 	free(s);
 }
@@ -218,6 +231,8 @@ static void read_counters(struct sampler *s, struct counters *c)
 	parse_pressure(read_source(s, SRC_PSI_CPU), &c->psi_cpu, &ignored);
 	parse_pressure(read_source(s, SRC_PSI_MEM), &c->psi_mem, &c->psi_mem_full);
 	parse_pressure(read_source(s, SRC_PSI_IO), &c->psi_io, &ignored);
+	parse_diskstats(read_source(s, SRC_DISKSTATS), &s->disks, &c->disk);
+	parse_netdev(read_source(s, SRC_NETDEV), &s->interfaces, &c->net);
 }
 
 /* Difference of a counter, scaled; NAN where either end is missing, NAN and a flag where it ran backward. */
@@ -277,6 +292,25 @@ static void fill_rates(const struct counters *a, const struct counters *b, struc
 	r->v[METRIC_PSI_IO] = delta(b->psi_io, a->psi_io, psi, &r->backward);
 }
 
+static double of_capacity(double mb_s, double capacity)
+{
+	return capacity > 0 ? 100 * mb_s / capacity : (double)NAN;
+}
+
+static void fill_devices(const struct sampler *s, const struct counters *a, const struct counters *b,
+			 struct sample *r)
+{
+	double per_s = 1 / r->window_s, mb = per_s / 1e6;
+
+	r->v[METRIC_DISK_READ] = delta(b->disk.read_bytes, a->disk.read_bytes, mb, &r->backward);
+	r->v[METRIC_DISK_WRITE] = delta(b->disk.written_bytes, a->disk.written_bytes, mb, &r->backward);
+	r->v[METRIC_DISK_IO] = delta(b->disk.operations, a->disk.operations, per_s, &r->backward);
+	r->v[METRIC_NET_MB] = delta(b->net.bytes, a->net.bytes, mb, &r->backward);
+	r->v[METRIC_NET_PACKETS] = delta(b->net.packets, a->net.packets, per_s, &r->backward);
+	r->v[METRIC_DISK] = of_capacity(r->v[METRIC_DISK_READ] + r->v[METRIC_DISK_WRITE], s->disk_mb_s);
+	r->v[METRIC_NET] = of_capacity(r->v[METRIC_NET_MB], s->net_mb_s);
+}
+
 static double kb(long long v)
 {
 	return v < 0 ? (double)NAN : (double)v;
@@ -320,6 +354,7 @@ void sampler_take(struct sampler *s, struct sample *ret)
 		ret->window_s = (double)(now.at_ns - s->last.at_ns) / 1e9;
 		fill_cpu(s, &s->last, &now, ret);
 		fill_rates(&s->last, &now, ret);
+		fill_devices(s, &s->last, &now, ret);
 	}
 	s->last = now;
 	s->have_last = true;
@@ -337,6 +372,12 @@ void sampler_take(struct sampler *s, struct sample *ret)
 	if (sscanf(read_source(s, SRC_STATM), "%*d %lld", &pages) == 1)
 		ret->v[METRIC_HARNESS_RSS] = (double)(pages * s->page_kb);
 	ret->v[METRIC_SAMPLE_COST] = (double)(clock_cpu_ns() - cost) / 1e3;
+}
+
+void sampler_set_capacity(struct sampler *s, double disk_mb_s, double net_mb_s)
+{
+	s->disk_mb_s = disk_mb_s;
+	s->net_mb_s = net_mb_s;
 }
 
 const char *sampler_cpu_source(const struct sampler *s)

@@ -34,6 +34,9 @@ void sampler_new_interval(struct sampler *s, const pid_t *pids, size_t n, size_t
 
 void sampler_take(struct sampler *s, struct sample *ret);
 
+/* What 100 % of disk_pct and net_pct are, in MB/s (10^6 bytes); 0: not known, and they stay empty. */
+void sampler_set_capacity(struct sampler *s, double disk_mb_s, double net_mb_s);
+
 /* Where CPU figures come from and what they resolve over window_s, in percent of the host. */
 const char *sampler_cpu_source(const struct sampler *s);
 double sampler_cpu_resolution_pct(const struct sampler *s, double window_s);

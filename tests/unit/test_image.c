@@ -257,10 +257,15 @@ static void test_disassembly_notes(void **state)
 				      "00007C05  EE                out dx,al\n"
 				      "00007C06  66A1B07D          mov eax,[0x7db0]\n"
 				      "00007C0A  skipping 0x4 bytes\n"
+				      "00007C0E  66A1BC7D          mov eax,[0x7dbc]\n"
+				      "00007C12  B2FD              mov dl,0xfd\n"
+				      "00007C14  EC                in al,dx\n"
 				      "00007C0E  F4                hlt\n"
 				      "         -67\n";
 	unsigned char b[MVM_IMAGE_SIZE];
 	_cleanup_free_ char *text = NULL;
+	struct schema_field rate = { .name = (char *)"rate", .offset = 4, .size = 4 };
+	struct guest_schema schema = { .fields = &rate, .count = 1 };
 	struct guest_image img;
 	size_t size = 0;
 
@@ -269,11 +274,13 @@ static void test_disassembly_notes(void **state)
 	put(b + 10, "a\"\n");
 	assert_null(image_parse(b, sizeof(b), "some.img", &img));
 	FILE *f = open_memstream(&text, &size);
-	disasm_annotate(listing, &img, f);
+	disasm_annotate(listing, &img, &schema, f);
 	fclose(f);
 	assert_non_null(strstr(text, "; PIT: control\n"));
 	assert_non_null(strstr(text, "out dx,al                      ; COM1: data"));
 	assert_non_null(strstr(text, "; seed\n"));
+	assert_non_null(strstr(text, "; rate\n"));
+	assert_non_null(strstr(text, "in al,dx                       ; COM1: line status"));
 	assert_non_null(strstr(text, "db \"a\\\"\\n\\0\"\n"));
 	assert_non_null(strstr(text, "hlt\n"));
 	assert_non_null(strstr(text, "\n         -67\n"));
