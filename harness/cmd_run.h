@@ -13,7 +13,7 @@ struct run_args {
 	struct run_options o;
 	struct host_list hosts; /* of --connect and --hosts */
 	bool place_given;
-	bool json, quiet, kvm_debugfs_given;
+	bool json, quiet;
 	const char *slo; /* file of limits, or NULL */
 };
 extern const struct argp run_argp;

@@ -40,7 +40,7 @@ enum {
 	OPT_PLACE,
 	OPT_TEMPLATE,
 	OPT_SHARD,
-	OPT_KVM_DEBUGFS,
+	OPT_NO_KVM_DEBUGFS,
 	OPT_NULL_MEM,
 	OPT_NULL_CPU,
 	OPT_NULL_START,
@@ -84,8 +84,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "no-raise", OPT_NO_RAISE, NULL, 0, "Leave the host's limits as they are", 0 },
 	{ "shard", OPT_SHARD, "N", 0, "VMs in one runner process, for --backend kvm (default 250)", 0 },
-	{ "kvm-debugfs", OPT_KVM_DEBUGFS, "yes|no", 0,
-	  "Whether the kernel makes its statistics files for each VM of --backend kvm (default yes)", 0 },
+	{ "no-kvm-debugfs", OPT_NO_KVM_DEBUGFS, NULL, 0,
+	  "Spare the kernel its statistics files for each VM of --backend kvm", 0 },
 	{ NULL, 0, NULL, 0, "How to measure:", 4 },
 	{ "settle", OPT_SETTLE, "auto|SECONDS", 0, "Wait until CPU and RAM are quiet (auto), or a fixed time",
 	  0 },
@@ -201,25 +201,6 @@ static unsigned stop_on(struct argp_state *st, const char *arg)
 	if (!mask)
 		argp_error(st, "--stop-on: needs at least one of cpu, ram, swap");
 	return mask;
-}
-
-static error_t parse_kvm(int key, char *arg, struct argp_state *st, struct run_args *a)
-{
-	struct run_options *o = &a->o;
-
-	switch (key) {
-	case OPT_SHARD:
-		o->shard = (unsigned)whole(st, "shard", arg, 1, 1000000);
-		return 0;
-	case OPT_KVM_DEBUGFS:
-		if (!str_eq(arg, "yes") && !str_eq(arg, "no"))
-			argp_error(st, "--kvm-debugfs %s: must be yes or no", arg);
-		o->kvm_debugfs = str_eq(arg, "yes");
-		a->kvm_debugfs_given = true;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
 }
 
 static error_t parse_null(int key, char *arg, struct argp_state *st, struct null_config *n)
@@ -392,8 +373,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 		argp_error(st, "'%s': run takes options only", arg);
 		return 0;
 	case OPT_SHARD:
-	case OPT_KVM_DEBUGFS:
-		return parse_kvm(key, arg, st, a);
+		o->shard = (unsigned)whole(st, "shard", arg, 1, 1000000);
+		return 0;
+	case OPT_NO_KVM_DEBUGFS:
+		o->no_kvm_debugfs = true;
+		return 0;
 	default:
 		return parse_measure(key, arg, st, a);
 	}
@@ -448,8 +432,9 @@ static void check_combination(const struct run_args *a)
 		cmd_usage(&cmd_run,
 			  "backend %s has no use for --qemu, --accel, --preset, --tune and --launch",
 			  o->backend->name);
-	if (!(o->backend->flags & BACKEND_SHARDS) && (o->shard || a->kvm_debugfs_given))
-		cmd_usage(&cmd_run, "backend %s has no use for --shard and --kvm-debugfs", o->backend->name);
+	if (!(o->backend->flags & BACKEND_SHARDS) && (o->shard || o->no_kvm_debugfs))
+		cmd_usage(&cmd_run, "backend %s has no use for --shard and --no-kvm-debugfs",
+			  o->backend->name);
 	if (!synthetic &&
 	    (o->null.mem_kb >= 0 || o->null.cpu_pct >= 0 || o->null.start_ms >= 0 || o->null.noise >= 0))
 		cmd_usage(&cmd_run, "--null-* options need --backend null");
@@ -492,7 +477,6 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 				       .sample_s = 0.35,
 				       .samples = 8,
 				       .launch = LAUNCH_AUTO,
-				       .kvm_debugfs = true,
 				       .seed = 1,
 				       .backend = &backend_qemu,
 				       .null = {

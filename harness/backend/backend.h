@@ -103,7 +103,7 @@ enum {
 	BACKEND_QEMU = 1 << 2,	    /* honours --qemu, --accel, --preset, --launch, --tune */
 	BACKEND_SYNTHETIC = 1 << 3, /* numbers come from arithmetic, not from the host */
 	BACKEND_LIBVIRT = 1 << 4,   /* honours --connect, --hosts, --place, --template, --accel and --qemu */
-	BACKEND_SHARDS = 1 << 5,    /* one process holds many VMs: honours --shard, --kvm-debugfs */
+	BACKEND_SHARDS = 1 << 5,    /* one process holds many VMs: honours --shard, --no-kvm-debugfs */
 	BACKEND_KVM = 1 << 6,	    /* always under KVM: --accel kvm says nothing new */
 
 	/* VMs run on this very host: its cgroups, limits and warnings are theirs */

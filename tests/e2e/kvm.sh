@@ -137,7 +137,7 @@ t_fail "no --qemu" 2 'no use for' "$M" run --backend kvm --qemu /bin/true
 t_fail "no --tune" 2 'no use for' "$M" run --backend kvm --tune -ksm
 t_fail "no --accel tcg" 2 'always under KVM' "$M" run --backend kvm --accel tcg
 t_fail "--shard is for this backend alone" 2 'no use for --shard' "$M" run --backend null --shard 10
-t_fail "--kvm-debugfs is too" 2 'no use for --shard and --kvm-debugfs' "$M" run --kvm-debugfs no
+t_fail "--no-kvm-debugfs is too" 2 'no use for --shard and --no-kvm-debugfs' "$M" run --no-kvm-debugfs
 t_fail "--shard 0" 2 'whole number' "$M" run --backend kvm --shard 0
 
 status=0
@@ -162,7 +162,7 @@ t_ok "the baseline has none" t_cell_is "$T/fifty/intervals.csv" 1 kvm_create_vm_
 t_ok "sleeping guests use no CPU" t_cell_is "$T/fifty/intervals.csv" 3 cpu_guests_pct_mean 0
 t_ok "the record names backend and shard" says "$T/fifty" shard 250
 t_ok "one VM in a process, without files in debugfs" kvm "$T/single" --max 6 --intervals 1 --shard 1 \
-	--kvm-debugfs no --verify all
+	--no-kvm-debugfs --verify all
 t_ok "all answered" t_cell_is "$T/single/intervals.csv" 2 proven_ping 6
 t_ok "guests with a timer" kvm "$T/idle" --max 10 --intervals 1 --profile idle
 t_ok "they use CPU" above_0 "$T/idle/intervals.csv" 2 cpu_guests_pct_mean
