@@ -14,7 +14,7 @@ struct run_args {
 	const char *cgroup_cpu, *cgroup_mem, *cgroup_pids; /* become o.limits */
 	struct host_list hosts;				   /* of --connect and --hosts */
 	bool place_given;
-	bool json, quiet, kvm_debugfs_given;
+	bool json, quiet;
 	const char *slo; /* file of limits, or NULL */
 };
 extern const struct argp run_argp;

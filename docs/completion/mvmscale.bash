@@ -40,7 +40,6 @@ _mvmscale_value() {
 		;;
 	--metric | -m) _mvm_match "$(_mvm_names metrics)" ;;
 	--accel) _mvm_match "auto tcg kvm" ;;
-	--kvm-debugfs) _mvm_match "yes no" ;;
 	--tune) _mvm_match "$(_mvm_names techniques | sed "s/^/+/;p;s/^+/-/")" ;;
 	--launch) _mvm_match "auto exec fork clone" ;;
 	--format) _mvm_match "text csv json md tex" ;;

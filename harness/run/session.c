@@ -303,7 +303,7 @@ static error *open_backend(struct session *s)
 		.libvirt = &o->libvirt,
 		.settings = s->settings,
 		.shard = o->shard,
-		.kvm_debugfs = o->kvm_debugfs,
+		.kvm_debugfs = !o->no_kvm_debugfs,
 		.seed = o->seed,
 	};
 
