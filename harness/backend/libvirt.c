@@ -98,10 +98,7 @@ static void take_host_loss(struct lv *b, struct lv_news *n)
 		count++;
 	}
 	h->vms = h->ready = 0;
-	b->out = xrealloc(b->out, b->out_count + 1, sizeof(*b->out));
-	b->out[b->out_count++] = (struct backend_event){
-		.kind = BACKEND_HOST_LOST, .vm = count, .sys = (int)index, .reason = STEAL(n->reason)
-	};
+	emit(b, BACKEND_HOST_LOST, count, STEAL(n->reason), (int)index);
 }
 
 static void take_news(struct lv *b, struct lv_news *n)
