@@ -20,6 +20,7 @@ struct run_args {
 extern const struct argp run_argp;
 /* Parses and checks; a usage error ends the program with EXIT_BAD_INPUT. */
 void run_args_parse(int argc, char **argv, struct run_args *a);
+void run_args_clear(struct run_args *a);
 
 /* Makes plot and advice in the run folder; returns the advice as text, owned by the caller, "" without one.
  */

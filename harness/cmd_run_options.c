@@ -147,3 +147,8 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 	run_check_combination(a);
 	run_set_defaults(&a->o);
 }
+
+void run_args_clear(struct run_args *a)
+{
+	host_list_clear(&a->hosts);
+}
