@@ -48,7 +48,7 @@ static error *choose_capacity(struct kvm *k)
 /* Boots VM 0 and, if its guest is one that answers, pings it. */
 static error *probe_guest(struct kvm *k)
 {
-	bool answers = *k->cfg.image->guest && !str_eq(k->cfg.image->guest, "idle");
+	bool answers = *k->cfg.image->guest && !(k->cfg.image->flags & MVM_PARAM_FLAG_SILENT);
 	struct backend_event ev = { 0 };
 	uint32_t begun;
 	char reply[64];
@@ -104,6 +104,8 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 	k->image_path = xasprintf("%s/guest.img", cfg->runtime_dir);
 	k->shard_cfg = (struct shard_config){
 		.runner = { .image = cfg->image,
+			    .vary = cfg->vary,
+			    .memory_mb = cfg->memory_mb,
 			    .jobs = MAX((MAX(cfg->jobs, 1U) + k->cores - 1) / k->cores, 1U),
 			    .ready_timeout_ns = cfg->ready_timeout_ns,
 			    .keep_debugfs = cfg->kvm_debugfs },

@@ -200,7 +200,11 @@ static void begin(struct slot *s)
 	s->spawn_ns = clock_ns();
 	s->deadline_ns = s->spawn_ns + r->cfg->ready_timeout_ns;
 	r->starting++;
-	error *e = kvm_vm_create(&r->host, memory_of(s), r->cfg->image->bytes, &line_ops, s, &s->vm);
+	struct guest_image img = *r->cfg->image;
+
+	if (vary_needed(r->cfg->vary))
+		vary_image(r->cfg->vary, s->vm_id, &img);
+	error *e = kvm_vm_create(&r->host, memory_of(s), img.bytes, &line_ops, s, &s->vm);
 	if (e) {
 		lose(s, e);
 		return;

@@ -40,6 +40,7 @@ struct kvm_message {
 
 struct kvm_runner_config {
 	const struct guest_image *image;
+	const struct vary *vary; /* what differs from VM to VM, or NULL */
 	uint32_t capacity;
 	unsigned jobs; /* VMs between spawn and ready at a time */
 	uint64_t ready_timeout_ns;
