@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <argp.h>
-#include <string.h>
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "guest/image.h"
@@ -28,7 +28,8 @@ static const struct argp_option options[] = {
 	{ "firmware", OPT_FIRMWARE, NULL, 0,
 	  "Write a 64 KiB firmware ROM for QEMU's -bios that holds the image, instead of the image", 0 },
 	{ "pad", OPT_PAD, "SIZE", 0,
-	  "Fill the image up with zeros to this size (such as 1M), for BIOSes and clouds that take no disk of "
+	  "Fill the image up with zeros to this size (such as 1M), for BIOSes and clouds that take no disk "
+	  "of "
 	  "512 bytes",
 	  0 },
 	{ "seed", OPT_SEED, "N", 0, "Seed, instead of the profile's: 0 to 4294967295", 0 },
@@ -56,7 +57,8 @@ static long size(struct argp_state *state, const char *arg)
 	long v = 0;
 
 	if (!parse_long(digits, 1, (1L << 40) >> shift, &v) || (v << shift) % MVM_IMAGE_SIZE)
-		argp_error(state, "--pad %s: needs a size such as 1M: whole sectors of %d bytes, at most 1024G", arg,
+		argp_error(state,
+			   "--pad %s: needs a size such as 1M: whole sectors of %d bytes, at most 1024G", arg,
 			   MVM_IMAGE_SIZE);
 	return v << shift;
 }
@@ -121,7 +123,8 @@ const struct argp mvm_build_argp = {
 static error *pad(const struct build *b)
 {
 	return truncate(b->output, b->pad_bytes) < 0
-		       ? err_sys(EXIT_CANNOT, errno, "cannot fill %s up to %ld bytes", b->output, b->pad_bytes)
+		       ? err_sys(EXIT_CANNOT, errno, "cannot fill %s up to %ld bytes", b->output,
+				 b->pad_bytes)
 		       : NULL;
 }
 

@@ -303,8 +303,8 @@ static void add_runs(const struct solo *like, enum accel a, bool quick, const ch
 	}
 }
 
-error *contract_check_image(const struct guest_image *img, const char *qemu, const char *accel,
-			    bool quick, struct contract_check *ret)
+error *contract_check_image(const struct guest_image *img, const char *qemu, const char *accel, bool quick,
+			    struct contract_check *ret)
 {
 	struct solo like = { .binary = qemu, .image = img, .serial_fd = -1, .log_fd = -1 };
 	error *e = solo_devices(img, &like.devices);

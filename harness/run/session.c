@@ -181,15 +181,17 @@ static error *check_backend(struct session *s)
 	if (flags & BACKEND_SYNTHETIC)
 		return NULL;
 	if (s->devices && !(flags & BACKEND_DEVICES))
-		return err_new(EXIT_CANNOT,
-			       "guest '%s' needs a device besides its serial port, and backend %s gives none: use "
-			       "--backend qemu",
-			       s->image.guest, s->o->backend->name);
+		return err_new(
+			EXIT_CANNOT,
+			"guest '%s' needs a device besides its serial port, and backend %s gives none: use "
+			"--backend qemu",
+			s->image.guest, s->o->backend->name);
 	if (s->vary.phase && !(flags & BACKEND_VARY))
-		return err_new(EXIT_CANNOT,
-			       "%s: spread_ms: backend %s starts all VMs from one image, so their phases cannot "
-			       "differ: use --backend qemu or kvm",
-			       s->profile->path, s->o->backend->name);
+		return err_new(
+			EXIT_CANNOT,
+			"%s: spread_ms: backend %s starts all VMs from one image, so their phases cannot "
+			"differ: use --backend qemu or kvm",
+			s->profile->path, s->o->backend->name);
 	if (s->vary.seed && !(flags & BACKEND_VARY))
 		session_notice(s, "backend %s starts all VMs from one image: all have the same seed",
 			       s->o->backend->name);
