@@ -119,7 +119,9 @@ struct backend_cost {
 	C(KVM, "kvm", "always under KVM: --accel kvm says nothing new")                              \
 	C(RUNTIME, "runtime", "honours --runtime")                                                   \
 	C(PLACE, "place", "honours --pin and --numa")                                                \
-	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: --cgroup-* limits it")
+	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: --cgroup-* limits it")            \
+	C(DEVICES, "devices", "gives VMs the devices that their guest needs")                        \
+	C(VARY, "vary", "gives each VM its own seed and phase")
 
 enum backend_capability_bit {
 #define CAPABILITY_BIT(sym, name, meaning) BACKEND_BIT_##sym,
