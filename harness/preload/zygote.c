@@ -223,10 +223,14 @@ static int poll_as_template(struct pollfd *fds, nfds_t n, const struct timespec 
 	struct pollfd more[MAX_POLL + 1];
 	bool gone = false;
 
-	/* A timer that is due soon would wake every copy once: let it pass in the template first. */
-	if (ts && ts->tv_sec < TIMER_SOON_S && (flags & ZYGOTE_LATE_THREADS) && timers_seen++ < TIMER_TRIES)
+	/* A timer that is due soon would wake every copy once: let it pass in the template first. One that
+	   never stops (the guest's own) is waited for once, not before every request. */
+	if (ts && ts->tv_sec < TIMER_SOON_S && (flags & ZYGOTE_LATE_THREADS) && timers_seen < TIMER_TRIES) {
+		timers_seen++;
 		return real_ppoll(fds, n, ts, mask);
-	timers_seen = 0;
+	}
+	if (timers_seen < TIMER_TRIES)
+		timers_seen = 0;
 
 	memcpy(more, fds, n * sizeof(*fds));
 	more[n] = (struct pollfd){ .fd = control_fd, .events = POLLIN };
