@@ -5,6 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 
 T=$(t_tmp)
+# the QEMUs of this test are known by the state folder in their arguments
+MVMSCALE_STATE=$t_base/s
+export MVMSCALE_STATE
 bin=$BUILD/mvmscale
 
 # lv -o DIR OPTION...: a brief run
