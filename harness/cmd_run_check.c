@@ -48,7 +48,8 @@ void run_check_combination(const struct run_args *a)
 			  "--cgroup-pids cannot be used",
 			  o->backend->name);
 	if (!(o->backend->flags & BACKEND_SHARDS) && (o->shard || o->no_kvm_debugfs))
-		cmd_usage(&cmd_run, "backend %s has no use for --shard and --kvm-debugfs", o->backend->name);
+		cmd_usage(&cmd_run, "backend %s has no use for --shard and --no-kvm-debugfs",
+			  o->backend->name);
 	if (!synthetic &&
 	    (o->null.mem_kb >= 0 || o->null.cpu_pct >= 0 || o->null.start_ms >= 0 || o->null.noise >= 0))
 		cmd_usage(&cmd_run, "--null-* options need --backend null");

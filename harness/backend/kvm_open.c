@@ -88,17 +88,6 @@ static error *probe(struct kvm *k)
 	return err_wrap(e, "probe guest");
 }
 
-static error *refuse_devices(const struct backend_config *cfg)
-{
-	for (enum device d = 0; cfg->devices && d < DEVICE_COUNT; d++)
-		if (*cfg->devices & 1U << d)
-			return err_new(EXIT_CANNOT,
-				       "the guest needs a device '%s', which backend kvm does not have: use "
-				       "--backend qemu",
-				       device_names[d]);
-	return NULL;
-}
-
 static json_t *vary_json(const struct vary *v)
 {
 	if (!vary_needed(v))
@@ -132,9 +121,7 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 	};
 	error *e = access("/dev/kvm", R_OK | W_OK) < 0
 			   ? err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm")
-			   : refuse_devices(cfg);
-	if (!e)
-		e = choose_capacity(k);
+			   : choose_capacity(k);
 	if (!e)
 		e = image_write(cfg->image, k->image_path);
 	if (!e && (e = probe(k)))

@@ -28,7 +28,8 @@ struct slot {
 	uint32_t vm_id, up_us;
 	uint32_t next; /* in its queue */
 	uint32_t serial;
-	uint8_t state; /* enum slot_state */
+	uint32_t stale; /* answers still to come to requests that were given up */
+	uint8_t state;	/* enum slot_state */
 	bool queued, asked;
 	uint8_t len;
 	char line[LINE_SIZE];
@@ -149,6 +150,8 @@ static void take_line(struct slot *s)
 	s->len = 0;
 	if (s->state == SLOT_STARTS && is_ready_line(s->runner, s->line)) {
 		is_ready(s);
+	} else if (s->stale) {
+		s->stale--;
 	} else if (s->asked) {
 		struct kvm_message m = { .op = KVM_OP_ANSWER, .slot = slot_number(s), .serial = s->serial };
 
@@ -217,12 +220,17 @@ static void ask(struct slot *s, const struct kvm_message *m)
 {
 	if (s->state != SLOT_READY)
 		return; /* its end was told */
+	/* a request that nobody waits for any more is still there: this one goes behind it, as does its
+	 * answer */
+	char *input = xasprintf("%s%s\n", s->input ? s->input + s->input_at : "", m->text);
 	free(s->input);
-	s->input = xasprintf("%s\n", m->text);
+	s->input = input;
 	s->input_at = 0;
 	s->serial = m->serial;
+	s->stale += s->asked;
 	s->asked = true;
-	s->len = 0; /* a line begun before is no answer */
+	if (!s->stale)
+		s->len = 0; /* a line begun before is no answer */
 	board_receive(&s->vm.board);
 	if (pic_pending(&s->vm.board.pic))
 		wake(s);
