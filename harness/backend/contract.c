@@ -189,19 +189,19 @@ static long long count_wakes(pid_t pid)
 
 static void talk(struct contract_check *c)
 {
-	char overlong[LONG_LINE + 1], burst[BURST * 5 + 1] = "", answers[BURST * 5 + 1] = "";
+	char overlong[LONG_LINE + 1], burst[BURST * 5], answers[BURST * 5 + 1] = "";
 
 	memset(overlong, 'x', LONG_LINE);
 	overlong[LONG_LINE] = '\n';
-	for (int i = 0; i < BURST; i++) {
-		strcat(burst, "ping\n");
-		strcat(answers, "pong\n");
+	for (size_t i = 0; i < sizeof(burst); i++) {
+		burst[i] = "ping\n"[i % 5];
+		answers[i] = "pong\n"[i % 5];
 	}
 	ask(c, CLAUSE_PING, "ping\n", 5, "pong\n");
 	ask(c, CLAUSE_UNKNOWN, "no such request\n", 16, "?\n");
 	ask(c, CLAUSE_EMPTY, "\n\r\n\nping\r\n", 10, "pong\n");
 	ask(c, CLAUSE_LONG, overlong, sizeof(overlong), "?\n");
-	ask(c, CLAUSE_BURST, burst, strlen(burst), answers);
+	ask(c, CLAUSE_BURST, burst, sizeof(burst), answers);
 }
 
 static void start(struct contract_run *r)

@@ -52,10 +52,12 @@ void qemu_vary_close(struct qemu *q)
 error *qemu_vary_slot(const struct qemu *q, const struct crew_slot *s, uint32_t vm)
 {
 	struct guest_image img = *q->cfg.image;
-	off_t at = boots_firmware(q, q->plan.accel) ? MVM_FIRMWARE_SLOT : 0;
+	off_t at = 0;
 
 	if (!q->varied)
 		return NULL;
+	if (boots_firmware(q, q->plan.accel))
+		at = MVM_FIRMWARE_SLOT;
 	vary_image(q->cfg.vary, vm, &img);
 	return pwrite(s->boot_fd, img.bytes, sizeof(img.bytes), at) == (ssize_t)sizeof(img.bytes)
 		       ? NULL

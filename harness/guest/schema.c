@@ -178,7 +178,7 @@ static error *set_text(const struct schema_field *f, unsigned char *p, const cha
 		return err_new(EXIT_BAD_INPUT, "%s = %s: is %zu bytes long, there is room for %zu", f->name,
 			       value, len, f->size - 1);
 	memset(p, 0, f->size);
-	memcpy(p, value, len);
+	memcpy(p, value, len + 1);
 	return NULL;
 }
 
