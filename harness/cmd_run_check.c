@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the options of run exclude, need and default to, once they are all known. */
+/* The options of the run command taken together: what excludes what, and the defaults. */
 #include <string.h>
 #include <unistd.h>
 
 #include "base/util.h"
 #include "cmd.h"
-#include "cmd_run.h"
+#include "cmd_run_options.h"
 
 /* Options that the chosen backend would ignore are refused. */
-static void check_combination(const struct run_args *a)
+void run_check_combination(const struct run_args *a)
 {
 	const struct run_options *o = &a->o;
 	bool libvirt = o->backend->flags & BACKEND_LIBVIRT;
@@ -61,7 +61,7 @@ static void check_combination(const struct run_args *a)
 			  o->backend->name);
 }
 
-static void set_defaults(struct run_options *o)
+void run_set_defaults(struct run_options *o)
 {
 	if (!o->accel)
 		o->accel = "auto";
@@ -77,32 +77,4 @@ static void set_defaults(struct run_options *o)
 	o->null.cpu_pct = o->null.cpu_pct < 0 ? 0.01 : o->null.cpu_pct;
 	o->null.start_ms = o->null.start_ms < 0 ? 0 : o->null.start_ms;
 	o->null.noise = o->null.noise < 0 ? 0.01 : o->null.noise;
-}
-
-void run_args_parse(int argc, char **argv, struct run_args *a)
-{
-	*a = (struct run_args){ .o = { .max = 200,
-				       .intervals = 20,
-				       .repeat = 1,
-				       .threshold_pct = 90,
-				       .verify_pct = -1,
-				       .settle_s = -1,
-				       .ready_timeout_s = 60,
-				       .sample_s = 0.35,
-				       .samples = 8,
-				       .launch = LAUNCH_AUTO,
-				       .kvm_debugfs = true,
-				       .seed = 1,
-				       .backend = &backend_qemu,
-				       .null = {
-					       .mem_kb = -1, .cpu_pct = -1, .start_ms = -1, .noise = -1 } } };
-
-	cmd_parse(&cmd_run, argc, argv, a);
-	error *e = cgroup_limits_parse(a->cgroup_cpu, a->cgroup_mem, a->cgroup_pids,
-				       sysconf(_SC_NPROCESSORS_ONLN), &a->o.limits);
-	if (e)
-		cmd_usage(&cmd_run, "%s", e->msg);
-	a->o.libvirt.hosts = &a->hosts;
-	check_combination(a);
-	set_defaults(&a->o);
 }

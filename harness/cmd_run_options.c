@@ -1,58 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The options of the run command: the table and their parsing. */
+/* The one table of the options of the run command. */
 #include <string.h>
 #include <unistd.h>
 
 #include "base/util.h"
 #include "cmd.h"
-#include "cmd_run.h"
-
-enum {
-	OPT_BACKEND = 256,
-	OPT_ACCEL,
-	OPT_PRESET,
-	OPT_PROFILE,
-	OPT_INTERVALS,
-	OPT_THRESHOLD,
-	OPT_STOP_ON,
-	OPT_SWAP,
-	OPT_REPEAT,
-	OPT_LAUNCH,
-	OPT_VERIFY,
-	OPT_SETTLE,
-	OPT_RATE,
-	OPT_QEMU,
-	OPT_RUNTIME,
-	OPT_PIN,
-	OPT_NUMA,
-	OPT_CGROUP_CPU,
-	OPT_CGROUP_MEM,
-	OPT_CGROUP_PIDS,
-	OPT_NAME,
-	OPT_JSON,
-	OPT_YES,
-	OPT_PREDICT,
-	OPT_IMAGE,
-	OPT_NO_RAISE,
-	OPT_TUNE,
-	OPT_SEED,
-	OPT_DISK_CAPACITY,
-	OPT_NET_CAPACITY,
-	OPT_TIMEOUT,
-	OPT_SAMPLES,
-	OPT_SAMPLE_TIME,
-	OPT_SLO,
-	OPT_CONNECT,
-	OPT_HOSTS,
-	OPT_PLACE,
-	OPT_TEMPLATE,
-	OPT_SHARD,
-	OPT_KVM_DEBUGFS,
-	OPT_NULL_MEM,
-	OPT_NULL_CPU,
-	OPT_NULL_START,
-	OPT_NULL_NOISE,
-};
+#include "cmd_run_options.h"
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "How far:", 1 },
@@ -149,305 +102,9 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static long whole(struct argp_state *st, const char *option, const char *arg, long min, long max)
-{
-	long v = 0;
-
-	if (!parse_long(arg, min, max, &v))
-		argp_error(st, "--%s %s: needs a whole number from %ld to %ld", option, arg, min, max);
-	return v;
-}
-
-static double real(struct argp_state *st, const char *option, const char *arg, double min, double max)
-{
-	double v = 0;
-
-	if (!parse_double(arg, min, max, &v))
-		argp_error(st, "--%s %s: needs a number from %g to %g", option, arg, min, max);
-	return v;
-}
-
-static double verify_share(struct argp_state *st, const char *arg)
-{
-	_cleanup_free_ char *number = xstrdup(arg);
-	size_t n = strlen(number);
-
-	if (str_eq(arg, "all"))
-		return 100;
-	if (n && number[n - 1] == '%')
-		number[n - 1] = '\0';
-	return real(st, "verify", number, 0, 100);
-}
-
-static enum launch_mode launch_mode(struct argp_state *st, const char *arg)
-{
-	for (enum launch_mode m = 0; m <= LAUNCH_AUTO; m++)
-		if (str_eq(arg, launch_names[m]))
-			return m;
-	argp_error(st, "--launch %s: must be auto, exec, fork or clone", arg);
-	return LAUNCH_AUTO;
-}
-
-static const struct backend_ops *backend_option(struct argp_state *st, const char *arg)
-{
-	const struct backend_ops *b = backend_find(arg);
-
-	if (!b) {
-		struct strlist names = { 0 };
-		for (size_t i = 0; backends[i]; i++)
-			strlist_add(&names, backends[i]->name);
-		_cleanup_free_ char *known = strlist_join(&names);
-		argp_error(st, "--backend %s: unknown; known are %s", arg, known);
-	}
-	return b;
-}
-
-/* Bits 1 << enum run_resource of a list such as "ram,swap". */
-static unsigned stop_on(struct argp_state *st, const char *arg)
-{
-	_cleanup_free_ char *list = xstrdup(arg);
-	unsigned mask = 0;
-	char *save = NULL;
-
-	for (char *w = strtok_r(list, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
-		int i = 0;
-
-		while (i < RESOURCE_COUNT && !str_eq(w, run_resources[i].name))
-			i++;
-		if (i == RESOURCE_COUNT)
-			argp_error(st, "--stop-on %s: '%s' is no resource; known are cpu, ram, swap", arg, w);
-		mask |= 1U << i;
-	}
-	if (!mask)
-		argp_error(st, "--stop-on: needs at least one of cpu, ram, swap");
-	return mask;
-}
-
-static error_t parse_kvm(int key, char *arg, struct argp_state *st, struct run_args *a)
-{
-	struct run_options *o = &a->o;
-
-	switch (key) {
-	case OPT_SHARD:
-		o->shard = (unsigned)whole(st, "shard", arg, 1, 1000000);
-		return 0;
-	case OPT_KVM_DEBUGFS:
-		if (!str_eq(arg, "yes") && !str_eq(arg, "no"))
-			argp_error(st, "--kvm-debugfs %s: must be yes or no", arg);
-		o->kvm_debugfs = str_eq(arg, "yes");
-		a->kvm_debugfs_given = true;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static error_t parse_null(int key, char *arg, struct argp_state *st, struct null_config *n)
-{
-	switch (key) {
-	case OPT_NULL_MEM:
-		n->mem_kb = real(st, "null-mem", arg, 0, 1e9);
-		return 0;
-	case OPT_NULL_CPU:
-		n->cpu_pct = real(st, "null-cpu", arg, 0, 100);
-		return 0;
-	case OPT_NULL_START:
-		n->start_ms = real(st, "null-start", arg, 0, 60000);
-		return 0;
-	case OPT_NULL_NOISE:
-		n->noise = real(st, "null-noise", arg, 0, 1);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static void check_hosts(struct argp_state *st, error *e)
-{
-	if (e)
-		argp_failure(st, EXIT_BAD_INPUT, 0, "%s", e->msg);
-}
-
-static error_t parse_libvirt(int key, char *arg, struct argp_state *st, struct run_args *a)
-{
-	struct libvirt_config *c = &a->o.libvirt;
-
-	switch (key) {
-	case OPT_CONNECT:
-		check_hosts(st, host_list_add(&a->hosts, arg));
-		return 0;
-	case OPT_HOSTS:
-		check_hosts(st, host_list_load(&a->hosts, arg));
-		return 0;
-	case OPT_PLACE:
-		for (c->place = 0; c->place < PLACE_COUNT; c->place++)
-			if (str_eq(arg, place_names[c->place]))
-				break;
-		if (c->place == PLACE_COUNT)
-			argp_error(st, "--place %s: must be even, capacity or fill", arg);
-		a->place_given = true;
-		return 0;
-	case OPT_TEMPLATE:
-		c->template = arg;
-		return 0;
-	default:
-		return parse_null(key, arg, st, &a->o.null);
-	}
-}
-
-static error_t parse_measure(int key, char *arg, struct argp_state *st, struct run_args *a)
-{
-	struct run_options *o = &a->o;
-
-	switch (key) {
-	case OPT_SETTLE:
-		o->settle_s = str_eq(arg, "auto") ? -1 : real(st, "settle", arg, 0, 3600);
-		return 0;
-	case OPT_SAMPLES:
-		o->samples = (unsigned)whole(st, "samples", arg, 2, 10000);
-		return 0;
-	case OPT_SAMPLE_TIME:
-		o->sample_s = real(st, "sample-time", arg, 0.001, 600);
-		return 0;
-	case OPT_VERIFY:
-		o->verify_pct = verify_share(st, arg);
-		return 0;
-	case OPT_DISK_CAPACITY:
-		o->disk_mb_s = real(st, "disk-capacity", arg, 0.001, 1e9);
-		return 0;
-	case OPT_NET_CAPACITY:
-		o->net_mb_s = real(st, "net-capacity", arg, 0.001, 1e9);
-		return 0;
-	case OPT_SEED:
-		o->seed = (unsigned)whole(st, "seed", arg, 0, 0xffffffffL);
-		return 0;
-	case OPT_RATE:
-		o->rate = real(st, "rate", arg, 0.001, 1e6);
-		return 0;
-	case OPT_TIMEOUT:
-		o->ready_timeout_s = real(st, "ready-timeout", arg, 0.05, 3600);
-		return 0;
-	default:
-		return parse_libvirt(key, arg, st, a);
-	}
-}
-
-static error_t parse_confine(int key, char *arg, struct argp_state *st, struct run_args *a)
-{
-	switch (key) {
-	case OPT_RUNTIME:
-		a->o.runtime = arg;
-		return 0;
-	case OPT_PIN:
-		a->o.pin = arg;
-		return 0;
-	case OPT_NUMA:
-		a->o.numa = arg;
-		return 0;
-	case OPT_CGROUP_CPU:
-		a->cgroup_cpu = arg;
-		return 0;
-	case OPT_CGROUP_MEM:
-		a->cgroup_mem = arg;
-		return 0;
-	case OPT_CGROUP_PIDS:
-		a->cgroup_pids = arg;
-		return 0;
-	default:
-		return parse_measure(key, arg, st, a);
-	}
-}
-
-static error_t parse_option(int key, char *arg, struct argp_state *st)
-{
-	struct run_args *a = st->input;
-	struct run_options *o = &a->o;
-
-	switch (key) {
-	case 'n':
-		o->max = (uint32_t)whole(st, "max", arg, 1, 10000000);
-		return 0;
-	case OPT_INTERVALS:
-		o->intervals = (unsigned)whole(st, "intervals", arg, 1, 10000);
-		return 0;
-	case OPT_THRESHOLD:
-		o->threshold_pct = real(st, "threshold", arg, 1, 99);
-		return 0;
-	case OPT_STOP_ON:
-		o->stop_on = stop_on(st, arg);
-		return 0;
-	case OPT_REPEAT:
-		o->repeat = (unsigned)whole(st, "repeat", arg, 1, 1000);
-		return 0;
-	case OPT_BACKEND:
-		o->backend = backend_option(st, arg);
-		return 0;
-	case OPT_ACCEL:
-		if (!str_eq(arg, "auto") && !str_eq(arg, "tcg") && !str_eq(arg, "kvm"))
-			argp_error(st, "--accel %s: must be auto, tcg or kvm", arg);
-		o->accel = arg;
-		return 0;
-	case OPT_PRESET:
-		o->preset = arg;
-		return 0;
-	case OPT_PROFILE:
-		o->profile = arg;
-		return 0;
-	case OPT_IMAGE:
-		o->image = arg;
-		return 0;
-	case OPT_QEMU:
-		o->qemu = arg;
-		return 0;
-	case OPT_LAUNCH:
-		o->launch = launch_mode(st, arg);
-		return 0;
-	case 'j':
-		o->jobs = (unsigned)whole(st, "jobs", arg, 1, 256);
-		return 0;
-	case OPT_TUNE:
-		o->tune = arg;
-		return 0;
-	case OPT_SWAP:
-		o->swap = arg;
-		return 0;
-	case OPT_NO_RAISE:
-		o->no_raise = true;
-		return 0;
-	case 'o':
-		o->out = arg;
-		return 0;
-	case OPT_NAME:
-		o->name = arg;
-		return 0;
-	case OPT_JSON:
-		a->json = true;
-		return 0;
-	case 'q':
-		a->quiet = true;
-		return 0;
-	case OPT_SLO:
-		a->slo = arg;
-		return 0;
-	case OPT_PREDICT:
-		o->predict = true;
-		return 0;
-	case OPT_YES:
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(st, "'%s': run takes options only", arg);
-		return 0;
-	case OPT_SHARD:
-	case OPT_KVM_DEBUGFS:
-		return parse_kvm(key, arg, st, a);
-	default:
-		return parse_confine(key, arg, st, a);
-	}
-}
-
 const struct argp run_argp = {
 	.options = options,
-	.parser = parse_option,
+	.parser = run_parse_option,
 	.doc = "Boots minimal VMs in rising numbers and records CPU, RAM and swap of the host at each step."
 	       "\vThe run stops at --max, when a resource reaches the threshold, or before a limit of the "
 	       "host would "
@@ -463,3 +120,31 @@ const struct argp run_argp = {
 	       "results "
 	       "saved.",
 };
+
+void run_args_parse(int argc, char **argv, struct run_args *a)
+{
+	*a = (struct run_args){ .o = { .max = 200,
+				       .intervals = 20,
+				       .repeat = 1,
+				       .threshold_pct = 90,
+				       .verify_pct = -1,
+				       .settle_s = -1,
+				       .ready_timeout_s = 60,
+				       .sample_s = 0.35,
+				       .samples = 8,
+				       .launch = LAUNCH_AUTO,
+				       .kvm_debugfs = true,
+				       .seed = 1,
+				       .backend = &backend_qemu,
+				       .null = {
+					       .mem_kb = -1, .cpu_pct = -1, .start_ms = -1, .noise = -1 } } };
+
+	cmd_parse(&cmd_run, argc, argv, a);
+	error *e = cgroup_limits_parse(a->cgroup_cpu, a->cgroup_mem, a->cgroup_pids,
+				       sysconf(_SC_NPROCESSORS_ONLN), &a->o.limits);
+	if (e)
+		cmd_usage(&cmd_run, "%s", e->msg);
+	a->o.libvirt.hosts = &a->hosts;
+	run_check_combination(a);
+	run_set_defaults(&a->o);
+}

@@ -133,6 +133,11 @@ static void remarks(const struct run_record *r, const struct candidates *c, stru
 				     f->level, at);
 	}
 	remark_others(a);
+	if (a->nodes > 1 && !(run_num(r, "host.numa_nodes") > 1))
+		strlist_addf(&a->reasons,
+			     "measured on one NUMA node: what memory of a far node costs on %.0f of them is "
+			     "not known",
+			     a->nodes);
 	if (r->note)
 		strlist_add(&a->reasons, r->note);
 	if (str_eq(run_str(r, "state"), "interrupted"))

@@ -60,11 +60,16 @@ static char *name_of(const char *path)
 
 static error *take(const struct ini_file *f, struct profile *p)
 {
-	static const char *const allowed[] = { "profile.guest",	    "profile.summary",
-					       "profile.seed",	    "profile.phase_ms",
-					       "profile.spread_ms", "profile.memory_mb",
-					       "profile.disk_mb",   "profile.devices",
-					       "parameters.*",	    "wave.*",
+	static const char *const allowed[] = { "profile.guest",
+					       "profile.summary",
+					       "profile.seed",
+					       "profile.phase_ms",
+					       "profile.spread_ms",
+					       "profile.memory_mb",
+					       "profile.disk_mb",
+					       "profile.devices",
+					       "parameters.*",
+					       "wave.*",
 					       NULL };
 	error *e = ini_only(f, allowed);
 	bool given;

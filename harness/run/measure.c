@@ -153,7 +153,8 @@ static error *verify(struct session *s, struct interval *row)
 
 error *measure_interval(struct session *s, unsigned interval, struct interval *row)
 {
-	bool can_ask = (backend_flags(s->backend) & BACKEND_WAKE) && !(s->image.flags & MVM_PARAM_FLAG_SILENT);
+	bool can_ask =
+		(backend_flags(s->backend) & BACKEND_WAKE) && !(s->image.flags & MVM_PARAM_FLAG_SILENT);
 	uint64_t period = (uint64_t)(s->o->sample_s * 1e9);
 	struct sample sm;
 	error *e = settle(s, interval, row);

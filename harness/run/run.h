@@ -36,13 +36,13 @@ struct run_options {
 	double rate;	   /* VMs per second; 0: as fast as it goes */
 	double ready_timeout_s;
 	double disk_mb_s, net_mb_s; /* capacities that are 100 %; 0: not known */
-	double sample_s;  /* time between measuring samples */
-	unsigned samples; /* measuring samples per interval */
-	unsigned shard;	  /* VMs per runner process; 0: the backend's choice */
-	bool kvm_debugfs; /* the kernel keeps statistics files for each KVM VM */
-	bool no_raise;	  /* leave the host's limits as they are */
-	bool predict;	  /* forecast the stop while the ramp goes on */
-	bool fast;	  /* null backend in tests: settle at once */
+	double sample_s;	    /* time between measuring samples */
+	unsigned samples;	    /* measuring samples per interval */
+	unsigned shard;		    /* VMs per runner process; 0: the backend's choice */
+	bool kvm_debugfs;	    /* the kernel keeps statistics files for each KVM VM */
+	bool no_raise;		    /* leave the host's limits as they are */
+	bool predict;		    /* forecast the stop while the ramp goes on */
+	bool fast;		    /* null backend in tests: settle at once */
 	unsigned seed;
 	struct null_config null;
 	struct libvirt_config libvirt;

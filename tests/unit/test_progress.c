@@ -81,6 +81,9 @@ static char *shown(bool quiet)
 	progress_notice(&p, "a notice");
 	progress_interval(&p, &s, NAN, true);
 	progress_interval(&p, &s, 512, false);
+	s.forecast =
+		(struct forecast){ .ok = true, .resource = "ram", .vms = 900, .lower = 850, .upper = 960 };
+	progress_interval(&p, &s, 513, true);
 	progress_clear(&p);
 	size = (size_t)ftell(f);
 	rewind(f);
@@ -104,6 +107,7 @@ static void plain_when_piped(void **state)
 	assert_non_null(strstr(text, "1/20"));
 	assert_non_null(strstr(text, "none"));
 	assert_non_null(strstr(text, "512  no\n"));
+	assert_non_null(strstr(text, "513  yes  stop at 900 (850 to 960) by ram\n"));
 }
 
 static void quiet_says_nothing(void **state)
