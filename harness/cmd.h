@@ -33,6 +33,7 @@ extern const struct command cmd_list;
 extern const struct command cmd_compare;
 extern const struct command cmd_ab;
 extern const struct command cmd_history;
+extern const struct command cmd_kernel;
 extern const struct command cmd_help;
 
 /* What usage errors end the program with: EXIT_BAD_INPUT, unless a caller such as git reads that otherwise.

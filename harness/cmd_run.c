@@ -47,7 +47,7 @@ static void on_interval(void *user, const struct run_status *s, double kb, bool 
 
 static int run_main(int argc, char **argv)
 {
-	struct run_args a;
+	_cleanup_(run_args_clear) struct run_args a = { 0 };
 	struct run_outcome out = { 0 };
 	struct progress p;
 	bool plotted = false;

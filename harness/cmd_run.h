@@ -14,12 +14,13 @@ struct run_args {
 	const char *cgroup_cpu, *cgroup_mem, *cgroup_pids; /* become o.limits */
 	struct host_list hosts;				   /* of --connect and --hosts */
 	bool place_given;
-	bool json, quiet, kvm_debugfs_given;
+	bool json, quiet;
 	const char *slo; /* file of limits, or NULL */
 };
 extern const struct argp run_argp;
 /* Parses and checks; a usage error ends the program with EXIT_BAD_INPUT. */
 void run_args_parse(int argc, char **argv, struct run_args *a);
+void run_args_clear(struct run_args *a);
 
 /* Makes plot and advice in the run folder; returns the advice as text, owned by the caller, "" without one.
  */

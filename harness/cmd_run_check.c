@@ -47,7 +47,7 @@ void run_check_combination(const struct run_args *a)
 			  "backend %s does not keep its VMs in one cgroup: --cgroup-cpu, --cgroup-mem and "
 			  "--cgroup-pids cannot be used",
 			  o->backend->name);
-	if (!(o->backend->flags & BACKEND_SHARDS) && (o->shard || a->kvm_debugfs_given))
+	if (!(o->backend->flags & BACKEND_SHARDS) && (o->shard || o->no_kvm_debugfs))
 		cmd_usage(&cmd_run, "backend %s has no use for --shard and --kvm-debugfs", o->backend->name);
 	if (!synthetic &&
 	    (o->null.mem_kb >= 0 || o->null.cpu_pct >= 0 || o->null.start_ms >= 0 || o->null.noise >= 0))

@@ -57,8 +57,8 @@ static const struct argp_option options[] = {
 	{ "cgroup-mem", OPT_CGROUP_MEM, "SIZE", 0, "Memory that all VMs together may use", 0 },
 	{ "cgroup-pids", OPT_CGROUP_PIDS, "N", 0, "Tasks that all VMs together may have", 0 },
 	{ "shard", OPT_SHARD, "N", 0, "VMs in one runner process, for --backend kvm (default 250)", 0 },
-	{ "kvm-debugfs", OPT_KVM_DEBUGFS, "yes|no", 0,
-	  "Whether the kernel makes its statistics files for each VM of --backend kvm (default yes)", 0 },
+	{ "no-kvm-debugfs", OPT_NO_KVM_DEBUGFS, NULL, 0,
+	  "Spare the kernel its statistics files for each VM of --backend kvm", 0 },
 	{ NULL, 0, NULL, 0, "How to measure:", 4 },
 	{ "settle", OPT_SETTLE, "auto|SECONDS", 0, "Wait until CPU and RAM are quiet (auto), or a fixed time",
 	  0 },
@@ -133,7 +133,6 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 				       .sample_s = 0.35,
 				       .samples = 8,
 				       .launch = LAUNCH_AUTO,
-				       .kvm_debugfs = true,
 				       .seed = 1,
 				       .backend = &backend_qemu,
 				       .null = {
@@ -147,4 +146,9 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 	a->o.libvirt.hosts = &a->hosts;
 	run_check_combination(a);
 	run_set_defaults(&a->o);
+}
+
+void run_args_clear(struct run_args *a)
+{
+	host_list_clear(&a->hosts);
 }

@@ -89,11 +89,8 @@ static error_t parse_kvm(int key, char *arg, struct argp_state *st, struct run_a
 	case OPT_SHARD:
 		o->shard = (unsigned)whole(st, "shard", arg, 1, 1000000);
 		return 0;
-	case OPT_KVM_DEBUGFS:
-		if (!str_eq(arg, "yes") && !str_eq(arg, "no"))
-			argp_error(st, "--kvm-debugfs %s: must be yes or no", arg);
-		o->kvm_debugfs = str_eq(arg, "yes");
-		a->kvm_debugfs_given = true;
+	case OPT_NO_KVM_DEBUGFS:
+		o->no_kvm_debugfs = true;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -296,7 +293,7 @@ error_t run_parse_option(int key, char *arg, struct argp_state *st)
 		argp_error(st, "'%s': run takes options only", arg);
 		return 0;
 	case OPT_SHARD:
-	case OPT_KVM_DEBUGFS:
+	case OPT_NO_KVM_DEBUGFS:
 		return parse_kvm(key, arg, st, a);
 	default:
 		return parse_confine(key, arg, st, a);

@@ -8,8 +8,8 @@
 #include "plan/settings.h"
 
 static const struct command *const verbs[] = {
-	&cmd_run, &cmd_plot,	&cmd_table,  &cmd_advise, &cmd_classify, &cmd_compare,
-	&cmd_ab,  &cmd_history, &cmd_matrix, &cmd_doctor, &cmd_list,	 &cmd_help,
+	&cmd_run,     &cmd_plot,   &cmd_table,	&cmd_advise, &cmd_classify, &cmd_compare, &cmd_ab,
+	&cmd_history, &cmd_kernel, &cmd_matrix, &cmd_doctor, &cmd_list,	    &cmd_help,
 };
 
 const struct command *command_find(const char *name)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <argp.h>
+#include <errno.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "guest/image.h"
@@ -11,18 +13,25 @@ enum {
 	OPT_FIRMWARE = 0x100,
 	OPT_SEED,
 	OPT_PHASE,
+	OPT_PAD,
 };
 
 struct build {
 	const char *profile, *output;
 	bool firmware;
 	long seed, phase; /* -1: as the profile says */
+	long pad_bytes;	  /* 0: none */
 };
 
 static const struct argp_option options[] = {
 	{ "output", 'o', "IMG", 0, "Write the image here (needed)", 0 },
 	{ "firmware", OPT_FIRMWARE, NULL, 0,
 	  "Write a 64 KiB firmware ROM for QEMU's -bios that holds the image, instead of the image", 0 },
+	{ "pad", OPT_PAD, "SIZE", 0,
+	  "Fill the image up with zeros to this size (such as 1M), for BIOSes and clouds that take no disk "
+	  "of "
+	  "512 bytes",
+	  0 },
 	{ "seed", OPT_SEED, "N", 0, "Seed, instead of the profile's: 0 to 4294967295", 0 },
 	{ "phase", OPT_PHASE, "MS", 0, "Shift of its workload in milliseconds, instead of the profile's", 0 },
 	{ 0 },
@@ -35,6 +44,23 @@ static long number(struct argp_state *state, const char *option, const char *arg
 	if (!parse_long(arg, 0, UINT32_MAX, &v))
 		argp_error(state, "%s %s: needs a whole number from 0 to %u", option, arg, UINT32_MAX);
 	return v;
+}
+
+/* A number of bytes with K, M or G behind it. */
+static long size(struct argp_state *state, const char *arg)
+{
+	static const char units[] = "KMG";
+	size_t len = strlen(arg);
+	const char *unit = len ? strchr(units, arg[len - 1]) : NULL;
+	_cleanup_free_ char *digits = xasprintf("%.*s", (int)(unit && *unit ? len - 1 : len), arg);
+	int shift = unit && *unit ? 10 * ((int)(unit - units) + 1) : 0;
+	long v = 0;
+
+	if (!parse_long(digits, 1, (1L << 40) >> shift, &v) || (v << shift) % MVM_IMAGE_SIZE)
+		argp_error(state,
+			   "--pad %s: needs a size such as 1M: whole sectors of %d bytes, at most 1024G", arg,
+			   MVM_IMAGE_SIZE);
+	return v << shift;
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -51,6 +77,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_SEED:
 		b->seed = number(state, "--seed", arg);
 		return 0;
+	case OPT_PAD:
+		b->pad_bytes = size(state, arg);
+		return 0;
 	case OPT_PHASE:
 		b->phase = number(state, "--phase", arg);
 		return 0;
@@ -64,6 +93,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "which profile? 'mvm list' shows them");
 		if (!b->output)
 			argp_error(state, "where to? Give -o IMG");
+		if (b->pad_bytes && b->firmware)
+			argp_error(state, "--pad is for disks, and --firmware makes none");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -82,16 +113,29 @@ const struct argp mvm_build_argp = {
 	       "Examples:\n"
 	       "  mvm build sleep -o sleep.img\n"
 	       "  qemu-system-x86_64 -drive file=sleep.img,format=raw -nographic\n"
+	       "  mvm build sleep -o sleep.raw --pad 1M\n"
+	       "  qemu-system-x86_64 -M q35 -drive file=sleep.raw,format=raw -nographic\n"
 	       "  mvm build sleep -o sleep.rom --firmware\n"
 	       "  qemu-system-x86_64 -M isapc -m 1 -bios sleep.rom -nographic",
 };
+
+/* The zeros take no room where the file system knows holes. */
+static error *pad(const struct build *b)
+{
+	return truncate(b->output, b->pad_bytes) < 0
+		       ? err_sys(EXIT_CANNOT, errno, "cannot fill %s up to %ld bytes", b->output,
+				 b->pad_bytes)
+		       : NULL;
+}
 
 static error *write_output(const struct build *b, const struct guest_image *img)
 {
 	_cleanup_free_ char *template = NULL;
 
-	if (!b->firmware)
-		return image_write(img, b->output);
+	if (!b->firmware) {
+		error *e = image_write(img, b->output);
+		return e || !b->pad_bytes ? e : pad(b);
+	}
 	error *e = firmware_find_template(&template);
 	return e ? e : firmware_write(img, template, b->output);
 }

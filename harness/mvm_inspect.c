@@ -7,6 +7,7 @@
 #include "guest/disasm.h"
 #include "guest/image.h"
 #include "guest/schema.h"
+#include "guest/wave.h"
 #include "mvm.h"
 
 enum {
@@ -53,6 +54,18 @@ const struct argp mvm_inspect_argp = {
 	       "is free, and its code as assembly text with the ports named (where ndisasm is installed). A "
 	       "boot sector of somebody else's is shown without parameters.",
 };
+
+static void print_wave(const struct guest_image *img)
+{
+	struct wave_code c;
+
+	if (!wave_of_image(img, &c))
+		return;
+	printf("waveform   mean %.2f %%, peak %.2f %%, period %.1f ms, %s\n", wave_mean(&c), wave_peak(&c),
+	       wave_period_ms(&c), c.passes ? "then asleep" : "without end");
+	for (size_t i = 0; i < c.count; i++)
+		printf("  %6.2f %% for %.1f ms\n", wave_phase_load(&c, i), wave_phase_ms(&c, i));
+}
 
 /* Numbers as numbers, the rest as text. */
 static json_t *values_json(const struct guest_schema *s, const struct guest_image *img)
@@ -121,6 +134,7 @@ static void print_text(const struct inspect *in, const struct guest_image *img,
 	} else {
 		printf("parameters none: not built by this toolkit, a profile cannot be put into it\n");
 	}
+	print_wave(img);
 	printf("code       %zu of %zu bytes used, %zu free\n", used, limit, limit - used);
 }
 

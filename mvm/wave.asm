@@ -309,4 +309,4 @@ ping:	db	"ping"
 pong:	db	"pong", 10
 unknown: db	"?", 10
 
-	seal	GUEST, MVM_PARAM_FLAG_SEED | MVM_PARAM_FLAG_PHASE
+	seal	GUEST, MVM_PARAM_FLAG_SEED | MVM_PARAM_FLAG_PHASE | MVM_PARAM_FLAG_TICKS

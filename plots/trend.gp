@@ -8,8 +8,8 @@ set tmargin at screen down(22)
 set bmargin at screen up(46)
 set label figure_title at screen sx(6), screen down(10) left font bold
 set label y_label at screen sx(6), screen up(46) + (down(22) - up(46)) / 2 center rotate font text
-set label 'runs in order of time; marked where what was tested changed' \
-	at screen sx(44), screen up(8) left font small textcolor rgb grey
+set label 'runs in order of time; labelled where the version changes' \
+	at screen sx(6), screen up(8) left font small textcolor rgb grey
 set xtics font small rotate by 30 right
 set ytics font text
 set xrange [0.5:n_values + 0.5]

@@ -40,12 +40,12 @@ _mvmscale_value() {
 		;;
 	--metric | -m) _mvm_match "$(_mvm_names metrics)" ;;
 	--accel) _mvm_match "auto tcg kvm" ;;
-	--kvm-debugfs) _mvm_match "yes no" ;;
 	--tune) _mvm_match "$(_mvm_names techniques | sed "s/^/+/;p;s/^+/-/")" ;;
 	--launch) _mvm_match "auto exec fork clone" ;;
 	--format) _mvm_match "text csv json md tex" ;;
 	--settle) _mvm_match auto ;;
 	--verify) _mvm_match all ;;
+	--vmlinuz | --slo | --db) _mvm_files -f ;;
 	--qemu | --image | --output | --beside | -o) _mvm_files -f ;;
 	--out | --resume | --table) _mvm_files -d ;;
 	*) return 1 ;;
@@ -71,6 +71,8 @@ _mvmscale() {
 		_mvm_match "$("$program" help --list-options "$verb" 2>/dev/null) --help"
 	elif [ "$COMP_CWORD" -eq 1 ]; then
 		_mvm_match "$("$program" help --list-commands 2>/dev/null)"
+	elif [ "$verb" = history ] && [ "$COMP_CWORD" -eq 2 ]; then
+		_mvm_match "add list trend baseline"
 	elif [ "$verb" = list ]; then
 		_mvm_match "backends presets profiles guests metrics techniques matrices"
 	elif [ "$verb" = matrix ]; then

@@ -115,11 +115,13 @@ struct backend_cost {
 	C(QEMU, "qemu", "honours --qemu, --accel, --preset, --launch and --tune")                    \
 	C(SYNTHETIC, "synthetic", "numbers come from arithmetic, not from the host")                 \
 	C(LIBVIRT, "libvirt", "honours --connect, --hosts, --place, --template, --accel and --qemu") \
-	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --kvm-debugfs")         \
+	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --no-kvm-debugfs")         \
 	C(KVM, "kvm", "always under KVM: --accel kvm says nothing new")                              \
 	C(RUNTIME, "runtime", "honours --runtime")                                                   \
 	C(PLACE, "place", "honours --pin and --numa")                                                \
-	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: --cgroup-* limits it")
+	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: --cgroup-* limits it")            \
+	C(DEVICES, "devices", "gives VMs the devices that their guest needs")                        \
+	C(VARY, "vary", "gives each VM its own seed and phase")
 
 enum backend_capability_bit {
 #define CAPABILITY_BIT(sym, name, meaning) BACKEND_BIT_##sym,

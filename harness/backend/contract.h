@@ -46,9 +46,10 @@ struct contract_check {
 	size_t count;
 };
 
-/* Tries an image with a parameter block in every setting; accel is "auto", "tcg" or "kvm". A broken clause is
+/* Tries an image with a parameter block in every setting, with quick only from the toolkit's firmware; accel
+   is "auto", "tcg" or "kvm". A broken clause is
    a result, not an error. Clear *ret with contract_check_clear() also after an error. */
-error *contract_check_image(const struct guest_image *img, const char *qemu, const char *accel,
+error *contract_check_image(const struct guest_image *img, const char *qemu, const char *accel, bool quick,
 			    struct contract_check *ret) ERR_MUST_CHECK;
 void contract_check_clear(struct contract_check *c);
 

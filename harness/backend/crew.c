@@ -58,7 +58,7 @@ error *crew_open(struct crew *c, const struct backend_config *cfg, struct vm *vm
 	c->slot_count = MIN(MAX(cfg->jobs, 1U), (unsigned)CREW_MAX_SLOTS);
 	c->slots = xcalloc(c->slot_count, sizeof(*c->slots));
 	for (unsigned i = 0; i < c->slot_count; i++)
-		c->slots[i].console_fd = c->slots[i].stderr_fd = -1;
+		c->slots[i].console_fd = c->slots[i].stderr_fd = c->slots[i].boot_fd = -1;
 	for (unsigned i = 0; i < c->slot_count; i++) {
 		_cleanup_free_ char *log = xasprintf("%s/stderr.%u", cfg->runtime_dir, i);
 
@@ -95,9 +95,11 @@ struct crew_slot *crew_take_slot(struct crew *c, uint32_t vm)
 
 		if (s->busy)
 			continue;
-		*s = (struct crew_slot){
-			.busy = true, .vm = vm, .console_fd = -1, .stderr_fd = s->stderr_fd
-		};
+		*s = (struct crew_slot){ .busy = true,
+					 .vm = vm,
+					 .console_fd = -1,
+					 .stderr_fd = s->stderr_fd,
+					 .boot_fd = s->boot_fd };
 		c->slots_busy++;
 		/* an old message in the log would only be misleading */
 		if (ftruncate(s->stderr_fd, 0) < 0)

@@ -19,6 +19,7 @@ struct crew_slot {
 	uint32_t vm;
 	int console_fd;
 	int stderr_fd;
+	int boot_fd; /* the backend's own: what the VM boots from, where VMs differ; -1 for none */
 	uint64_t deadline_ns;
 	char line[96];
 	size_t len;

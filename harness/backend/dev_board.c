@@ -30,7 +30,7 @@ enum {
 
 unsigned board_slots(uint32_t memory_mb, struct board_slot ret[2])
 {
-	ret[0] = (struct board_slot){ .size = memory_mb ? BOARD_HOLE : BOARD_MEMORY };
+	ret[0] = (struct board_slot){ .size = BOARD_HOLE };
 	if (memory_mb <= 1)
 		return 1;
 	ret[1] = (struct board_slot){ .guest = BOARD_HOLE_END,

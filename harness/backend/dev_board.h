@@ -29,8 +29,6 @@ struct board {
 	void *user;
 };
 
-/* What a guest has without asking for more: one real-mode segment. */
-#define BOARD_MEMORY 65536U
 /* Where a PC's memory has its hole for video memory and ROMs. */
 #define BOARD_HOLE 0xA0000U
 #define BOARD_HOLE_END 0x100000U
@@ -39,7 +37,7 @@ struct board {
 struct board_slot {
 	uint64_t guest, offset, size;
 };
-/* The pieces of a machine with so many MiB, the hole left out; 0: BOARD_MEMORY bytes. Returns 1 or 2. */
+/* The pieces of a machine with so many MiB, at least 1, the hole left out. Returns how many: 1 or 2. */
 unsigned board_slots(uint32_t memory_mb, struct board_slot ret[2]);
 /* Bytes of the host's copy. */
 uint64_t board_memory_size(uint32_t memory_mb);
@@ -47,7 +45,7 @@ uint64_t board_memory_size(uint32_t memory_mb);
 /*
  * Machine and memory as the toolkit's firmware leaves them (mvm/firmware.asm): both PICs at their
  * vectors with everything masked, all vectors set, the boot sector at MVM_LOAD_ADDRESS. memory has
- * at least BOARD_MEMORY bytes of zeros.
+ * board_memory_size() bytes of zeros.
  */
 void board_boot(struct board *b, uint8_t *memory, const unsigned char *image, const struct board_line *line,
 		void *user);

@@ -6,7 +6,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "backend/dev_board.h"
 #include "backend/kvm.h"
 #include "base/fault.h"
 #include "base/fs.h"
@@ -89,6 +88,25 @@ static error *probe(struct kvm *k)
 	return err_wrap(e, "probe guest");
 }
 
+static error *refuse_devices(const struct backend_config *cfg)
+{
+	for (enum device d = 0; cfg->devices && d < DEVICE_COUNT; d++)
+		if (*cfg->devices & 1U << d)
+			return err_new(EXIT_CANNOT,
+				       "the guest needs a device '%s', which backend kvm does not have: use "
+				       "--backend qemu",
+				       device_names[d]);
+	return NULL;
+}
+
+static json_t *vary_json(const struct vary *v)
+{
+	if (!vary_needed(v))
+		return json_null();
+	return json_pack("{s:b,s:b,s:I,s:s}", "seed", v->seed, "phase", v->phase, "spread_ms",
+			 (json_int_t)v->spread_ms, "how", "written into the image in each VM's memory");
+}
+
 error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret)
 {
 	struct kvm *k = xcalloc(1, sizeof(*k));
@@ -104,6 +122,8 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 	k->image_path = xasprintf("%s/guest.img", cfg->runtime_dir);
 	k->shard_cfg = (struct shard_config){
 		.runner = { .image = cfg->image,
+			    .vary = cfg->vary,
+			    .memory_mb = MAX(cfg->memory_mb, 1U),
 			    .jobs = MAX((MAX(cfg->jobs, 1U) + k->cores - 1) / k->cores, 1U),
 			    .ready_timeout_ns = cfg->ready_timeout_ns,
 			    .keep_debugfs = cfg->kvm_debugfs },
@@ -112,7 +132,9 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 	};
 	error *e = access("/dev/kvm", R_OK | W_OK) < 0
 			   ? err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm")
-			   : choose_capacity(k);
+			   : refuse_devices(cfg);
+	if (!e)
+		e = choose_capacity(k);
 	if (!e)
 		e = image_write(cfg->image, k->image_path);
 	if (!e && (e = probe(k)))
@@ -148,11 +170,12 @@ json_t *kvm_describe(const struct backend *b)
 	uname(&u);
 	err_free(fs_sha256("/proc/self/exe", &sha));
 	_cleanup_free_ char *version = xasprintf("%s on Linux %s", MVM_VERSION, u.release);
-	return json_pack("{s:s,s:s,s:s,s:s?,s:s,s:s,s:s,s:[],s:[],s:{s:s,s:s},s:i,s:i,s:b,s:i}", "name",
+	return json_pack("{s:s,s:s,s:s,s:s?,s:s,s:s,s:s,s:[],s:[],s:{s:s,s:s},s:i,s:i,s:b,s:i,s:o}", "name",
 			 "kvm", "binary", path, "version", version, "sha256", sha, "accel", "kvm",
 			 "accel_note", k->probe_note, "machine", "built-in", "argv", "environment", "launch",
 			 "mode", "exec", "note",
 			 "each VM is a KVM VM of its own that booted its guest; many share a process",
 			 "shard", (int)k->shard_cfg.runner.capacity, "runners_at_a_time", (int)k->cores,
-			 "kvm_debugfs", k->cfg.kvm_debugfs, "guest_memory_kb", (int)BOARD_MEMORY / 1024);
+			 "kvm_debugfs", k->cfg.kvm_debugfs, "memory_mb", (int)k->shard_cfg.runner.memory_mb,
+			 "per_vm", vary_json(k->cfg.vary));
 }

@@ -195,12 +195,15 @@ static void wake(struct slot *s)
 static void begin(struct slot *s)
 {
 	struct runner *r = s->runner;
+	struct guest_image image = *r->cfg->image;
 
+	if (vary_needed(r->cfg->vary))
+		vary_image(r->cfg->vary, s->vm_id, &image);
 	s->state = SLOT_STARTS;
 	s->spawn_ns = clock_ns();
 	s->deadline_ns = s->spawn_ns + r->cfg->ready_timeout_ns;
 	r->starting++;
-	error *e = kvm_vm_create(&r->host, memory_of(s), r->cfg->image->bytes, &line_ops, s, &s->vm);
+	error *e = kvm_vm_create(&r->host, memory_of(s), image.bytes, &line_ops, s, &s->vm);
 	if (e) {
 		lose(s, e);
 		return;

@@ -40,17 +40,18 @@ struct kvm_message {
 
 struct kvm_runner_config {
 	const struct guest_image *image;
+	const struct vary *vary; /* what differs from VM to VM, or NULL */
 	uint32_t capacity;
 	unsigned jobs; /* VMs between spawn and ready at a time */
 	uint64_t ready_timeout_ns;
-	uint32_t memory_mb; /* of each VM; 0: 64 KiB */
+	uint32_t memory_mb; /* of each VM, at least 1 */
 	bool keep_debugfs;
 };
 
 /* Works until the other end of the socket is closed. Returns an error when it could not begin. */
 error *kvm_runner_work(const struct kvm_runner_config *cfg, int socket_fd) ERR_MUST_CHECK;
 
-/* One VM with so much memory (as above) whose COM1 is the descriptor fd (both ways); until its other end
+/* One VM with so much memory (at least 1) whose COM1 is the descriptor fd (both ways); until its other end
    closes or the guest dies, which is an error. */
 error *kvm_console_work(const struct guest_image *image, uint32_t memory_mb, int fd) ERR_MUST_CHECK;
 

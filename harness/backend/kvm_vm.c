@@ -184,7 +184,7 @@ static const char *build(const struct kvm_host *h, uint8_t *memory, const unsign
 error *kvm_vm_create(const struct kvm_host *h, uint8_t *memory, const unsigned char *image,
 		     const struct board_line *line, void *user, struct kvm_vm *ret)
 {
-	*ret = (struct kvm_vm){ .vm_fd = -1, .vcpu_fd = -1, .small = !h->memory_mb };
+	*ret = (struct kvm_vm){ .vm_fd = -1, .vcpu_fd = -1 };
 	alarm_off();
 	const char *failed = build(h, memory, image, line, user, ret);
 	if (!failed)
@@ -226,17 +226,11 @@ static void serve_ports(struct kvm_vm *vm)
 		}
 }
 
-static error *serve_memory(struct kvm_vm *vm)
+/* Where no memory is: an empty bus. */
+static void serve_memory(struct kvm_vm *vm)
 {
-	struct kvm_run *r = vm->run;
-
-	if (vm->small && r->mmio.phys_addr < BOARD_HOLE)
-		return err_new(EXIT_CANNOT,
-			       "the guest uses memory at 0x%llx: the kvm backend gives it %u KiB",
-			       (unsigned long long)r->mmio.phys_addr, BOARD_MEMORY / 1024);
-	if (!r->mmio.is_write)
-		memset(r->mmio.data, 0xFF, sizeof(r->mmio.data)); /* an empty bus */
-	return NULL;
+	if (!vm->run->mmio.is_write)
+		memset(vm->run->mmio.data, 0xFF, sizeof(vm->run->mmio.data));
 }
 
 /* What KVM says when it cannot go on. */
@@ -317,7 +311,7 @@ static bool serve(struct kvm_vm *vm, error **ret_why)
 	case KVM_EXIT_HLT:
 		return sleeps(vm, ret_why);
 	case KVM_EXIT_MMIO:
-		*ret_why = serve_memory(vm);
+		serve_memory(vm);
 		return false;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 	case KVM_EXIT_INTR:

@@ -18,7 +18,7 @@ struct kvm_run;
 struct kvm_host {
 	int fd;
 	size_t run_size;    /* bytes of a vCPU's mapping */
-	uint32_t memory_mb; /* of each VM; 0: BOARD_MEMORY bytes */
+	uint32_t memory_mb; /* of each VM, at least 1 */
 	bool keep_debugfs;  /* false: VMs without a folder below /sys/kernel/debug/kvm */
 };
 /* EXIT_CANNOT says why KVM cannot be used here. */
@@ -31,7 +31,6 @@ struct kvm_vm {
 	struct board board;
 	float stage_us[BACKEND_STAGE_COUNT]; /* what the kernel took for each step of the start */
 	bool ran;
-	bool small; /* has BOARD_MEMORY bytes, and may not reach for more */
 };
 
 /* memory: board_memory_size() bytes of zeros, page aligned; stays the caller's, and must outlive the VM. */

@@ -98,10 +98,7 @@ static void take_host_loss(struct lv *b, struct lv_news *n)
 		count++;
 	}
 	h->vms = h->ready = 0;
-	b->out = xrealloc(b->out, b->out_count + 1, sizeof(*b->out));
-	b->out[b->out_count++] = (struct backend_event){
-		.kind = BACKEND_HOST_LOST, .vm = count, .sys = (int)index, .reason = STEAL(n->reason)
-	};
+	emit(b, BACKEND_HOST_LOST, count, STEAL(n->reason), (int)index);
 }
 
 static void take_news(struct lv *b, struct lv_news *n)
@@ -121,6 +118,8 @@ static void take_news(struct lv *b, struct lv_news *n)
 		break;
 	case LV_DESTROYED:
 		b->destroying--;
+		if (n->reason && !b->complaint && !host_of(b, n->vm)->lost)
+			b->complaint = STEAL(n->reason);
 		break;
 	}
 	free(n->reason);
@@ -245,6 +244,11 @@ static error *stop_all(struct lv *b, void (*progress)(void *, uint32_t), void *u
 			    "%u domains could not be destroyed: libvirt does not answer; 'mvmscale doctor "
 			    "--restore --connect URI' tries again later",
 			    b->in_flight + b->destroying);
+	else if (b->complaint)
+		e = err_new(EXIT_CANNOT, "%s; 'mvmscale doctor --restore --connect URI' tries again later",
+			    b->complaint);
+	free(b->complaint);
+	b->complaint = NULL;
 	if (!b->in_flight && !b->destroying)
 		memset(b->v, 0, b->max * sizeof(*b->v));
 	for (size_t i = 0; i < b->host_count; i++) {
@@ -267,11 +271,10 @@ static void lv_close(struct backend *base)
 	struct lv *b = self(base);
 	error *e = stop_all(b, NULL, NULL);
 
+	err_free(e);
 	/* a thread that hangs in libvirt cannot be joined: then what it uses stays until the process ends */
-	if (e) {
-		err_free(e);
+	if (b->in_flight || b->destroying)
 		return;
-	}
 	lv_workers_stop(b);
 	for (size_t i = 0; i < b->host_count; i++)
 		lv_host_close(&b->hosts[i]);

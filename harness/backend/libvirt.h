@@ -77,6 +77,7 @@ struct lv {
 	char *prefix;	      /* of our domains' names */
 	char *console_dir;    /* embed: unix sockets */
 	char *image_path, *firmware_path;
+	char *complaint; /* of the first domain that could not be destroyed */
 	uint32_t max, in_flight, destroying;
 	int console_dir_fd;
 

@@ -29,9 +29,9 @@
 /* Made by libvirt as root, whatever the driver's folder. */
 #define RUN_LIBVIRT "/run/libvirt"
 
+/* An ordinary user cannot give files to others, not even to itself by name. */
+static const char as_root[] = "user = \"root\"\ngroup = \"root\"\n";
 static const char qemu_conf[] = "# Written by mvmscale for a private libvirt; see docs/libvirt.md.\n"
-				"user = \"root\"\n"
-				"group = \"root\"\n"
 				"dynamic_ownership = 0\n"
 				"remember_owner = 0\n"
 				"security_driver = \"none\"\n"
@@ -111,7 +111,8 @@ error *lv_embed_prepare(struct lv_host *h)
 	_cleanup_free_ char *word = xasprintf("guest=%s-", b->prefix);
 	if ((e = settings_note_pidfiles(b->cfg.settings, pids, word)) || (e = fs_mkdirs(etc)))
 		return e;
-	if (access(conf, F_OK) < 0 && (e = fs_write_atomic(conf, qemu_conf, strlen(qemu_conf))))
+	_cleanup_free_ char *text = xasprintf("%s%s", qemu_conf, geteuid() == 0 ? as_root : "");
+	if (access(conf, F_OK) < 0 && (e = fs_write_atomic(conf, text, strlen(text))))
 		return e;
 	return pretend_user(b->cfg.runtime_dir);
 }

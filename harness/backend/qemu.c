@@ -336,7 +336,8 @@ const struct backend_ops backend_qemu = {
 	.name = "qemu",
 	.summary = "QEMU processes started directly, under KVM or TCG",
 	.needs = "a qemu-system-x86_64 binary; /dev/kvm for KVM",
-	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_PLACE | BACKEND_CGROUP | BACKEND_QEMU,
+	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_PLACE | BACKEND_CGROUP | BACKEND_QEMU |
+		 BACKEND_DEVICES | BACKEND_VARY,
 	.open = qemu_open,
 	.start = qemu_start,
 	.room = qemu_room,

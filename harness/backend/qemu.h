@@ -32,7 +32,6 @@ struct qemu {
 	int sink_fd;		/* where the VMs' frames end, or -1 */
 	char *sink;		/* its address */
 	bool varied;		/* each VM boots from its slot's own file */
-	int *boot_fds;		/* these files, one a slot; NULL where VMs do not differ */
 	char *image_path, *firmware_path;
 	enum launch_mode launch;
 	char *launch_note; /* proof of the mode, or why it fell back */
@@ -47,7 +46,7 @@ struct qemu {
 	struct zygote_reply reply; /* the latest */
 };
 
-/* Where VMs differ, the descriptor of the file that a VM boots from. */
+/* Where VMs differ, the file that it boots from. */
 #define QEMU_BOOT_FD 12
 /* A VM's disk, where it has one. */
 #define QEMU_DISK_FD 13

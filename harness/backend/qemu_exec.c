@@ -29,6 +29,7 @@ static error *exec_one(struct qemu *q, const struct crew_slot *s, const int pass
 		if (pass[i] >= 0)
 			fds[fd_count++] = (struct spawn_fd){ .from = pass[i], .to = qemu_fd_numbers[i] };
 	spec.fd_count = fd_count;
+
 	spec.envp = env.items;
 	if (!e)
 		e = spawn_process(&spec, ret_pid);
@@ -36,19 +37,15 @@ static error *exec_one(struct qemu *q, const struct crew_slot *s, const int pass
 	return e;
 }
 
-/* What the VM boots from and its disk are made first; then its process. */
-static error *become_vm(void *user, const struct crew_slot *s, int listen_fd, pid_t *ret_pid)
+static error *become_qemu(void *user, const struct crew_slot *s, int listen_fd, pid_t *ret_pid)
 {
 	struct qemu *q = user;
 	_cleanup_close_ int disk_fd = -1;
 	error *e = qemu_vary_slot(q, s, s->vm);
 
-	if (!e)
-		e = qemu_disk_create(q, &disk_fd);
-	if (e)
+	if (e || (e = qemu_disk_create(q, &disk_fd)))
 		return e;
-	const int pass[ZYGOTE_FDS] = { listen_fd, q->boot_fds ? q->boot_fds[s - q->crew.slots] : -1,
-				       disk_fd };
+	const int pass[ZYGOTE_FDS] = { listen_fd, s->boot_fd, disk_fd };
 	return q->launch == LAUNCH_FORK ? qemu_fork_spawn(q, s->vm, pass, ret_pid)
 					: exec_one(q, s, pass, ret_pid);
 }
@@ -57,5 +54,5 @@ error *qemu_exec_start(struct backend *b, uint32_t first, uint32_t count, uint32
 {
 	struct qemu *q = (struct qemu *)b;
 
-	return crew_start(&q->crew, first, count, ret_begun, become_vm, q);
+	return crew_start(&q->crew, first, count, ret_begun, become_qemu, q);
 }

@@ -32,12 +32,10 @@ error *qemu_vary_open(struct qemu *q, enum accel a)
 	if (!q->varied)
 		return NULL;
 	error *e = fs_read(path, &data, &len);
-	q->boot_fds = xcalloc(q->crew.slot_count, sizeof(*q->boot_fds));
-	for (unsigned i = 0; i < q->crew.slot_count; i++)
-		q->boot_fds[i] = -1;
 	for (unsigned i = 0; !e && i < q->crew.slot_count; i++) {
-		q->boot_fds[i] = memfd_create("mvm-boot", MFD_CLOEXEC);
-		if (q->boot_fds[i] < 0 || write(q->boot_fds[i], data, len) != (ssize_t)len)
+		q->crew.slots[i].boot_fd = memfd_create("mvm-boot", MFD_CLOEXEC);
+		if (q->crew.slots[i].boot_fd < 0 ||
+		    write(q->crew.slots[i].boot_fd, data, len) != (ssize_t)len)
 			e = err_sys(EXIT_CANNOT, errno, "cannot keep an image per VM: memfd");
 	}
 	return e;
@@ -45,10 +43,10 @@ error *qemu_vary_open(struct qemu *q, enum accel a)
 
 void qemu_vary_close(struct qemu *q)
 {
-	for (unsigned i = 0; q->boot_fds && i < q->crew.slot_count; i++)
-		util_closep(&q->boot_fds[i]);
-	free(q->boot_fds);
-	q->boot_fds = NULL;
+	for (unsigned i = 0; i < q->crew.slot_count; i++) {
+		util_closep(&q->crew.slots[i].boot_fd);
+		q->crew.slots[i].boot_fd = -1;
+	}
 }
 
 error *qemu_vary_slot(const struct qemu *q, const struct crew_slot *s, uint32_t vm)
@@ -59,8 +57,7 @@ error *qemu_vary_slot(const struct qemu *q, const struct crew_slot *s, uint32_t 
 	if (!q->varied)
 		return NULL;
 	vary_image(q->cfg.vary, vm, &img);
-	return pwrite(q->boot_fds[s - q->crew.slots], img.bytes, sizeof(img.bytes), at) ==
-			       (ssize_t)sizeof(img.bytes)
+	return pwrite(s->boot_fd, img.bytes, sizeof(img.bytes), at) == (ssize_t)sizeof(img.bytes)
 		       ? NULL
 		       : err_sys(EXIT_CANNOT, errno, "cannot write the image of VM %u", vm);
 }

@@ -117,8 +117,8 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *
 {
 	struct strlist env = { 0 }, argv = { 0 };
 	struct spawn_fd fds[3] = { { .from = control, .to = CONTROL_FD } };
-	size_t fd_count = 1;
 	struct binding where;
+	size_t fd_count = 1;
 	struct spawn_spec spec = {
 		.path = q->plan.binary,
 		.cwd = q->cfg.runtime_dir,
@@ -135,7 +135,7 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *
 		fds[fd_count++] = (struct spawn_fd){ .from = listen_fd, .to = CREW_CONSOLE_FD };
 	/* as of any VM: the copies get theirs later, or values of their own in memory */
 	if (q->varied)
-		fds[fd_count++] = (struct spawn_fd){ .from = q->boot_fds[0], .to = QEMU_BOOT_FD };
+		fds[fd_count++] = (struct spawn_fd){ .from = q->crew.slots[0].boot_fd, .to = QEMU_BOOT_FD };
 	spec.fd_count = fd_count;
 
 	for (size_t i = 0; i < q->plan.argv.count; i++)

@@ -173,6 +173,31 @@ static error *load_image(struct session *s)
 	return image_from_profile(s->profile, &s->image);
 }
 
+/* What the backend would leave out is refused, or said where it changes little. */
+static error *check_backend(struct session *s)
+{
+	unsigned flags = s->o->backend->flags;
+
+	if (flags & BACKEND_SYNTHETIC)
+		return NULL;
+	if (s->devices && !(flags & BACKEND_DEVICES))
+		return err_new(
+			EXIT_CANNOT,
+			"guest '%s' needs a device besides its serial port, and backend %s gives none: use "
+			"--backend qemu",
+			s->image.guest, s->o->backend->name);
+	if (s->vary.phase && !(flags & BACKEND_VARY))
+		return err_new(
+			EXIT_CANNOT,
+			"%s: spread_ms: backend %s starts all VMs from one image, so their phases cannot "
+			"differ: use --backend qemu or kvm",
+			s->profile->path, s->o->backend->name);
+	if (s->vary.seed && !(flags & BACKEND_VARY))
+		session_notice(s, "backend %s starts all VMs from one image: all have the same seed",
+			       s->o->backend->name);
+	return NULL;
+}
+
 static error *load_guest(struct session *s)
 {
 	_cleanup_(strlist_clear) struct strlist words = { 0 };
@@ -180,7 +205,10 @@ static error *load_guest(struct session *s)
 
 	if (!e)
 		e = profile_devices(s->profile, &s->image, &words);
-	return e ? e : device_set(&words, s->profile ? s->profile->path : s->image.guest, &s->devices);
+	if (!e)
+		e = device_set(&words, s->profile ? s->profile->path : s->image.guest, &s->devices);
+	s->vary = vary_of(&s->image, s->profile ? s->profile->spread_ms : 0, s->o->seed);
+	return e ? e : check_backend(s);
 }
 
 static error *create_folder(struct session *s)
@@ -282,7 +310,6 @@ static error *create_places(struct session *s)
 static error *open_backend(struct session *s)
 {
 	const struct run_options *o = s->o;
-	s->vary = vary_of(&s->image, s->profile ? s->profile->spread_ms : 0, o->seed);
 	struct backend_config cfg = {
 		.preset = s->preset,
 		.image = &s->image,
@@ -303,7 +330,7 @@ static error *open_backend(struct session *s)
 		.libvirt = &o->libvirt,
 		.settings = s->settings,
 		.shard = o->shard,
-		.kvm_debugfs = o->kvm_debugfs,
+		.kvm_debugfs = !o->no_kvm_debugfs,
 		.seed = o->seed,
 	};
 

@@ -29,7 +29,7 @@ cat >step.sh <<EOF
 #!/bin/sh
 sh ./build.sh || exit 125
 out=\$(mktemp -d "$T/ab.XXXXXX")
-exec "$M" ab --bisect --quiet --out "\$out/runs" --rounds 5 --metric mem_per_vm_kb \\
+exec "$M" ab --bisect --quiet --out "\$out/runs" --rounds 5 --metric mem_per_vm_kb --gate mem_per_vm_kb=5% \\
 	--a null-mem=1000 --b "null-mem=\$(cat built)" -- --backend null --max 40 --intervals 3
 EOF
 chmod +x step.sh

@@ -145,7 +145,7 @@ t_fail "with --bisect so that git stops" 128 'ended with status 2' \
 interrupted() {
 	"$M" ab --a '' --b null-mem=1500 --rounds 50 --out ab7 -- --backend null --max 40 --intervals 3 >ab7.out 2>ab7.err &
 	pid=$!
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for _ in $(seq 100); do
 		grep -q 'b-2:' ab7.err 2>/dev/null && break
 		sleep 0.3
 	done

@@ -54,11 +54,67 @@ says() {
 event() {
 	grep -q "$2" "$1/events.jsonl"
 }
-# image NAME SED: the guest sleep, changed
+# image NAME BEFORE AFTER: a guest that answers every line by "pong", with instructions of its own before it
+# says that it is ready, and after
 image() {
-	sed "$2" "$t_root/mvm/sleep.asm" >"$T/$1.asm" &&
-		! cmp -s "$T/$1.asm" "$t_root/mvm/sleep.asm" &&
-		nasm -f bin -I "$t_root/mvm/" -o "$T/$1.img" "$T/$1.asm"
+	cat >"$T/$1.asm" <<EOF
+	bits 16
+	org 0x7C00
+	cli
+	xor ax, ax
+	mov ds, ax
+	mov es, ax
+	mov ss, ax
+	mov sp, 0x7C00
+	cld
+	mov word [0x0C * 4], on_com1
+	mov word [0x0C * 4 + 2], 0
+	mov al, 0xEF		; all masked but IRQ 4
+	out 0x21, al
+	mov dx, 0x3FC		; OUT2
+	mov al, 0x0B
+	out dx, al
+	mov dx, 0x3F9		; received bytes interrupt
+	mov al, 1
+	out dx, al
+	$2
+	mov si, ready
+	call print
+	$3
+on_com1:
+	pusha
+.next:
+	mov dx, 0x3FD
+	in al, dx
+	test al, 1
+	jz .done
+	mov dx, 0x3F8
+	in al, dx
+	cmp al, 10
+	jne .next
+	mov si, pong
+	call print
+	jmp .next
+.done:
+	mov al, 0x20
+	out 0x20, al
+	popa
+	iret
+print:
+	lodsb
+	test al, al
+	jz .end
+	mov dx, 0x3F8
+	out dx, al
+	jmp print
+.end:
+	ret
+ready:	db "MVM test ready", 10, 0
+pong:	db "pong", 10, 0
+	times 510 - (\$ - \$\$) db 0
+	dw 0xAA55
+EOF
+	nasm -f bin -o "$T/$1.img" "$T/$1.asm"
 }
 some_runners() {
 	[ "$(runners | wc -l)" -ge 2 ]
@@ -81,7 +137,7 @@ t_fail "no --qemu" 2 'no use for' "$M" run --backend kvm --qemu /bin/true
 t_fail "no --tune" 2 'no use for' "$M" run --backend kvm --tune -ksm
 t_fail "no --accel tcg" 2 'always under KVM' "$M" run --backend kvm --accel tcg
 t_fail "--shard is for this backend alone" 2 'no use for --shard' "$M" run --backend null --shard 10
-t_fail "--kvm-debugfs is too" 2 'no use for --shard and --kvm-debugfs' "$M" run --kvm-debugfs no
+t_fail "--no-kvm-debugfs is too" 2 'no use for --shard and --no-kvm-debugfs' "$M" run --no-kvm-debugfs
 t_fail "--shard 0" 2 'whole number' "$M" run --backend kvm --shard 0
 
 status=0
@@ -106,32 +162,46 @@ t_ok "the baseline has none" t_cell_is "$T/fifty/intervals.csv" 1 kvm_create_vm_
 t_ok "sleeping guests use no CPU" t_cell_is "$T/fifty/intervals.csv" 3 cpu_guests_pct_mean 0
 t_ok "the record names backend and shard" says "$T/fifty" shard 250
 t_ok "one VM in a process, without files in debugfs" kvm "$T/single" --max 6 --intervals 1 --shard 1 \
-	--kvm-debugfs no --verify all
+	--no-kvm-debugfs --verify all
 t_ok "all answered" t_cell_is "$T/single/intervals.csv" 2 proven_ping 6
 t_ok "guests with a timer" kvm "$T/idle" --max 10 --intervals 1 --profile idle
 t_ok "they use CPU" above_0 "$T/idle/intervals.csv" 2 cpu_guests_pct_mean
 t_ok "two ramps" kvm "$T/twice" --max 10 --intervals 2 --repeat 2
 
+# What profiles ask for.
+for profile in hello serve burn touch; do
+	t_ok "profile $profile" kvm "$T/$profile" --max 4 --intervals 1 --profile $profile --verify all
+	t_ok "$profile answers" t_cell_is "$T/$profile/intervals.csv" 2 proven_ping 4
+done
+t_fail "a guest that needs a disk" 3 "needs a device 'disk', which backend kvm does not have" \
+	kvm "$T/disk" --max 2 --profile disk
+sed '/summary/a memory_mb = 3' "$t_root/profiles/cpu/touch.profile" | sed 's/^per_tick.*/pages = 600/' >"$T/large.profile"
+t_ok "more memory than a PC has below its hole" kvm "$T/large" --max 4 --intervals 1 --profile "$T/large.profile"
+t_ok "the record has its size" says "$T/large" memory_mb 3
+
 # What a guest does to itself.
 if command -v nasm >/dev/null; then
-	t_ok "a guest that computes instead of sleeping" image spin 's/^\thlt$/\tnop/'
+	t_ok "a guest that computes instead of sleeping" image spin nop 'sti
+	jmp $'
 	t_ok "ten of them on a few cores" kvm "$T/spin" --max 10 --intervals 1 --image "$T/spin.img" --verify all
 	t_ok "none starves another" t_cell_is "$T/spin/intervals.csv" 2 proven_ping 10
-	t_ok "a guest that sleeps for ever" image deaf 's/^\tsti$/\tnop/'
+	t_ok "a guest that sleeps for ever" image deaf hlt hlt
 	t_fail "is told from one that can be woken" 3 'halted with interrupts off' \
 		kvm "$T/deaf" --max 3 --image "$T/deaf.img"
-	t_ok "a guest without interrupt vectors" image fault 's/^\tsti$/\tlidt [0x6000]\n\tmov eax, cr0\n\tor al, 1\n\tmov cr0, eax\n\tud2/'
+	t_ok "a guest without interrupt vectors" image fault 'lidt [0x6000]
+	mov eax, cr0
+	or al, 1
+	mov cr0, eax
+	ud2' hlt
 	t_fail "its triple fault is told" 3 'triple fault' kvm "$T/fault" --max 3 --image "$T/fault.img"
-	t_ok "a guest that jumps into nothing" image lost 's/^\tsti$/\tjmp 0xF000:0/'
+	t_ok "a guest that jumps into nothing" image lost 'jmp 0xF000:0' hlt
 	t_fail "is given up by KVM, and that is told" 3 'internal error of KVM' \
 		kvm "$T/lost" --max 3 --image "$T/lost.img"
-	t_ok "a guest that wants more memory" image greedy 's/^\tsti$/\tmov ax, 0x8000\n\tmov es, ax\n\tmov [es:0], ax/'
-	t_fail "is told how much there is" 3 'uses memory at 0x80000.*64 KiB' \
-		kvm "$T/greedy" --max 3 --image "$T/greedy.img"
-	t_ok "a guest that says nothing" image mute 's/^\tmov\tsi, ready$/\tjmp $/'
+	t_ok "a guest that says nothing" image mute 'jmp $' hlt
 	t_fail "has failed after the time given" 3 'did not become ready within 0.5 s' \
 		kvm "$T/mute" --max 3 --ready-timeout 0.5 --image "$T/mute.img"
-	t_ok "a guest that resets the machine" image reset 's/^\tsti$/\tmov al, 0xFE\n\tout 0x64, al/'
+	t_ok "a guest that resets the machine" image reset 'mov al, 0xFE
+	out 0x64, al' hlt
 	t_fail "is stopped" 3 'reset the machine' kvm "$T/reset" --max 3 --image "$T/reset.img"
 else
 	t_skip "what guests do to themselves" "no nasm"

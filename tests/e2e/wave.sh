@@ -67,11 +67,16 @@ same_bytes() {
 	"$mvm" build random -o a.img && "$mvm" build random -o b.img && cmp a.img b.img
 }
 
-# asked FILE, got FILE: means of a measurement; one on a busy host (status 5) counts as well, for a ratio
+inspected() {
+	"$mvm" build thin-spikes -o spikes.img && "$mvm" inspect spikes.img >spikes.inspect &&
+		grep -q '^waveform   mean 6\.[0-9]* %, peak 99\.' spikes.inspect
+}
+
+# measured PROFILE ACCEL FILE: a measurement on a busy host (status 5) counts as well, for a ratio
 measured() {
 	status=0
 	timeout 60 "$mvm" wave "$1" --measure --accel "$2" --seconds 3 --json >"$3" || status=$?
-	[ $status = 0 ] || [ $status = 5 ]
+	[ "$status" = 0 ] || [ "$status" = 5 ]
 }
 
 # 75 % to 25 % is 3; machines are noisy, and a busy one takes more from the higher load.
@@ -89,7 +94,7 @@ ratio() {
 measured_figure() {
 	status=0
 	timeout 60 "$mvm" wave thin-spikes --measure --accel tcg --seconds 1 --window 100 -o spikes.svg >spikes.txt || status=$?
-	{ [ $status = 0 ] || [ $status = 5 ]; } && grep -q 'mean error .* RMS error' spikes.txt && grep -q '<svg' spikes.svg
+	{ [ "$status" = 0 ] || [ "$status" = 5 ]; } && grep -q 'mean error .* RMS error' spikes.txt && grep -q '<svg' spikes.svg
 }
 
 leaves_nothing() {
@@ -127,6 +132,7 @@ t_ok "--json has mean, peak and period" as_json
 t_ok "--csv is a trace of the same waveform" csv_is_a_trace
 t_ok "a long trace is approximated and its error told" long_trace
 t_ok "the same profile gives the same image" same_bytes
+t_ok "inspect shows the waveform in an image" inspected
 
 profile bad 'shape = sine' 'low = 200%'
 t_fail "a bad value is refused by line and reason" 2 'bad.profile:6: low = 200%: needs a share' "$mvm" wave bad.profile

@@ -166,7 +166,7 @@ static struct machine *power_on_runner(size_t guest)
 	if (m->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(pair[0]);
-		error *e = kvm_console_work(&g, 0, pair[1]);
+		error *e = kvm_console_work(&g, 1, pair[1]);
 		if (e)
 			dprintf(m->log_fd, "%s", e->msg);
 		_exit(e ? EXIT_CANNOT : EXIT_DONE);

@@ -14,9 +14,22 @@
 
 static unsigned tests, bad;
 
+/* One way to start VMs. */
+static const struct way {
+	const char *name, *accel;
+	const struct backend_ops *ops;
+	enum launch_mode launch;
+} ways[] = {
+	{ "exec", "tcg", &backend_qemu, LAUNCH_EXEC },
+	{ "fork", "tcg", &backend_qemu, LAUNCH_FORK },
+	{ "clone", "tcg", &backend_qemu, LAUNCH_CLONE },
+	{ "clone under KVM", "kvm", &backend_qemu, LAUNCH_CLONE },
+	{ "the kvm backend", "kvm", &backend_kvm, LAUNCH_EXEC },
+};
+
 static void report(bool good, const char *mode, const char *what, const char *why)
 {
-	printf("%s %u - launch by %s: %s\n", good ? "ok" : "not ok", ++tests, mode, what);
+	printf("%s %u - %s: %s\n", good ? "ok" : "not ok", ++tests, mode, what);
 	if (!good) {
 		bad++;
 		printf("# %s\n", why ? why : "");
@@ -63,9 +76,9 @@ static error *start_all(struct backend *b)
 	return ready == VMS ? NULL : err_new(EXIT_CANNOT, "not all VMs were ready in time");
 }
 
-static void check(enum launch_mode mode, const char *dir, const struct preset *preset)
+static void check(const struct way *way, const char *dir, const struct preset *preset)
 {
-	const char *name = launch_names[mode];
+	const char *name = way->name;
 	struct vm vms[VMS] = { 0 };
 	struct guest_image img;
 	struct backend *b = NULL;
@@ -74,9 +87,9 @@ static void check(enum launch_mode mode, const char *dir, const struct preset *p
 	struct backend_config cfg = { .preset = preset,
 				      .image = &img,
 				      .vary = &vary,
-				      .accel = "tcg",
+				      .accel = way->accel,
 				      .runtime_dir = dir,
-				      .launch = mode,
+				      .launch = way->launch,
 				      .launch_given = true,
 				      .jobs = 2,
 				      .ready_timeout_ns = 60000000000ULL,
@@ -85,7 +98,12 @@ static void check(enum launch_mode mode, const char *dir, const struct preset *p
 	if (!e) {
 		image_set_phase(&img, 7);
 		vary = vary_of(&img, SPREAD_MS, 42);
-		e = backend_qemu.open(&cfg, vms, VMS, &b);
+		e = way->ops->open(&cfg, vms, VMS, &b);
+	}
+	if (e && str_eq(way->accel, "kvm")) {
+		printf("ok %u - %s # SKIP %s\n", ++tests, name, e->msg);
+		err_free(e);
+		return;
 	}
 	if (!e)
 		e = start_all(b);
@@ -118,8 +136,8 @@ int main(void)
 		printf("Bail out! %s\n", e ? e->msg : dir);
 		return EXIT_CANNOT;
 	}
-	for (enum launch_mode m = LAUNCH_EXEC; m < LAUNCH_AUTO; m++)
-		check(m, dir, preset);
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+		check(&ways[i], dir, preset);
 	fs_remove_tree(dir);
 	printf("1..%u\n", tests);
 	return bad ? 1 : 0;

@@ -33,7 +33,7 @@ static int on_next(void *user)
 }
 
 static const struct board_line line = { .sent = on_sent, .next = on_next };
-static uint8_t memory[BOARD_MEMORY];
+static uint8_t memory[BOARD_HOLE];
 
 static void booted(struct board *b)
 {
@@ -76,7 +76,7 @@ static void memory_is_as_firmware_leaves_it(void **state)
 			assert_memory_equal(memory + at, "\xFA\xF4\xEB\xFC", 4);
 	}
 	/* two pages are touched, the others stay the kernel's zeros */
-	for (size_t i = 4096; i < BOARD_MEMORY; i++)
+	for (size_t i = 4096; i < BOARD_HOLE; i++)
 		if (i / 4096 != MVM_LOAD_ADDRESS / 4096)
 			assert_int_equal(memory[i], 0);
 	/* everything is masked, at the usual vectors */
@@ -91,11 +91,8 @@ static void memory_has_the_hole_of_a_pc(void **state)
 	struct board_slot s[2];
 
 	(void)state;
-	assert_int_equal(board_slots(0, s), 1);
-	assert_true(s[0].guest == 0 && s[0].offset == 0 && s[0].size == BOARD_MEMORY);
-	assert_true(board_memory_size(0) == BOARD_MEMORY);
 	assert_int_equal(board_slots(1, s), 1);
-	assert_true(s[0].size == 640 * 1024);
+	assert_true(s[0].guest == 0 && s[0].offset == 0 && s[0].size == 640 * 1024);
 	assert_int_equal(board_slots(16, s), 2);
 	assert_true(s[0].size == 640 * 1024 && s[1].guest == 1024 * 1024);
 	/* nothing is behind the hole in the host's copy */
@@ -103,7 +100,7 @@ static void memory_has_the_hole_of_a_pc(void **state)
 	assert_true(s[1].guest + s[1].size == 16U << 20);
 	assert_true(board_memory_size(16) == (16U << 20) - 384 * 1024);
 	assert_true(board_memory_size(8192) == (8192ULL << 20) - 384 * 1024);
-	for (uint32_t mb = 0; mb < 100; mb++)
+	for (uint32_t mb = 1; mb < 100; mb++)
 		assert_int_equal(board_memory_size(mb) % 4096, 0);
 }
 

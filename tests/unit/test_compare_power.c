@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * How often a comparison is wrong, and how often it finds what is there: simulated runs with known
- *differences. `make bench` calls it with more rounds and with the noise of this host:
+ *differences. Called by make bench with more rounds:
  *	COMPARE_SIM	comparisons of equals (default 60); a third of it for each planted difference
  *	COMPARE_NOISE	factor on the noise below (default 1)
  *	COMPARE_RUNS	runs a side (default 10)
- * A run draws its own level of every figure; its intervals share it and wander around it (autocorrelated), so
- * they are no replicates. The spread between runs is that of a quiet host with 300 VMs of 10 MB.
+ * A run draws its own level of every figure; its intervals share it and wander around it (autocorrelated),
+ * so they are no replicates. The spread between runs is assumed, for a quiet host with 300 VMs of 10 MB;
+ * tests/bench/compare prints what this host has.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -25,6 +25,93 @@ static void expect_refused(const char *text, const char *message)
 		fail_msg("'%s' is not in: %s", message, e->msg);
 }
 
+/* A value is checked where the guest is known: when the image is made. */
+static void expect_no_image(const char *text, const char *message)
+{
+	_cleanup_(profile_freep) struct profile *p = NULL;
+	struct guest_image img;
+
+	assert_null(profile_parse(text, "some.profile", &p));
+	_cleanup_err_ error *e = image_from_profile(p, &img);
+	assert_non_null(e);
+	assert_int_equal(e->code, EXIT_BAD_INPUT);
+	if (!strstr(e->msg, message))
+		fail_msg("'%s' is not in: %s", message, e->msg);
+}
+
+static void test_parameters_refused(void **state)
+{
+	static const char head[] = "[profile]\nguest = burn\nsummary = x\n[parameters]\n";
+	static const struct {
+		const char *line, *message;
+	} bad[] = {
+		{ "iterations = -1\n", "some.profile:5: iterations = -1: must be a whole number" },
+		{ "iterations = 4294967296\n", "0 to 4294967295 iterations" },
+		{ "iterations =\n", "must be a whole number" },
+		{ "iteration = 5\n", "some.profile:5: iteration: guest 'burn' has no such parameter" },
+	};
+	char damaged[2048];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		_cleanup_free_ char *text = xasprintf("%s%s", head, bad[i].line);
+
+		expect_no_image(text, bad[i].message);
+	}
+	expect_no_image("[profile]\nguest = sleep\nsummary = x\n[parameters]\nrate = 5\n",
+			"guest 'sleep' has no parameters of its own");
+	expect_no_image("[profile]\nguest = sleep\nsummary = x\nspread_ms = 5\n", "makes no use of a phase");
+	expect_refused("[profile]\nguest = burn\nsummary = x\n[parameters]\na = 1\na = 2\n",
+		       "some.profile:6: a is already given on line 5");
+	expect_refused("[profile]\nguest = burn\nsummary = x\nmemory_mb = 0\n", "1 to 3072");
+	expect_refused("[profile]\nguest = burn\nsummary = x\ndisk_mb = x\n", "some.profile:4: disk_mb = x");
+	/* longer than any line should be */
+	memset(damaged, 'x', sizeof(damaged) - 1);
+	damaged[sizeof(damaged) - 1] = '\0';
+	_cleanup_free_ char *oversized =
+		xasprintf("[profile]\nguest = hello\nsummary = x\n[parameters]\ntext = %s\n", damaged);
+	struct profile *p = NULL;
+	struct guest_image img;
+	error *e = profile_parse(oversized, "some.profile", &p);
+	if (!e)
+		e = image_from_profile(p, &img);
+	assert_non_null(e);
+	assert_int_equal(e->code, EXIT_BAD_INPUT);
+	err_free(e);
+	profile_free(p);
+}
+
+static void test_parameters_set(void **state)
+{
+	_cleanup_(profile_freep) struct profile *p = NULL;
+	struct guest_image img;
+	const unsigned char *payload = img.bytes + MVM_PARAM_OFFSET + MVM_PARAM_OFF_PAYLOAD;
+
+	(void)state;
+	assert_null(profile_parse("[profile]\nguest = burn\nsummary = x\n[parameters]\niterations = 258\n",
+				  "some.profile", &p));
+	assert_null(image_from_profile(p, &img));
+	assert_memory_equal(payload, "\2\1\0\0", 4);
+}
+
+static void test_devices(void **state)
+{
+	_cleanup_(profile_freep) struct profile *p = NULL;
+	_cleanup_(strlist_clear) struct strlist words = { 0 };
+	struct guest_image img;
+
+	(void)state;
+	assert_null(profile_parse("[profile]\nguest = disk\nsummary = x\ndevices = net\nmemory_mb = 4\n",
+				  "some.profile", &p));
+	assert_null(image_from_profile(p, &img));
+	assert_null(profile_devices(p, &img, &words));
+	assert_int_equal(words.count, 2);
+	assert_string_equal(words.items[0], "disk");
+	assert_string_equal(words.items[1], "net");
+	assert_int_equal(p->memory_mb, 4);
+	assert_int_equal(p->disk_mb, 1);
+}
+
 static void test_full(void **state)
 {
 	_cleanup_(profile_freep) struct profile *p = NULL;
@@ -201,6 +288,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_parameters_refused),
+		cmocka_unit_test(test_parameters_set),
+		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_minimal),
 		cmocka_unit_test(test_bad_lines),
 		cmocka_unit_test_setup_teardown(test_load, make_data, remove_data),

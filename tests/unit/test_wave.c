@@ -328,7 +328,7 @@ static void test_profile(void **state)
 		"[profile]\nguest = wave\nsummary = s\n[wave]\nphases = 5%x3s\nspread = none\n", "p", &none));
 	assert_int_equal(none->spread_ms, 0);
 	assert_null(image_from_profile(none, &img));
-	assert_int_equal(img.flags, 0);
+	assert_int_equal(img.flags, MVM_PARAM_FLAG_TICKS);
 	struct profile *bad = NULL;
 	_cleanup_err_ error *e =
 		profile_parse("[profile]\nguest = sleep\nsummary = s\n[wave]\nphases = 5%x3s\n", "p", &bad);
