@@ -86,12 +86,22 @@ struct workload {
 	long (*step)(void);
 };
 
-static long now_ns(void)
+static long clock_of(int id)
 {
 	struct __kernel_timespec t;
 
-	CALL(__NR_clock_gettime, 1 /* CLOCK_MONOTONIC */, &t, 0, 0, 0);
+	CALL(__NR_clock_gettime, id, &t, 0, 0, 0);
 	return t.tv_sec * NSEC + t.tv_nsec;
+}
+
+static long now_ns(void)
+{
+	return clock_of(1 /* CLOCK_MONOTONIC */);
+}
+
+static long worked_ns(void)
+{
+	return clock_of(2 /* CLOCK_PROCESS_CPUTIME_ID */);
 }
 
 static long step_never(void)
@@ -99,8 +109,9 @@ static long step_never(void)
 	return -1;
 }
 
-/* An untouched PIT: 1,193,182 Hz divided by 65,536. */
-#define TICK_NS (65536 * NSEC / 1193182)
+#define MVM_PIT_HZ 1193182L
+/* An untouched PIT, divided by 65,536. */
+#define TICK_NS (65536 * NSEC / MVM_PIT_HZ)
 
 static long step_tick(void)
 {
@@ -115,9 +126,116 @@ static long step_tick(void)
 	return next - now;
 }
 
+/* The guest's image; its parameters change as it runs, as they do in the guest. */
+static unsigned char image[MVM_IMAGE_SIZE];
+
+static unsigned param(unsigned offset, unsigned bytes)
+{
+	unsigned v = 0;
+
+	while (bytes--)
+		v = v << 8 | image[MVM_PARAM_OFFSET + offset + bytes];
+	return v;
+}
+
+#define WAVE(field, bytes) param(MVM_PARAM_OFF_PAYLOAD + MVM_WAVE_OFF_##field, bytes)
+
+/* mvm/wave.asm with the host's clock in place of the PIT's; the same names, widths and order. Only work is
+   counted otherwise: a guest cannot tell when its host did not run it, a process can. */
+static struct {
+	long worked;	 /* CPU time that was taken off the credit already */
+	long begun;	 /* nanoseconds: when the present slice began */
+	unsigned passes; /* left, plus 1; 0: without end */
+	long credit;	 /* clocks of work that are due */
+	unsigned burst;
+	unsigned short left, seed;
+	signed char index;
+	char started, over;
+} wave;
+
+static long clocks_ns(long clocks)
+{
+	return clocks * NSEC / MVM_PIT_HZ;
+}
+
+static void take_phase(void)
+{
+	unsigned what = param(MVM_PARAM_OFF_PAYLOAD + MVM_WAVE_OFF_PHASES + 2U * (unsigned)wave.index, 2);
+	unsigned duration = what >> 8;
+
+	if (what & 0x80)
+		duration <<= 8;
+	wave.burst = (what << 1 & 0xff) * WAVE(STEP, 2) & 0xffff;
+	wave.seed = (unsigned short)(wave.seed * MVM_WAVE_LCG + 1U);
+	wave.left = (unsigned short)(duration + (wave.seed * WAVE(JITTER, 2) >> 16));
+}
+
+static void begin_slice(void)
+{
+	while (!wave.left--) {
+		if (--wave.index < 0) {
+			if (!--wave.passes) {
+				wave.over = 1;
+				return;
+			}
+			wave.index = (signed char)WAVE(LAST, 1);
+		}
+		take_phase();
+	}
+	wave.credit += wave.burst;
+}
+
+static void start_wave(void)
+{
+	/* it starts at the phase: so many slices are over already, and their work is not done */
+	word skip = (word)param(MVM_PARAM_OFF_PHASE, 4) * WAVE(SLICES_PER_MS, 4) >> 32;
+
+	wave.started = 1;
+	wave.passes = WAVE(PASSES, 4);
+	wave.seed = (unsigned short)param(MVM_PARAM_OFF_SEED, 2);
+	wave.over = WAVE(SLICE, 2) < MVM_WAVE_SLICE_UNIT;
+	wave.begun = now_ns();
+	for (skip = (skip & 0xffff) + 1; skip && !wave.over; skip--)
+		begin_slice();
+	wave.credit = 0;
+	wave.worked = worked_ns();
+}
+
+#define BURST_ROUNDS 32768
+/* So long it works without a look at the console. */
+#define BURN_NS 1000000L
+
+static long step_wave(void)
+{
+	long now, slice, until, worked;
+
+	if (!wave.started)
+		start_wave();
+	slice = clocks_ns((long)WAVE(SLICE, 2));
+	now = now_ns();
+	until = now + BURN_NS;
+	while (!wave.over) {
+		for (; now - wave.begun >= slice && !wave.over; wave.begun += slice)
+			begin_slice();
+		if (wave.credit <= 0)
+			return wave.begun + slice - now;
+		if (now >= until)
+			return 0;
+		for (unsigned i = 0; i < BURST_ROUNDS; i++)
+			__asm__ volatile("");
+		/* all it costs counts, looking at clocks included */
+		worked = worked_ns();
+		wave.credit -= (worked - wave.worked) * MVM_PIT_HZ / NSEC;
+		wave.worked = worked;
+		now = now_ns();
+	}
+	return -1;
+}
+
 static const struct workload workloads[] = {
 	{ "sleep", 1, step_never },
 	{ "idle", 0, step_tick },
+	{ "wave", 1, step_wave },
 };
 
 struct console {
@@ -197,18 +315,15 @@ static void open_console(struct console *c)
 	}
 }
 
-static const struct workload *find(const unsigned char *image, const char *path)
+static const struct workload *find(const char *path)
 {
-	const unsigned char *params = image + MVM_PARAM_OFFSET;
 	static char name[MVM_PARAM_GUEST_SIZE + 1];
-	unsigned magic = 0;
 
-	for (int i = 3; i >= 0; i--)
-		magic = magic << 8 | params[MVM_PARAM_OFF_MAGIC + i];
-	if (magic != MVM_PARAM_MAGIC || params[MVM_PARAM_OFF_VERSION] != MVM_PARAM_VERSION)
+	if (param(MVM_PARAM_OFF_MAGIC, 4) != MVM_PARAM_MAGIC ||
+	    param(MVM_PARAM_OFF_VERSION, 1) != MVM_PARAM_VERSION)
 		fail(EX_UNAVAILABLE, ": no parameter block that this version knows\n", path);
-	for (int i = 0; i < MVM_PARAM_GUEST_SIZE; i++)
-		name[i] = (char)params[MVM_PARAM_OFF_GUEST + i];
+	for (unsigned i = 0; i < MVM_PARAM_GUEST_SIZE; i++)
+		name[i] = (char)param(MVM_PARAM_OFF_GUEST + i, 1);
 	for (unsigned i = 0; i < sizeof(workloads) / sizeof(*workloads); i++)
 		if (equal(workloads[i].name, name))
 			return &workloads[i];
@@ -218,7 +333,6 @@ static const struct workload *find(const unsigned char *image, const char *path)
 __attribute__((noreturn, used)) static void begin(const word *stack)
 {
 	const char *path = *stack == 2 ? (const char *)stack[2] : 0;
-	unsigned char image[MVM_IMAGE_SIZE];
 	struct console c;
 
 	if (!path)
@@ -227,7 +341,7 @@ __attribute__((noreturn, used)) static void begin(const word *stack)
 	if (fd < 0 || CALL(__NR_read, fd, image, sizeof(image), 0, 0) != (long)sizeof(image))
 		fail(EX_NOINPUT, ": cannot read 512 bytes of it\n", path);
 	CALL(__NR_close, fd, 0, 0, 0, 0);
-	const struct workload *w = find(image, path);
+	const struct workload *w = find(path);
 	open_console(&c);
 	put(c.out, "MVM ");
 	put(c.out, w->name);
