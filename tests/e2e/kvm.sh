@@ -175,7 +175,7 @@ for profile in hello serve burn touch; do
 done
 t_fail "a guest that needs a disk" 3 'needs a device besides its serial port, and backend kvm gives none' \
 	kvm "$T/disk" --max 2 --profile disk
-sed '/summary/a memory_mb = 3' "$t_root/profiles/cpu/touch.profile" | sed 's/^per_tick.*/pages = 600/' >"$T/large.profile"
+sed 's/^memory_mb.*/memory_mb = 3/; s/^per_tick.*/pages = 600/' "$t_root/profiles/cpu/touch.profile" >"$T/large.profile"
 t_ok "more memory than a PC has below its hole" kvm "$T/large" --max 4 --intervals 1 --profile "$T/large.profile"
 t_ok "the record has its size" says "$T/large" memory_mb 3
 

@@ -12,7 +12,7 @@
 
 t_count=0
 t_bad=0
-t_base=$(mktemp -d "${TMPDIR:-/tmp}/mvm-test.XXXXXX")
+t_base=$(mktemp -d "${TMPDIR:-/tmp}/mt.XXXXXX")
 t_root=$(cd "$(dirname "$0")/../.." && pwd)
 BUILD=$(cd "${BUILD:-$t_root/build}" && pwd)
 export BUILD
