@@ -48,7 +48,8 @@ static const struct argp_option options[] = {
 	  "Accelerator (default auto: KVM where the guest gets ready under it)", 0 },
 	{ "machine", OPT_MACHINE, "isapc|pc|microvm", 0, "QEMU's machine type (default isapc)", 0 },
 	{ "firmware", OPT_FIRMWARE, "own|seabios|floppy", 0,
-	  "own: the toolkit's ROM with the image in it; seabios: the image as a hard disk; floppy: SeaBIOS and "
+	  "own: the toolkit's ROM with the image in it; seabios: the image as a hard disk; floppy: SeaBIOS "
+	  "and "
 	  "the image as a floppy (default own)",
 	  0 },
 	{ "memory", OPT_MEMORY, "MB", 0, "Memory of the guest, in megabytes (default 1)", 0 },
@@ -71,9 +72,9 @@ static const struct solo_machine *machine_option(struct argp_state *state, const
 
 static enum solo_boot firmware_option(struct argp_state *state, const char *arg)
 {
-	static const char *const names[SOLO_BOOTS] = { [SOLO_FIRMWARE] = "own",
-						       [SOLO_DISK] = "seabios",
-						       [SOLO_FLOPPY] = "floppy" };
+	static const char *const names[SOLO_BOOTS] = {
+		[SOLO_FIRMWARE] = "own", [SOLO_DISK] = "seabios", [SOLO_FLOPPY] = "floppy"
+	};
 
 	for (enum solo_boot i = 0; i < SOLO_BOOTS; i++)
 		if (str_eq(arg, names[i]))

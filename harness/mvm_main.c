@@ -14,8 +14,8 @@ static const struct mvm_verb verbs[] = {
 	{ "inspect", "show what an image is: guest, parameters, space, disassembly", &mvm_inspect_argp,
 	  mvm_inspect },
 	{ "boot", "run one image, its serial line on your terminal", &mvm_boot_argp, mvm_boot },
-	{ "verify", "boot images in every way there is and check that they keep the contract", &mvm_verify_argp,
-	  mvm_verify },
+	{ "verify", "boot images in every way there is and check that they keep the contract",
+	  &mvm_verify_argp, mvm_verify },
 	{ "wave", "show the load over time of a profile, and measure what a VM makes of it", &mvm_wave_argp,
 	  mvm_wave },
 	{ "list", "list the guests and the profiles there are", &mvm_list_argp, mvm_list },
@@ -129,7 +129,8 @@ static const struct argp main_argp = {
 	       "  mvm boot sleep.img              run it: type 'ping', read 'pong'\n"
 	       "  mvm verify sleep                does it keep the contract, on every machine?\n"
 	       "\n"
-	       "'mvm VERB --help' explains a verb. Exit status: 0 done, 1 a contract is broken, 2 usage or bad "
+	       "'mvm VERB --help' explains a verb. Exit status: 0 done, 1 a contract is broken, 2 usage or "
+	       "bad "
 	       "input, 3 cannot run here.",
 	.help_filter = help_text,
 };

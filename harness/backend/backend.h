@@ -115,7 +115,7 @@ struct backend_cost {
 	C(QEMU, "qemu", "honours --qemu, --accel, --preset, --launch and --tune")                    \
 	C(SYNTHETIC, "synthetic", "numbers come from arithmetic, not from the host")                 \
 	C(LIBVIRT, "libvirt", "honours --connect, --hosts, --place, --template, --accel and --qemu") \
-	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --no-kvm-debugfs")         \
+	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --no-kvm-debugfs")      \
 	C(KVM, "kvm", "always under KVM: --accel kvm says nothing new")                              \
 	C(RUNTIME, "runtime", "honours --runtime")                                                   \
 	C(PLACE, "place", "honours --pin and --numa")                                                \

@@ -36,7 +36,7 @@
 static error *exchange(struct qemu *q, const struct zygote_request *req, const int *pass,
 		       struct zygote_reply *r)
 {
-	size_t fds_size = req->fd_count * sizeof(int);
+	size_t fds_size = pass ? req->fd_count * sizeof(int) : 0;
 	char space[CMSG_SPACE(ZYGOTE_FDS * sizeof(int))] = { 0 };
 	struct iovec io = { .iov_base = (void *)req, .iov_len = sizeof(*req) };
 	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1 };

@@ -186,7 +186,7 @@ static error *check_backend(struct session *s)
 			"guest '%s' needs a device besides its serial port, and backend %s gives none: use "
 			"--backend qemu",
 			s->image.guest, s->o->backend->name);
-	if (s->vary.phase && !(flags & BACKEND_VARY))
+	if (s->profile && s->vary.phase && !(flags & BACKEND_VARY))
 		return err_new(
 			EXIT_CANNOT,
 			"%s: spread_ms: backend %s starts all VMs from one image, so their phases cannot "

@@ -206,6 +206,7 @@ static void closed(struct subject *s)
 /* A boot sector that halts and says nothing. */
 static void refuses_silence(struct subject *s)
 {
+	uint32_t begun = 0;
 	static const unsigned char halt[] = { 0xfa, 0xf4, 0xeb, 0xfd };
 	unsigned char sector[MVM_IMAGE_SIZE] = { [MVM_IMAGE_SIZE - 2] = 0x55, [MVM_IMAGE_SIZE - 1] = 0xaa };
 
@@ -219,10 +220,9 @@ static void refuses_silence(struct subject *s)
 	memset(s->vms, 0, sizeof(s->vms));
 	e = s->ops->open(&s->cfg, s->vms, VMS + 1, &s->b);
 	if (!e) { /* one that does not probe must fail at the first VM */
-		uint32_t begun;
+		struct backend_event ev = { 0 };
 
 		e = s->ops->start(s->b, 0, 1, &begun);
-		struct backend_event ev = { 0 };
 		if (!e)
 			ev = next_event(s);
 		if (ev.kind == BACKEND_FAILED && ev.reason)

@@ -18,6 +18,7 @@ if [ "${1-}" = --in-hub ]; then
 		eval "pid$i=$!"
 	done
 	for i in 1 2 3; do
+		pid=
 		eval "pid=\$pid$i"
 		for _ in 1 2 3 4 5 6 7 8 9 10; do
 			[ "$(readlink /proc/self/ns/net)" != "$(readlink /proc/"$pid"/ns/net)" ] && break

@@ -373,8 +373,9 @@ static void other_host(void **state)
 
 static void host_specs(void **state)
 {
-	static const char *const bad[] = { "",	    "48",    "cores=",	"cores=0",	  "ram=128",
-					   "ram=0", "ram=G", "disk=1G", "cores=4,,ram=1G", "nodes=0", "nodes=1.5" };
+	static const char *const bad[] = { "",	       "48",	"cores=",  "cores=0",	      "ram=128",
+					   "ram=0",    "ram=G", "disk=1G", "cores=4,,ram=1G", "nodes=0",
+					   "nodes=1.5" };
 	struct host_spec h;
 
 	(void)state;

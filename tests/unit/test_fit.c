@@ -8,8 +8,8 @@
 
 #include <math.h>
 
-#include "curve/fit.h"
 #include "base/util.h"
+#include "curve/fit.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 #define ROWS 40
