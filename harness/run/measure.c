@@ -13,6 +13,8 @@
 #define SETTLE_LIMIT_NS 15000000000ULL
 #define SETTLE_CPU_TOLERANCE 1.0 /* percent of the host, end to end of the window */
 #define SETTLE_RAM_TOLERANCE 0.1
+/* Memory of an earlier population comes back for a while; what it still gives back would be taken from every VM. */
+#define SETTLE_BASELINE_RAM_TOLERANCE 0.03
 #define PING_TIMEOUT_MS 3000
 #define PING_AT_LEAST 5
 
@@ -67,7 +69,8 @@ static error *settle(struct session *s, unsigned interval, struct interval *row)
 		double cpu = sm.v[METRIC_CPU] -
 			     (isnan(sm.v[METRIC_CPU_PREDICTED]) ? 0 : sm.v[METRIC_CPU_PREDICTED]);
 		settle_add(&window, (double)(sm.at_ns - start) / 1e9, cpu, sm.v[METRIC_RAM]);
-		quiet = settle_quiet(&window, SETTLE_CPU_TOLERANCE, SETTLE_RAM_TOLERANCE);
+		quiet = settle_quiet(&window, SETTLE_CPU_TOLERANCE,
+				     interval ? SETTLE_RAM_TOLERANCE : SETTLE_BASELINE_RAM_TOLERANCE);
 	}
 	row->extra[EXTRA_SETTLE_S] = (double)(clock_ns() - start) / 1e9;
 	if (!quiet)
