@@ -13,7 +13,8 @@
 #define SETTLE_LIMIT_NS 15000000000ULL
 #define SETTLE_CPU_TOLERANCE 1.0 /* percent of the host, end to end of the window */
 #define SETTLE_RAM_TOLERANCE 0.1
-/* Memory of an earlier population comes back for a while; what it still gives back would be taken from every VM. */
+/* Memory of an earlier population comes back for a while; what it still gives back would be taken from every
+ * VM. */
 #define SETTLE_BASELINE_RAM_TOLERANCE 0.03
 #define PING_TIMEOUT_MS 3000
 #define PING_AT_LEAST 5

@@ -168,11 +168,13 @@ static double forecast_real(const struct run_record *r, struct forecast *ret)
 	return truth;
 }
 
-/* All but the last come from a busy host: nobody can be sure there, but the order of magnitude must be right. */
+/* All but the last come from a busy host: nobody can be sure there, but the order of magnitude must be right.
+ */
 static void recorded_ramps_are_forecast(void **state)
 {
-	static const char *const names[] = { "dense-a",   "dense-b", "lean",
-						 "lean-fork", "stock",	 "quiet-dense" };
+	static const char *const names[] = {
+		"dense-a", "dense-b", "lean", "lean-fork", "stock", "quiet-dense"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
