@@ -111,6 +111,7 @@ static struct {
 	unsigned char run[RUN_BYTES];
 } state;
 static struct kvm_msrs *msrs;
+static bool msrs_tried; /* those that this vCPU does not have are out */
 
 static size_t bitmaps_size(const struct kvm_msr_filter *f)
 {
@@ -303,7 +304,7 @@ static bool get(int fd, unsigned long request, void *arg)
 	return real_ioctl(fd, request, arg) >= 0;
 }
 
-/* The MSRs that this vCPU has, in msrs; made once. */
+/* Which MSRs KVM knows, into msrs; false if they cannot be had. Allocates: see kvm_prepare(). */
 static bool list_msrs(void)
 {
 	struct kvm_msr_list head = { .nmsrs = 0 };
@@ -311,28 +312,45 @@ static bool list_msrs(void)
 	real_ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, &head); /* E2BIG, and the number */
 	struct kvm_msr_list *list = malloc(sizeof(*list) + head.nmsrs * sizeof(__u32));
 	msrs = calloc(1, sizeof(*msrs) + head.nmsrs * sizeof(struct kvm_msr_entry));
-	if (!list || !msrs) {
-		free(list);
+	if (list)
+		list->nmsrs = head.nmsrs;
+	bool ok = list && msrs && get(kvm_fd, KVM_GET_MSR_INDEX_LIST, list);
+	for (unsigned i = 0; ok && i < list->nmsrs; i++)
+		msrs->entries[msrs->nmsrs++].index = list->indices[i];
+	if (!ok) {
 		free(msrs);
 		msrs = NULL;
-		return false;
-	}
-	list->nmsrs = head.nmsrs;
-	bool ok = get(kvm_fd, KVM_GET_MSR_INDEX_LIST, list);
-	for (unsigned i = 0; ok && i < list->nmsrs; i++) {
-		struct {
-			struct kvm_msrs head;
-			struct kvm_msr_entry entry;
-		} one = { .head.nmsrs = 1, .entry.index = list->indices[i] };
-
-		/* Others this vCPU's model does not have, or they cannot be written: a copy has them as they
-		   are. One that failed in a copy would end the list there. */
-		if (real_ioctl(vcpu_fd, KVM_GET_MSRS, &one) == 1 &&
-		    real_ioctl(vcpu_fd, KVM_SET_MSRS, &one) == 1)
-			msrs->entries[msrs->nmsrs++].index = list->indices[i];
 	}
 	free(list);
 	return ok;
+}
+
+/* Leaves in msrs those that this vCPU has. Others its model does not have, or they cannot be written: a
+   copy has them as they are. One that failed in a copy would end the list there. */
+static void keep_writable_msrs(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < msrs->nmsrs; i++) {
+		struct {
+			struct kvm_msrs head;
+			struct kvm_msr_entry entry;
+		} one = { .head.nmsrs = 1, .entry.index = msrs->entries[i].index };
+
+		if (real_ioctl(vcpu_fd, KVM_GET_MSRS, &one) == 1 &&
+		    real_ioctl(vcpu_fd, KVM_SET_MSRS, &one) == 1)
+			msrs->entries[n++].index = one.entry.index;
+	}
+	msrs->nmsrs = n;
+	msrs_tried = true;
+}
+
+bool kvm_prepare(char *refusal, size_t size)
+{
+	if (!kvm_present() || msrs || list_msrs())
+		return true;
+	snprintf(refusal, size, "its MSRs cannot be listed");
+	return false;
 }
 
 static bool capture_chips(void)
@@ -356,10 +374,10 @@ bool kvm_capture(char *refusal, size_t size)
 		snprintf(refusal, size, "its KVM VM has %u vCPUs, one can be copied", vcpus);
 	else if (lost_request)
 		snprintf(refusal, size, "KVM call 0x%x has no copy", lost_request);
-	else if (!msrs && !list_msrs())
-		snprintf(refusal, size, "its MSRs cannot be listed");
 	if (*refusal)
 		return false;
+	if (!msrs_tried)
+		keep_writable_msrs();
 	bool ok = get(vcpu_fd, KVM_GET_MP_STATE, &state.mp) && get(vcpu_fd, KVM_GET_REGS, &state.regs) &&
 		  get(vcpu_fd, KVM_GET_SREGS, &state.sregs) && get(vcpu_fd, KVM_GET_XSAVE, &state.xsave) &&
 		  get(vcpu_fd, KVM_GET_DEBUGREGS, &state.debug) &&

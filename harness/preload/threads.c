@@ -6,7 +6,6 @@
  * the old thread-local storage, jumps into the waiting handler, and returns from it.
  */
 #include <asm/prctl.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -128,27 +127,46 @@ static bool is_kernel_task(const char *tid)
 	       (task_flags & PF_USER_WORKER);
 }
 
+/* One entry of getdents64(2); libc's declaration hides behind opendir(). */
+struct task_entry {
+	uint64_t inode;
+	int64_t next;
+	unsigned short length;
+	unsigned char type;
+	char name[];
+};
+
+static void signal_task(const char *name, char *refusal, size_t size)
+{
+	pid_t self = getpid(), tid = (pid_t)atoi(name);
+
+	if (tid <= 0 || tid == self || is_kernel_task(name))
+		return;
+	if (asked == MAX_THREADS)
+		snprintf(refusal, size, "it has more than %d threads", MAX_THREADS);
+	else if (syscall(SYS_tgkill, self, tid, threads_signal()) == 0)
+		asked++;
+}
+
+/* Not by opendir(): a thread may be stopped inside malloc, and then closedir() would wait for it for ever. */
 static bool signal_others(char *refusal, size_t size)
 {
-	DIR *dir = opendir("/proc/self/task");
-	pid_t self = getpid();
-	struct dirent *e;
+	_Alignas(struct task_entry) char space[4096];
+	int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long n;
 
 	asked = 0;
-	while (dir && (e = readdir(dir))) {
-		pid_t tid = (pid_t)atoi(e->d_name);
+	if (fd < 0)
+		snprintf(refusal, size, "its threads cannot be listed (%s)", strerror(errno));
+	while (fd >= 0 && !*refusal && (n = syscall(SYS_getdents64, fd, space, sizeof(space))) > 0)
+		for (long at = 0; at < n && !*refusal;) {
+			const struct task_entry *e = (const void *)(space + at);
 
-		if (tid <= 0 || tid == self || is_kernel_task(e->d_name))
-			continue;
-		if (asked == MAX_THREADS) {
-			snprintf(refusal, size, "it has more than %d threads", MAX_THREADS);
-			break;
+			signal_task(e->name, refusal, size);
+			at += e->length;
 		}
-		if (syscall(SYS_tgkill, self, tid, threads_signal()) == 0)
-			asked++;
-	}
-	if (dir)
-		closedir(dir);
+	if (fd >= 0)
+		close(fd);
 	return !*refusal;
 }
 

@@ -185,6 +185,8 @@ static bool serve(bool *ret_gone)
 	take_fds(&q, fds);
 	if (q.vary && !*r.refusal)
 		patch_find(r.refusal, sizeof(r.refusal));
+	if (!*r.refusal && mode_clone)
+		kvm_prepare(r.refusal, sizeof(r.refusal));
 	if (!*r.refusal && fds_survey(console_fd, control_fd, mode_clone, r.refusal, sizeof(r.refusal)) &&
 	    park(&r)) {
 		for (unsigned i = 0; q.op == ZYGOTE_COPY && i < q.count && !r.error && !in_copy; i++)

@@ -4,9 +4,9 @@
 
 /*
  * Private to the library that is preloaded into a template QEMU (docs/clone.md tells
- * the whole idea). Between the raw clone() and the moment a copy's threads exist again,
- * only system calls and plain memory may be used here: libc's locks may be held by a
- * thread that the copy does not have yet.
+ * the whole idea). From threads_park() to threads_release() in the template, and to
+ * threads_revive() in a copy, only system calls and plain memory may be used here: a
+ * stopped thread may hold any of libc's locks, malloc's above all.
  */
 
 #include <stdbool.h>
@@ -45,6 +45,8 @@ bool fds_renew(unsigned vm);
 bool kvm_present(void);
 /* The calling thread is in KVM_RUN, or was when a signal took it out. */
 bool kvm_thread_runs_guest(void);
+/* Before threads are stopped: what needs memory. False: refusal says why. */
+bool kvm_prepare(char *refusal, size_t size);
 /* Reads the stopped template's VM. False: refusal says why it cannot be copied (now). */
 bool kvm_capture(char *refusal, size_t size);
 /* After kvm_capture(): the vCPU is halted, and no timer of the kernel's will wake it. */
