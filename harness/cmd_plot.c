@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "cmd.h"
 #include "curve/runread.h"
+#include "report/hosts_plot.h"
 #include "report/plot.h"
 
 struct plot_args {
 	const char *dirs[PLOT_MAX_RUNS];
 	size_t n;
 	const char *output, *metric, *title;
+	bool hosts;
 };
 
 static const struct argp_option options[] = {
@@ -21,6 +24,10 @@ static const struct argp_option options[] = {
 	{ "metric", 'm', "NAME", 0,
 	  "Plot one metric in its own unit instead of CPU, RAM and swap ('mvmscale list metrics' names "
 	  "them; any other column of intervals.csv works too, such as boot_p50_ms)",
+	  0 },
+	{ "hosts", 'H', NULL, 0,
+	  "Plot each host of a run over several hosts, and all of them together. Without -o this is drawn "
+	  "besides, as plot-hosts.svg and plot-hosts.png, for every run that has a hosts.csv",
 	  0 },
 	{ "title", 't', "TEXT", 0, "Title of the figure; without it the title says what the values say", 0 },
 	{ 0 },
@@ -37,6 +44,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'm':
 		a->metric = arg;
 		return 0;
+	case 'H':
+		a->hosts = true;
+		return 0;
 	case 't':
 		a->title = arg;
 		return 0;
@@ -45,6 +55,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "a figure shows at most %d runs: draw several", PLOT_MAX_RUNS);
 		else
 			a->dirs[a->n++] = arg;
+		return 0;
+	case ARGP_KEY_SUCCESS:
+		if (a->hosts && (a->n > 1 || a->metric))
+			argp_error(state, "--hosts draws one run, without --metric");
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state,
@@ -66,30 +80,45 @@ static const struct argp argp = {
 	       "Examples:\n"
 	       "  mvmscale plot runs/A\n"
 	       "  mvmscale plot runs/A runs/B -o both.pdf\n"
-	       "  mvmscale plot runs/A --metric slab_kb -o slab.svg\n",
+	       "  mvmscale plot runs/A --metric slab_kb -o slab.svg\n"
+	       "  mvmscale plot runs/fleet --hosts -o hosts.pdf\n",
 };
+
+static error *write_one(struct run_record *const *runs, const struct plot_args *a, bool hosts,
+			const char *path)
+{
+	struct host_curves h = { 0 };
+	error *e = hosts ? host_curves_load(runs[0]->dir, &h) : NULL;
+
+	if (!e)
+		e = hosts ? plot_hosts(runs[0], &h, a->title, path)
+			  : plot_runs(runs, a->n, a->metric, a->title, path);
+	host_curves_clear(&h);
+	if (!e)
+		puts(path);
+	return e;
+}
 
 static error *write_all(struct run_record *const *runs, const struct plot_args *a)
 {
 	static const char *const endings[] = { "svg", "png" };
+	_cleanup_free_ char *csv = xasprintf("%s/hosts.csv", runs[0]->dir);
+	bool fleet = a->n == 1 && !a->metric && access(csv, F_OK) == 0;
+	error *e = NULL;
 
-	if (a->output) {
-		error *e = plot_runs(runs, a->n, a->metric, a->title, a->output);
-
-		if (!e)
-			puts(a->output);
-		return e;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+	if (a->output)
+		return write_one(runs, a, a->hosts, a->output);
+	for (size_t i = 0; i < ARRAY_LEN(endings) && !e; i++) {
 		_cleanup_free_ char *path = xasprintf("%s/plot%s%s.%s", runs[0]->dir, a->metric ? "-" : "",
 						      a->metric ? a->metric : "", endings[i]);
-		error *e = plot_runs(runs, a->n, a->metric, a->title, path);
+		_cleanup_free_ char *hosts = xasprintf("%s/plot-hosts.%s", runs[0]->dir, endings[i]);
 
-		if (e)
-			return e;
-		puts(path);
+		if (!a->hosts)
+			e = write_one(runs, a, false, path);
+		if (!e && (fleet || a->hosts))
+			e = write_one(runs, a, true, hosts);
 	}
-	return NULL;
+	return e;
 }
 
 static int run(int argc, char **argv)

@@ -12,6 +12,7 @@
 #include "cmd.h"
 #include "cmd_run.h"
 #include "curve/runread.h"
+#include "report/hosts_plot.h"
 #include "report/plot.h"
 #include "sample/vmcpu.h"
 
@@ -56,6 +57,25 @@ static void print_forecast(const struct run_record *r)
 	json_decref(j);
 }
 
+/* The figure, and one of each host where there are several. */
+static error *draw(struct run_record *r)
+{
+	struct host_curves h = { 0 };
+	error *e = host_curves_load(r->dir, &h);
+
+	for (int i = 0; i < 2 && !e; i++) {
+		const char *ending = i ? "png" : "svg";
+		_cleanup_free_ char *path = xasprintf("%s/plot.%s", r->dir, ending);
+		_cleanup_free_ char *hosts = xasprintf("%s/plot-hosts.%s", r->dir, ending);
+
+		e = plot_runs(&r, 1, NULL, NULL, path);
+		if (!e && h.count)
+			e = plot_hosts(r, &h, NULL, hosts);
+	}
+	host_curves_clear(&h);
+	return e;
+}
+
 /* Plot and advice of a finished run; what cannot be made is said and does not undo the run. */
 char *outcome_finish(const char *dir, bool *ret_plotted)
 {
@@ -65,12 +85,8 @@ char *outcome_finish(const char *dir, bool *ret_plotted)
 	error *e = run_record_load(dir, &r);
 
 	*ret_plotted = false;
-	for (int i = 0; i < 2 && !e; i++) {
-		struct run_record *const one[] = { r };
-		_cleanup_free_ char *path = xasprintf("%s/plot.%s", dir, i ? "png" : "svg");
-
-		e = plot_runs(one, 1, NULL, NULL, path);
-	}
+	if (!e)
+		e = draw(r);
 	*ret_plotted = !e;
 	if (e) {
 		cmd_fail(err_wrap(e, "no plot"));

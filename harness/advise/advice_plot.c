@@ -137,13 +137,6 @@ static error *write_model(const struct picture *p, const char *dir)
 	return finish(out, "model.dat");
 }
 
-static void put_string(FILE *out, const char *name, const char *text)
-{
-	_cleanup_free_ char *quoted = plot_quote(text);
-
-	fprintf(out, "%s = %s\n", name, quoted);
-}
-
 static char *title_of(const struct picture *p)
 {
 	const struct advice *a = p->a;
@@ -165,14 +158,14 @@ static double put_words(const struct picture *p, FILE *out)
 	struct run_record *const one[] = { p->r };
 	_cleanup_free_ char *title = title_of(p), *cut = plot_cut(title, TITLE_CHARS);
 
-	put_string(out, "figure_title", cut);
+	gnuplot_string(out, "figure_title", cut);
 	plot_subtitle(one, 1, &parts);
 	plot_wrap(&parts, LINE_CHARS, &lines);
 	fprintf(out, "n_lines = %zu\narray line[%zu]\n", lines.count, lines.count ? lines.count : 1);
 	for (size_t i = 0; i < lines.count; i++) {
 		_cleanup_free_ char *name = xasprintf("line[%zu]", i + 1);
 
-		put_string(out, name, lines.items[i]);
+		gnuplot_string(out, name, lines.items[i]);
 	}
 	double above = 15 + 9.5 * (double)lines.count + 13, below = 31 + 9.5 + 3;
 	double height = above + BODY_PT + below;
@@ -196,7 +189,7 @@ static void put_marks(const struct picture *p, FILE *out)
 	fprintf(out, "has_safe = %d\nsafe = %.10g\nlower = %.10g\nupper = %.10g\nvms = %.10g\n", marked,
 		marked ? a->safe : 0, marked ? a->lower : 0, marked ? fmin(a->upper, p->x_max) : 0,
 		marked ? a->vms : 0);
-	put_string(out, "safe_words", words);
+	gnuplot_string(out, "safe_words", words);
 }
 
 static error *write_picture(const void *user, const char *ending, const char *dir)
@@ -220,7 +213,7 @@ static error *write_picture(const void *user, const char *ending, const char *di
 			  p->residuals ? " less its fit (% of the host)" : " (% of the host)");
 	fprintf(out, "x_max = %.10g\ny_min = %.10g\ny_max = %.10g\nset xtics (%s)\nset ytics (%s)\n",
 		p->x_max, p->y_min, p->y_max, x, y);
-	put_string(out, "y_label", label);
+	gnuplot_string(out, "y_label", label);
 	gnuplot_load(out, style);
 	gnuplot_load(out, layout);
 	return finish(out, "figure.gp");

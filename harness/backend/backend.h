@@ -158,6 +158,7 @@ struct backend_host {
 	double cores;
 	double cpu_pct; /* since the previous reading */
 	double mem_total_kb, mem_used_kb;
+	double threshold_pct; /* where it takes no more VMs; 0: the run's */
 };
 
 struct backend;

@@ -394,6 +394,7 @@ static size_t lv_hosts(struct backend *base, struct backend_host *ret, size_t ma
 								   : HOST_UP,
 						.vms = h->ready,
 						.cores = h->cores,
+						.threshold_pct = h->spec->threshold_pct,
 						.cpu_pct = cpu,
 						.mem_total_kb = h->lost ? (double)NAN : h->mem_total_kb,
 						.mem_used_kb = h->lost ? (double)NAN : h->mem_used_kb };

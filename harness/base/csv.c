@@ -33,15 +33,24 @@ static void take_header(struct csv *t, char *line)
 		t->names[i] = xstrdup(strsep(&line, ","));
 }
 
-static void take_row(struct csv *t, char *line)
+static void take_row(struct csv *t, char *line, bool words)
 {
-	t->cells = xrealloc(t->cells, (t->rows + 1) * t->columns, sizeof(*t->cells));
-	for (size_t i = 0; i < t->columns; i++)
-		t->cells[t->rows * t->columns + i] = parse_cell(strsep(&line, ","));
+	size_t first = t->rows * t->columns;
+
+	t->cells = xrealloc(t->cells, first + t->columns, sizeof(*t->cells));
+	if (words)
+		t->words = xrealloc(t->words, first + t->columns, sizeof(*t->words));
+	for (size_t i = 0; i < t->columns; i++) {
+		const char *field = strsep(&line, ",");
+
+		t->cells[first + i] = parse_cell(field);
+		if (words)
+			t->words[first + i] = xstrdup(field);
+	}
 	t->rows++;
 }
 
-error *csv_parse(const char *text, const char *what, struct csv **ret)
+static error *parse(const char *text, const char *what, bool words, struct csv **ret)
 {
 	_cleanup_free_ char *copy = xstrdup(text);
 	_cleanup_(csv_freep) struct csv *t = xcalloc(1, sizeof(*t));
@@ -72,12 +81,22 @@ error *csv_parse(const char *text, const char *what, struct csv **ret)
 			return err_new(EXIT_BAD_INPUT, "%s: line %zu has %zu fields, the header has %zu",
 				       what, line_no, count_fields(line), t->columns);
 		else
-			take_row(t, line);
+			take_row(t, line, words);
 	}
 	if (!t->names)
 		return err_new(EXIT_BAD_INPUT, "%s: the file is empty", what);
 	*ret = STEAL(t);
 	return NULL;
+}
+
+error *csv_parse(const char *text, const char *what, struct csv **ret)
+{
+	return parse(text, what, false, ret);
+}
+
+error *csv_parse_words(const char *text, const char *what, struct csv **ret)
+{
+	return parse(text, what, true, ret);
 }
 
 error *csv_load(const char *path, struct csv **ret)
@@ -103,13 +122,23 @@ double csv_cell(const struct csv *t, size_t row, const char *name)
 	return c < 0 || row >= t->rows ? (double)NAN : t->cells[row * t->columns + (size_t)c];
 }
 
+const char *csv_word(const struct csv *t, size_t row, const char *name)
+{
+	int c = csv_column(t, name);
+
+	return c < 0 || row >= t->rows || !t->words ? "" : t->words[row * t->columns + (size_t)c];
+}
+
 void csv_free(struct csv *t)
 {
 	if (!t)
 		return;
 	for (size_t i = 0; i < t->columns && t->names; i++)
 		free(t->names[i]);
+	for (size_t i = 0; i < t->rows * t->columns && t->words; i++)
+		free(t->words[i]);
 	free(t->names);
+	free(t->words);
 	free(t->cells);
 	free(t);
 }

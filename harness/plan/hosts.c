@@ -51,10 +51,11 @@ static error *check_uri(const char *uri)
 		       uri);
 }
 
-static void append(struct host_list *l, char *name, const char *uri, uint32_t max)
+/* Takes over the strings. */
+static void append(struct host_list *l, struct fleet_host h)
 {
 	l->items = xrealloc(l->items, l->count + 1, sizeof(*l->items));
-	l->items[l->count++] = (struct fleet_host){ .name = name, .uri = xstrdup(uri), .max = max };
+	l->items[l->count++] = h;
 }
 
 error *host_list_add(struct host_list *l, const char *uri)
@@ -69,14 +70,14 @@ error *host_list_add(struct host_list *l, const char *uri)
 		free(name);
 		name = xasprintf("%s-%d", base, i);
 	}
-	append(l, name, uri, NO_MAX);
+	append(l, (struct fleet_host){ .name = name, .uri = xstrdup(uri), .max = NO_MAX });
 	return NULL;
 }
 
 static error *add_section(struct host_list *l, const struct ini_file *f, const char *section)
 {
 	const char *uri = ini_get(f, section, "uri");
-	long max = 0;
+	long max = 0, threshold = 0;
 	error *e;
 
 	if (!uri)
@@ -87,11 +88,15 @@ static error *add_section(struct host_list *l, const struct ini_file *f, const c
 			       f->path, section);
 	if ((e = check_uri(uri)))
 		return err_wrap(e, "%s: host [%s]", f->path, section);
-	if ((e = ini_get_long(f, section, "max", 1, (long)NO_MAX, (long)NO_MAX, &max)))
+	if ((e = ini_get_long(f, section, "max", 1, (long)NO_MAX, (long)NO_MAX, &max)) ||
+	    (e = ini_get_long(f, section, "threshold", 1, 100, 0, &threshold)))
 		return e;
 	if (name_taken(l, section))
 		return err_new(EXIT_BAD_INPUT, "%s: host [%s] is there twice", f->path, section);
-	append(l, xstrdup(section), uri, (uint32_t)max);
+	append(l, (struct fleet_host){ .name = xstrdup(section),
+				       .uri = xstrdup(uri),
+				       .max = (uint32_t)max,
+				       .threshold_pct = (double)threshold });
 	return NULL;
 }
 
@@ -106,9 +111,10 @@ static error *add_file(struct host_list *l, const struct ini_file *f)
 		if (!*en->section)
 			return err_new(EXIT_BAD_INPUT, "%s:%d: '%s' stands before the first [host]", f->path,
 				       en->line, en->key);
-		if (!str_eq(en->key, "uri") && !str_eq(en->key, "max"))
-			return err_new(EXIT_BAD_INPUT, "%s:%d: unknown key '%s'; a host has uri and max",
-				       f->path, en->line, en->key);
+		if (!str_eq(en->key, "uri") && !str_eq(en->key, "max") && !str_eq(en->key, "threshold"))
+			return err_new(EXIT_BAD_INPUT,
+				       "%s:%d: unknown key '%s'; a host has uri, max and threshold", f->path,
+				       en->line, en->key);
 		/* entries of a section stand together */
 		if (i == 0 || !str_eq(f->entries[i - 1].section, en->section))
 			e = add_section(l, f, en->section);

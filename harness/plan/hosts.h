@@ -11,7 +11,8 @@
 struct fleet_host {
 	char *name; /* section of the hosts file, or derived from the URI; unique in the list */
 	char *uri;
-	uint32_t max; /* VMs it may hold; UINT32_MAX: as many as it can */
+	uint32_t max;	      /* VMs it may hold; UINT32_MAX: as many as it can */
+	double threshold_pct; /* of CPU or RAM, where it takes no more; 0: the run's */
 };
 
 struct host_list {
@@ -25,7 +26,8 @@ extern const char *const place_names[PLACE_COUNT];
 
 /* Adds one URI; the name is its server, else the driver. EXIT_BAD_INPUT when it is no libvirt URI. */
 error *host_list_add(struct host_list *l, const char *uri) ERR_MUST_CHECK;
-/* Adds the hosts of an INI file: a section per host with uri and, if wanted, max. Errors name file and host.
+/* Adds the hosts of an INI file: a section per host with uri and, if wanted, max and threshold. Errors name
+ * file and host.
  */
 error *host_list_load(struct host_list *l, const char *path) ERR_MUST_CHECK;
 error *host_list_parse(struct host_list *l, const char *text, const char *what) ERR_MUST_CHECK;

@@ -46,6 +46,13 @@ error *gnuplot_script(const char *name, char **ret)
 	return NULL;
 }
 
+void gnuplot_string(FILE *out, const char *name, const char *text)
+{
+	_cleanup_free_ char *quoted = plot_quote(text);
+
+	fprintf(out, "%s = %s\n", name, quoted);
+}
+
 void gnuplot_load(FILE *out, const char *script)
 {
 	_cleanup_free_ char *quoted = plot_quote(script);

@@ -20,6 +20,8 @@ error *gnuplot_check_path(const char *out_path) ERR_MUST_CHECK;
 error *gnuplot_draw(const char *out_path, gnuplot_writer *write, const void *user) ERR_MUST_CHECK;
 /* A script of plots/; the caller frees *ret. */
 error *gnuplot_script(const char *name, char **ret) ERR_MUST_CHECK;
+/* name = "text", whatever bytes the text has. */
+void gnuplot_string(FILE *out, const char *name, const char *text);
 void gnuplot_load(FILE *out, const char *script);
 /* Terminal and output for a figure of so many points (1/72 in) that looks the same in all formats. */
 void gnuplot_terminal(FILE *out, const char *ending, double width, double height);

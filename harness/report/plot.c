@@ -206,13 +206,6 @@ static error *write_data(const struct figure *f, size_t run, const char *dir)
 	return ferror(out) ? err_new(EXIT_CANNOT, "cannot write %s: is there space?", path) : NULL;
 }
 
-static void put_string(FILE *out, const char *name, const char *text)
-{
-	_cleanup_free_ char *quoted = plot_quote(text);
-
-	fprintf(out, "%s = %s\n", name, quoted);
-}
-
 /* Whether a curve passes the box from x0 to x1 (shares of the axis) just above a threshold. */
 static bool crosses_label(const struct figure *f, double x0, double x1, double threshold)
 {
@@ -278,14 +271,14 @@ static void put_names(const struct figure *f, FILE *out)
 				    *cut = plot_cut(label, NAME_CHARS);
 		_cleanup_free_ char *name = xasprintf("run_name[%zu]", r + 1);
 
-		put_string(out, name, cut);
+		gnuplot_string(out, name, cut);
 		for (size_t s = 0; s < f->n_series; s++)
 			fprintf(out, "shown[%zu] = %d\n", r * f->n_series + s + 1, shown(f, r, s));
 	}
 	for (size_t s = 0; s < f->n_series; s++) {
 		_cleanup_free_ char *name = xasprintf("series_name[%zu]", s + 1);
 
-		put_string(out, name, f->series[s].label);
+		gnuplot_string(out, name, f->series[s].label);
 	}
 }
 
@@ -296,14 +289,14 @@ static double put_words(const struct figure *f, const char *title, FILE *out)
 	_cleanup_free_ char *own = plot_title(f->runs, f->n, f->percent ? NULL : f->series[0].label);
 	_cleanup_free_ char *cut = plot_cut(title ? title : own, TITLE_CHARS);
 
-	put_string(out, "figure_title", cut);
+	gnuplot_string(out, "figure_title", cut);
 	plot_subtitle(f->runs, f->n, &parts);
 	plot_wrap(&parts, LINE_CHARS, &lines);
 	fprintf(out, "n_lines = %zu\narray line[%zu]\n", lines.count, lines.count ? lines.count : 1);
 	for (size_t i = 0; i < lines.count; i++) {
 		_cleanup_free_ char *name = xasprintf("line[%zu]", i + 1);
 
-		put_string(out, name, lines.items[i]);
+		gnuplot_string(out, name, lines.items[i]);
 	}
 	size_t rows = f->n > 1 ? f->n + (f->n_series > 1) : f->percent ? 1 : 0;
 	double above = TITLE_PT + SMALL_PT * (double)lines.count + 13;
@@ -328,7 +321,7 @@ static void put_axes(const struct figure *f, FILE *out)
 	label = f->percent ? xstrdup("share of the host (%)")
 		: *f->unit ? xasprintf("%s (%s)", name, f->unit)
 			   : xstrdup(name);
-	put_string(out, "y_label", label);
+	gnuplot_string(out, "y_label", label);
 }
 
 static error *write_script(const struct figure *f, const char *title, const char *ending, const char *dir)

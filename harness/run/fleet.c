@@ -37,6 +37,11 @@ static bool known(const struct backend_host *h)
 	return h->state != HOST_LOST && h->mem_total_kb > 0 && !isnan(h->mem_used_kb);
 }
 
+static double threshold(const struct session *s, const struct backend_host *h)
+{
+	return h->threshold_pct > 0 ? h->threshold_pct : s->o->threshold_pct;
+}
+
 static void read_hosts(struct session *s)
 {
 	struct fleet *f = s->fleet;
@@ -114,7 +119,7 @@ error *fleet_open(struct session *s)
 {
 	static const char header[] =
 		"time_s,interval,repeat,host,state,vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,"
-		"mem_used_kb_mean,mem_total_kb,cores,samples\n";
+		"mem_used_kb_mean,mem_total_kb,cores,samples,threshold_pct\n";
 	struct backend_host probe;
 	size_t n = s->backend->ops->hosts ? s->backend->ops->hosts(s->backend, &probe, 1) : 0;
 
@@ -199,7 +204,7 @@ static void put_host(FILE *f, const struct session *s, size_t i, unsigned interv
 	put_number(f, moments_mean(&m->used_kb));
 	put_number(f, h->mem_total_kb);
 	put_number(f, h->cores > 0 ? h->cores : (double)NAN);
-	fprintf(f, ",%u\n", MAX(m->cpu.n, m->ram.n));
+	fprintf(f, ",%u,%g\n", MAX(m->cpu.n, m->ram.n), threshold(s, h));
 }
 
 error *fleet_interval_end(struct session *s, unsigned interval)
@@ -228,10 +233,11 @@ static error *close_host(struct session *s, size_t i, const char *metric, double
 	s->backend->ops->host_full(s->backend, i);
 	session_notice(s,
 		       "host %s takes no more VMs: %s at %.2f %% with %u of them, the threshold is %.0f %%",
-		       f->hosts[i].name, metric, value, f->hosts[i].vms, s->o->threshold_pct);
+		       f->hosts[i].name, metric, value, f->hosts[i].vms, threshold(s, &f->hosts[i]));
 	return run_folder_event(&s->folder, "host_full",
-				json_pack("{s:s,s:s,s:f,s:i}", "host", f->hosts[i].name, "metric", metric,
-					  "value", value, "vms", (int)f->hosts[i].vms));
+				json_pack("{s:s,s:s,s:f,s:f,s:i}", "host", f->hosts[i].name, "metric", metric,
+					  "value", value, "threshold_pct", threshold(s, &f->hosts[i]), "vms",
+					  (int)f->hosts[i].vms));
 }
 
 /* No host is left that takes a VM: why? */
@@ -250,9 +256,9 @@ static void stop_if_closed(struct session *s, bool starting)
 		return;
 	if (full)
 		session_stop(s, STOP_THRESHOLD, f->full_metric, NULL, 0, f->full_value,
-			     "no host takes more: of %zu, %zu reached the threshold of %.0f %% (the last by "
-			     "%s at %.2f %%), %zu are lost, the others hold as many as their max",
-			     f->count, full, s->o->threshold_pct, f->full_metric, f->full_value, lost);
+			     "no host takes more: of %zu, %zu reached their threshold (the last by %s at "
+			     "%.2f %%), %zu are lost, the others hold as many as their max",
+			     f->count, full, f->full_metric, f->full_value, lost);
 	else
 		session_stop(s, STOP_LIMIT, NULL, "hosts", 0, s->ready,
 			     "every host that is left holds as many VMs as its max in the hosts file");
@@ -266,7 +272,7 @@ error *fleet_guard(struct session *s, bool starting)
 	s->status.ram_pct = fleet_ram_pct(s);
 	for (size_t i = 0; i < f->count && !e && session_stops_on(s, RESOURCE_RAM); i++)
 		if (f->hosts[i].state == HOST_UP && known(&f->hosts[i]) &&
-		    ram_pct(&f->hosts[i]) >= s->o->threshold_pct)
+		    ram_pct(&f->hosts[i]) >= threshold(s, &f->hosts[i]))
 			e = close_host(s, i, run_resources[RESOURCE_RAM].name, ram_pct(&f->hosts[i]));
 	stop_if_closed(s, starting);
 	return e;
@@ -279,12 +285,13 @@ error *fleet_check(struct session *s)
 
 	for (size_t i = 0; i < f->count && !e; i++) {
 		double cpu = moments_mean(&f->members[i].cpu), ram = moments_mean(&f->members[i].ram);
+		double limit = threshold(s, &f->hosts[i]);
 
 		if (f->hosts[i].state != HOST_UP)
 			continue;
-		if (session_stops_on(s, RESOURCE_CPU) && cpu >= s->o->threshold_pct)
+		if (session_stops_on(s, RESOURCE_CPU) && cpu >= limit)
 			e = close_host(s, i, run_resources[RESOURCE_CPU].name, cpu);
-		else if (session_stops_on(s, RESOURCE_RAM) && ram >= s->o->threshold_pct)
+		else if (session_stops_on(s, RESOURCE_RAM) && ram >= limit)
 			e = close_host(s, i, run_resources[RESOURCE_RAM].name, ram);
 	}
 	if (s->ready < s->o->max)

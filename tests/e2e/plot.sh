@@ -42,6 +42,10 @@ t_fail "an unknown metric is refused" 2 'list metrics' "$M" plot "$RUNS/sleep" -
 t_fail "without gnuplot it says what to install" 3 'install.*gnuplot' \
 	env PATH=/nonexistent "$(realpath "$M")" plot "$RUNS/sleep" -o "$T/x.svg"
 
+t_fail "a run on one host has no curves of hosts" 2 'has no hosts.csv' \
+	"$M" plot "$RUNS/sleep" --hosts -o "$T/x.svg"
+t_fail "the hosts of two runs are a usage error" 2 'draws one run' "$M" plot "$RUNS/fleet" "$RUNS/sleep" --hosts
+
 if ! command -v gnuplot >/dev/null; then
 	t_skip "figures" "gnuplot is not installed"
 	t_done
@@ -72,6 +76,16 @@ t_ok "it has no threshold" lacks "$T/slab.svg" 'threshold'
 t_ok "any column of intervals.csv" draws "$T/boot.svg" '<\?xml' "$RUNS/sleep" --metric boot_p50_ms
 t_ok "a killed run has a figure" draws "$T/killed.svg" '<\?xml' "$RUNS/killed"
 t_ok "which says so" holds "$T/killed.svg" 'run not ended'
+
+t_ok "the hosts of a fleet" draws "$T/hosts.svg" '<\?xml' "$RUNS/fleet" --hosts
+t_ok "with all together" holds "$T/hosts.svg" '>all hosts<'
+t_ok "one is full" holds "$T/hosts.svg" '>full with 180 VMs<'
+t_ok "one is lost, its values kept" holds "$T/hosts.svg" 'lost with 120 VMs<'
+t_ok "as PDF" draws "$T/hosts.pdf" '^%PDF' "$RUNS/fleet" --hosts
+t_ok "(a copy of it)" fresh fleet
+t_ok "without -o both are drawn" "$M" plot "$T/fleet"
+t_ok "the total curve" begins "$T/fleet/plot.png" 'PNG'
+t_ok "and the hosts" begins "$T/fleet/plot-hosts.png" 'PNG'
 
 t_ok "(a copy of a run folder)" fresh sleep
 t_ok "without -o" "$M" plot "$T/sleep"

@@ -11,6 +11,7 @@
 
 #include "base/csv.h"
 #include "base/util.h"
+#include "curve/hostsread.h"
 
 static struct csv *parsed(const char *text)
 {
@@ -91,13 +92,47 @@ static void other_line_ends(void **state)
 	csv_free(NULL);
 }
 
+#define HOSTS "time_s,interval,repeat,host,state,vm_count,ram_pct_mean,threshold_pct\n"
+
+static void hosts_are_told_apart(void **state)
+{
+	struct host_curves h;
+
+	(void)state;
+	assert_null(host_curves_parse(HOSTS "1,0,0,a,up,0,5.5,90\n1,0,0,7,up,0,,60\n"
+					    "2,1,0,a,full,3,91,90\n2,1,0,7,lost,0,,60\n3,2,0,a,fu",
+				      "hosts.csv", &h));
+	assert_int_equal(h.count, 2);
+	assert_string_equal(h.items[0].name, "a");
+	assert_int_equal(h.items[0].count, 2);
+	assert_true(h.items[0].full && !h.items[0].lost);
+	assert_true(h.items[0].points[1].vms == 3 && h.items[0].points[1].ram == 91);
+	assert_true(isnan(h.items[0].points[1].cpu)); /* no such column */
+	assert_string_equal(h.items[1].name, "7");
+	assert_true(h.items[1].lost && h.items[1].threshold_pct == 60);
+	host_curves_clear(&h);
+}
+
+static void damaged_hosts_are_named(void **state)
+{
+	struct host_curves h;
+
+	(void)state;
+	_cleanup_err_ error *fields = host_curves_parse(HOSTS "1,2\n", "hosts.csv", &h);
+	assert_non_null(strstr(fields->msg, "hosts.csv: line 2"));
+	_cleanup_err_ error *columns = host_curves_parse("host,state\na,up\n", "hosts.csv", &h);
+	assert_non_null(strstr(columns->msg, "vm_count"));
+	_cleanup_err_ error *empty = host_curves_parse("", "hosts.csv", &h);
+	assert_non_null(strstr(empty->msg, "empty"));
+	assert_int_equal(h.count, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_cells_by_name),
-		cmocka_unit_test(cut_anywhere),
-		cmocka_unit_test(damage_is_named),
-		cmocka_unit_test(other_line_ends),
+		cmocka_unit_test(reads_cells_by_name),	cmocka_unit_test(cut_anywhere),
+		cmocka_unit_test(damage_is_named),	cmocka_unit_test(other_line_ends),
+		cmocka_unit_test(hosts_are_told_apart), cmocka_unit_test(damaged_hosts_are_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,10 +159,12 @@ static void hosts_file_is_read(void **state)
 
 	(void)state;
 	assert_null(host_list_parse(
-		&l, "; two\n[a]\nuri = qemu+ssh://a/system\nmax = 5\n[b]\nuri = test:///x\n", "hosts"));
+		&l, "; two\n[a]\nuri = qemu+ssh://a/system\nmax = 5\nthreshold = 60\n[b]\nuri = test:///x\n",
+		"hosts"));
 	assert_int_equal(l.count, 2);
 	assert_string_equal(l.items[0].name, "a");
 	assert_int_equal(l.items[0].max, 5);
+	assert_true(l.items[0].threshold_pct == 60 && l.items[1].threshold_pct == 0);
 	assert_string_equal(l.items[1].uri, "test:///x");
 	host_list_clear(&l);
 }
@@ -187,6 +189,7 @@ static void bad_hosts_files_are_refused(void **state)
 	bad_hosts("uri = qemu:///system\n", "before the first [host]");
 	bad_hosts("[a]\nmax = 5\n", "has no uri");
 	bad_hosts("[a]\nuri = qemu:///system\nmax = 0\n", "max");
+	bad_hosts("[a]\nuri = qemu:///system\nthreshold = 101\n", "threshold");
 	bad_hosts("[a]\nuri = system\n", "no libvirt URI");
 	bad_hosts("[a b]\nuri = qemu:///system\n", "blanks");
 	bad_hosts("[a]\nuri = qemu:///system\n[b]\nuri = test:///x\n[a]\nuri = qemu:///system\n", "twice");
