@@ -15,12 +15,14 @@ enum {
 	OPT_ACCEL = 0x100,
 	OPT_QEMU,
 	OPT_QUICK,
+	OPT_LAUNCH,
 	OPT_JSON,
 };
 
 struct verify {
 	const char *accel, *qemu;
 	bool json, quick;
+	unsigned modes; /* 1 << enum launch_mode; 0: every way of booting */
 	struct strlist what;
 	json_t *results; /* with --json */
 	unsigned tests;	 /* TAP's number */
@@ -32,9 +34,23 @@ static const struct argp_option options[] = {
 	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary (default qemu-system-x86_64)", 0 },
 	{ "quick", OPT_QUICK, NULL, 0,
 	  "Only from the toolkit's firmware: SeaBIOS takes seconds, under nested KVM many", 0 },
+	{ "launch", OPT_LAUNCH, "exec|fork|clone|all", 0,
+	  "Instead in VMs that are launched as 'mvmscale run --launch' does it; may be given more than once",
+	  0 },
 	{ "json", OPT_JSON, NULL, 0, "Print JSON instead of TAP", 0 },
 	{ 0 },
 };
+
+static unsigned launch_option(struct argp_state *state, const char *arg)
+{
+	if (str_eq(arg, "all"))
+		return (1U << LAUNCH_AUTO) - 1;
+	for (enum launch_mode m = 0; m < LAUNCH_AUTO; m++)
+		if (str_eq(arg, launch_names[m]))
+			return 1U << m;
+	argp_error(state, "--launch %s: must be exec, fork, clone or all", arg);
+	return 0;
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -52,6 +68,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_QUICK:
 		v->quick = true;
 		return 0;
+	case OPT_LAUNCH:
+		v->modes |= launch_option(state, arg);
+		return 0;
 	case OPT_JSON:
 		v->json = true;
 		return 0;
@@ -60,6 +79,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "what? Give images, or profiles: 'mvm list' shows them");
+		return 0;
+	case ARGP_KEY_END:
+		if (v->quick && v->modes)
+			argp_error(state, "--quick has no meaning with --launch: no SeaBIOS is used");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -76,9 +99,16 @@ const struct argp mvm_verify_argp = {
 	       "ready "
 	       "line, answers ping, answers an unknown request, an empty line, an overlong line and many "
 	       "lines at "
-	       "once as the contract says, sleeps when nobody asks, and answers after that."
+	       "once as the contract says, sleeps when nobody asks, and answers after that. With --launch "
+	       "the "
+	       "same "
+	       "is asked of VMs that were made in other ways: forked from an initialized QEMU, or copied "
+	       "from a "
+	       "running VM."
 	       "\v"
-	       "Prints TAP, a line for each clause. Exit status: 0 all is kept, 1 some clause is broken (the "
+	       "Prints TAP, a line for each clause; one that a VM cannot be asked, such as the boot of a "
+	       "clone, is "
+	       "skipped by name. Exit status: 0 all is kept, 1 some clause is broken (the "
 	       "lines "
 	       "'not ok' name each), 2 usage or bad image, 3 QEMU is missing.",
 };
@@ -103,6 +133,17 @@ static error *load(const char *what, struct guest_image *ret)
 	return e ? e : image_from_profile(p, ret);
 }
 
+static void print_clause(struct verify *v, const char *what, const struct contract_run *r, enum clause c)
+{
+	bool elsewhere = r->clauses[c].state == CLAUSE_ELSEWHERE;
+
+	printf("%s %u - %s on %s: %s%s%s\n", r->clauses[c].state == CLAUSE_BROKEN ? "not ok" : "ok",
+	       ++v->tests, what, r->name, clause_names[c], elsewhere ? " # SKIP " : "",
+	       elsewhere ? r->clauses[c].detail : "");
+	if (r->clauses[c].detail && !elsewhere)
+		printf("# %s\n", r->clauses[c].detail);
+}
+
 static void print_tap(struct verify *v, const char *what, const struct contract_run *r)
 {
 	if (r->skipped) {
@@ -112,10 +153,7 @@ static void print_tap(struct verify *v, const char *what, const struct contract_
 	for (enum clause c = 0; c < CLAUSES; c++) {
 		if (r->clauses[c].state == CLAUSE_UNTRIED)
 			continue;
-		printf("%s %u - %s on %s: %s\n", r->clauses[c].state == CLAUSE_KEPT ? "ok" : "not ok",
-		       ++v->tests, what, r->name, clause_names[c]);
-		if (r->clauses[c].detail)
-			printf("# %s\n", r->clauses[c].detail);
+		print_clause(v, what, r, c);
 	}
 	fflush(stdout);
 }
@@ -126,9 +164,12 @@ static json_t *run_json(const struct contract_run *r)
 
 	for (enum clause c = 0; c < CLAUSES; c++)
 		if (r->clauses[c].state != CLAUSE_UNTRIED)
-			json_array_append_new(clauses, json_pack("{s:s,s:b,s:s?}", "name", clause_names[c],
-								 "kept", r->clauses[c].state == CLAUSE_KEPT,
-								 "detail", r->clauses[c].detail));
+			json_array_append_new(
+				clauses, json_pack("{s:s,s:o,s:s?}", "name", clause_names[c], "kept",
+						   r->clauses[c].state == CLAUSE_ELSEWHERE
+							   ? json_null()
+							   : json_boolean(r->clauses[c].state == CLAUSE_KEPT),
+						   "detail", r->clauses[c].detail));
 	return json_pack("{s:s,s:s?,s:o}", "setting", r->name, "skipped", r->skipped, "clauses", clauses);
 }
 
@@ -156,6 +197,13 @@ static bool report(struct verify *v, const char *what, const struct guest_image 
 	return kept;
 }
 
+static error *check_one(const struct verify *v, const struct guest_image *img, const char *qemu,
+			struct contract_check *ret)
+{
+	return v->modes ? contract_check_launched(img, v->qemu, v->accel, v->modes, ret)
+			: contract_check_image(img, qemu, v->accel, v->quick, ret);
+}
+
 static error *verify_all(struct verify *v, bool *ret_kept)
 {
 	_cleanup_free_ char *qemu = NULL;
@@ -166,8 +214,7 @@ static error *verify_all(struct verify *v, bool *ret_kept)
 		struct contract_check check = { 0 };
 		struct guest_image img;
 
-		if (!(e = load(v->what.items[i], &img)) &&
-		    !(e = contract_check_image(&img, qemu, v->accel, v->quick, &check)))
+		if (!(e = load(v->what.items[i], &img)) && !(e = check_one(v, &img, qemu, &check)))
 			*ret_kept = report(v, v->what.items[i], &img, &check) && *ret_kept;
 		contract_check_clear(&check);
 	}

@@ -41,7 +41,7 @@ _mvmscale_value() {
 	--metric | -m) _mvm_match "$(_mvm_names metrics)" ;;
 	--accel) _mvm_match "auto tcg kvm" ;;
 	--tune) _mvm_match "$(_mvm_names techniques | sed "s/^/+/;p;s/^+/-/")" ;;
-	--launch) _mvm_match "auto exec fork clone" ;;
+	--launch) if [ "${program##*/}" = mvm ]; then _mvm_match "exec fork clone all"; else _mvm_match "auto exec fork clone"; fi ;;
 	--format) _mvm_match "text csv json md tex" ;;
 	--settle) _mvm_match auto ;;
 	--verify) _mvm_match all ;;

@@ -106,8 +106,7 @@ static error *exchange(int to, int from, uint32_t vm, const char *request, int t
 	return e;
 }
 
-error *console_ask(int dir_fd, uint32_t vm, pid_t owner, const char *request, int timeout_ms, char *reply,
-		   size_t size, double *ret_ms)
+error *console_reach(int dir_fd, uint32_t vm, pid_t owner, int timeout_ms, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
 	uint64_t start = clock_ns();
@@ -125,7 +124,18 @@ error *console_ask(int dir_fd, uint32_t vm, pid_t owner, const char *request, in
 	if (owner && console_owner(fd) != owner)
 		return err_new(EXIT_UNTRUSTED, "console of VM %u belongs to process %d, the VM is process %d",
 			       vm, (int)console_owner(fd), (int)owner);
-	return exchange(fd, fd, vm, request, timeout_ms, reply, size, start, ret_ms);
+	*ret_fd = steal_fd(&fd);
+	return NULL;
+}
+
+error *console_ask(int dir_fd, uint32_t vm, pid_t owner, const char *request, int timeout_ms, char *reply,
+		   size_t size, double *ret_ms)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t start = clock_ns();
+	error *e = console_reach(dir_fd, vm, owner, timeout_ms, &fd);
+
+	return e ? e : exchange(fd, fd, vm, request, timeout_ms, reply, size, start, ret_ms);
 }
 
 static void fifo_path(char *path, size_t size, int dir_fd, uint32_t vm, const char *end)

@@ -2,6 +2,7 @@
 #ifndef MVM_BACKEND_CONTRACT_H
 #define MVM_BACKEND_CONTRACT_H
 
+#include "backend/launched.h"
 #include "backend/solo.h"
 
 /* What every guest promises; C(symbol, text). A guest that is silent or ticks promises less (contract.inc).
@@ -16,6 +17,7 @@
 	C(SILENT, "says nothing, as it declares")               \
 	C(SLEEPS, "sleeps: nothing wakes it while nobody asks") \
 	C(RATE, "wakes at no more than its timer's rate")       \
+	C(OWN, "has the seed and the phase that are its own")   \
 	C(WAKES, "answers after it slept")
 
 enum clause {
@@ -26,9 +28,10 @@ enum clause {
 };
 extern const char *const clause_names[CLAUSES];
 
-enum clause_state { CLAUSE_UNTRIED, CLAUSE_KEPT, CLAUSE_BROKEN };
+/* Elsewhere: it cannot be tried in this VM, and detail says what stands for it. */
+enum clause_state { CLAUSE_UNTRIED, CLAUSE_KEPT, CLAUSE_BROKEN, CLAUSE_ELSEWHERE };
 
-/* One image on one machine, booted one way, under one accelerator. */
+/* One image in one VM: on one machine, booted one way or launched as a run does, under one accelerator. */
 struct contract_run {
 	char *name;
 	char *skipped; /* why it was not tried, or NULL */
@@ -36,14 +39,22 @@ struct contract_run {
 		enum clause_state state;
 		char *detail; /* what was seen instead, or NULL */
 	} clauses[CLAUSES];
-	struct solo solo;
+	const struct guest_image *image;
+	pid_t pid;
+	int fd;		  /* its serial line, which does not block; borrowed from the VM's owner */
+	struct solo solo; /* its owner where it was booted for this check alone */
+	const struct launched *launched; /* otherwise it is VM number vm of these */
+	uint32_t vm;
 	char seen[512]; /* what came and was not yet looked at */
 	size_t len;
 };
 
 struct contract_check {
+	const struct guest_image *image;
 	struct contract_run *runs;
 	size_t count;
+	struct launched *launched[LAUNCH_AUTO * ACCEL_COUNT];
+	size_t launched_count;
 };
 
 /* Tries an image with a parameter block in every setting, with quick only from the toolkit's firmware; accel
@@ -51,6 +62,20 @@ struct contract_check {
    a result, not an error. Clear *ret with contract_check_clear() also after an error. */
 error *contract_check_image(const struct guest_image *img, const char *qemu, const char *accel, bool quick,
 			    struct contract_check *ret) ERR_MUST_CHECK;
+/* The same in VMs as a run launches them, LAUNCHED_VMS in each of the modes (1 << enum launch_mode); qemu is
+   the user's choice or NULL for the preset's. */
+error *contract_check_launched(const struct guest_image *img, const char *qemu, const char *accel,
+			       unsigned modes, struct contract_check *ret) ERR_MUST_CHECK;
 void contract_check_clear(struct contract_check *c);
+
+/* contract_clauses.c: for the two above. */
+/* Asks and watches all runs that are up, side by side. */
+void contract_examine(struct contract_check *c);
+/* Reads the run's line until it is the ready line, for so long. */
+bool contract_is_ready(struct contract_run *r, uint64_t ns);
+/* Takes ownership of detail, which may be NULL. */
+void contract_judge(struct contract_run *r, enum clause c, bool kept, char *detail);
+/* Whether a solo VM of these settings gets ready under KVM: NULL, else why not, the caller frees it. */
+char *contract_kvm_trouble(const struct solo *like);
 
 #endif

@@ -48,14 +48,26 @@ static uint32_t qemu_room(const struct backend *b)
 	return q->launch == LAUNCH_CLONE ? ZYGOTE_BATCH : q->crew.slot_count - q->crew.slots_busy;
 }
 
+/* Who listens on it: a clone itself; the console of a VM that was started anew was made for it by us. */
+static pid_t console_of(const struct qemu *q, uint32_t vm)
+{
+	return q->launch == LAUNCH_CLONE ? q->crew.vms[vm].pid : 0;
+}
+
 static error *qemu_ask(struct backend *b, uint32_t vm, const char *request, int timeout_ms, char *reply,
 		       size_t size, double *ret_ms)
 {
 	const struct qemu *q = self(b);
-	/* a clone listens itself; the console of a VM that was started anew was made for it by us */
-	pid_t owner = q->launch == LAUNCH_CLONE ? q->crew.vms[vm].pid : 0;
 
-	return console_ask(q->crew.console_dir_fd, vm, owner, request, timeout_ms, reply, size, ret_ms);
+	return console_ask(q->crew.console_dir_fd, vm, console_of(q, vm), request, timeout_ms, reply, size,
+			   ret_ms);
+}
+
+error *qemu_reach(struct backend *b, uint32_t vm, int timeout_ms, int *ret_fd)
+{
+	const struct qemu *q = self(b);
+
+	return console_reach(q->crew.console_dir_fd, vm, console_of(q, vm), timeout_ms, ret_fd);
 }
 
 static error *qemu_stop_all(struct backend *b, void (*progress)(void *, uint32_t), void *user)

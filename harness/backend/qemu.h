@@ -82,6 +82,9 @@ error *qemu_devices_args(const struct qemu *q, enum accel a, struct strlist *arg
 /* A new VM's disk; -1 where it has none. */
 error *qemu_disk_create(const struct qemu *q, int *ret_fd) ERR_MUST_CHECK;
 
+/* Connects to the console of a VM that is ready: its serial line, until the caller closes it. */
+error *qemu_reach(struct backend *b, uint32_t vm, int timeout_ms, int *ret_fd) ERR_MUST_CHECK;
+
 /* qemu_exec.c: one exec per VM. */
 error *qemu_exec_start(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun) ERR_MUST_CHECK;
 /* qemu_zygote.c: starts the template and proves by probe VMs that its copies live; on an error the caller

@@ -16,6 +16,13 @@ uint64_t clock_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_left_ns(uint64_t deadline)
+{
+	uint64_t now = clock_ns();
+
+	return now < deadline ? deadline - now : 0;
+}
+
 uint64_t clock_cpu_ns(void)
 {
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);

@@ -6,6 +6,8 @@
 
 /* Monotonic nanoseconds; only differences mean anything. */
 uint64_t clock_ns(void);
+/* Until that time of clock_ns(); 0 when it is over. */
+uint64_t clock_left_ns(uint64_t deadline);
 /* CPU time that this process has used so far, in nanoseconds. */
 uint64_t clock_cpu_ns(void);
 /* Sleeps at least ns nanoseconds or until a signal arrives. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Boots every guest on every machine, firmware and accelerator there is, QEMU's and our own, talks to it over
- * its serial line, lets all of them sleep, and talks again. Prints TAP. All guests run side by side, so that
- * the whole takes little longer than the slowest of them.
+ * Boots every guest on every machine, firmware and accelerator there is, QEMU's and our own, and has others
+ * launched by exec, early fork and cloning; talks to each over its serial line, lets all of them sleep, and
+ * talks again. Prints TAP. All guests run side by side, so that the whole takes little longer than the
+ * slowest of them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 
 #include "backend/console.h"
 #include "backend/kvm_runner.h"
+#include "backend/launched.h"
 #include "backend/spawn.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -48,15 +50,19 @@ struct machine {
 	const char *guest;
 	bool answers; /* it is a guest that does */
 	bool ready;
+	const struct launched *launched; /* it is one of these VMs, or NULL */
 	pid_t pid;
 	int fd, log_fd;
 	char seen[4096]; /* what came and was not yet looked at */
 	size_t len;
 };
 
-static struct machine
-	all[ARRAY_LEN(guests) * ARRAY_LEN(accels) * ARRAY_LEN(machines) * 2 + ARRAY_LEN(guests) + 1];
+#define LAUNCHES (ARRAY_LEN(guests) * ARRAY_LEN(accels) * LAUNCH_AUTO)
+static struct machine all[ARRAY_LEN(guests) * ARRAY_LEN(accels) * ARRAY_LEN(machines) * 2 +
+			  LAUNCHES * LAUNCHED_VMS + ARRAY_LEN(guests) + 1];
 static size_t count;
+static struct launched *launches[LAUNCHES];
+static size_t launch_count;
 static unsigned tests, bad;
 static char dir[] = "/tmp/mvm-guest-XXXXXX";
 static int dir_fd = -1;
@@ -178,13 +184,58 @@ static struct machine *power_on_runner(size_t guest)
 	return m;
 }
 
+/* As a run launches them. What is said of a VM from then on is the same for all. */
+static void launch(size_t guest, size_t accel, enum launch_mode mode)
+{
+	struct guest_image g;
+	const struct launched_spec spec = { .image = &g,
+					    .accel = accel ? ACCEL_KVM : ACCEL_TCG,
+					    .launch = mode };
+	struct launched *l = NULL;
+
+	must(image_load_guest(guests[guest], &g));
+	_cleanup_err_ error *e = launched_start(&spec, &l);
+	if (e) {
+		bad++;
+		printf("not ok %u - %s by %s, %s: is launched\n# %s\n", ++tests, guests[guest],
+		       launch_names[mode], accel ? "KVM" : "TCG", e->msg);
+		return;
+	}
+	launches[launch_count++] = l;
+	for (unsigned i = 0; i < LAUNCHED_VMS; i++)
+		all[count++] =
+			(struct machine){ .name = xasprintf("%s by %s, %s, VM %u", guests[guest],
+							    launch_names[mode], accel ? "KVM" : "TCG", i),
+					  .guest = guests[guest],
+					  .answers = !str_eq(guests[guest], "idle"),
+					  .ready = true,
+					  .launched = l,
+					  .pid = l->vms[i].pid,
+					  .fd = l->lines[i],
+					  .log_fd = -1 };
+}
+
+static void launch_all(const char *no_kvm)
+{
+	for (size_t a = 0; a < ARRAY_LEN(accels); a++)
+		for (enum launch_mode m = 0; m < LAUNCH_AUTO; m++)
+			for (size_t g = 0; g < ARRAY_LEN(guests); g++)
+				if (a && no_kvm)
+					printf("ok %u - %s by %s, KVM # SKIP %s\n", ++tests, guests[g],
+					       launch_names[m], no_kvm);
+				else
+					launch(g, a, m);
+}
+
 static void power_off(struct machine *m)
 {
-	kill(m->pid, SIGKILL);
-	while (waitpid(m->pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	close(m->fd);
-	close(m->log_fd);
+	if (!m->launched) {
+		kill(m->pid, SIGKILL);
+		while (waitpid(m->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		close(m->fd);
+		close(m->log_fd);
+	}
 	free(m->name);
 }
 
@@ -332,9 +383,16 @@ static void talk_to_all(void)
 	uint64_t deadline = clock_ns() + READY_NS;
 
 	for (size_t i = 0; i < count; i++) {
-		uint64_t now = clock_ns();
+		struct machine *m = &all[i];
 
-		report(is_ready(&all[i], now < deadline ? deadline - now : 0), "ready", &all[i]);
+		if (!m->launched)
+			report(is_ready(m, clock_left_ns(deadline)), "ready", m);
+		else if (m->launched->launch != LAUNCH_CLONE) /* the backend read its line */
+			report(m->launched->vms[0].state == VM_READY, "ready", m);
+		else
+			printf("ok %u - %s: ready # SKIP a clone does not boot: the VM that it is a copy of "
+			       "did\n",
+			       ++tests, m->name);
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct machine *m = &all[i];
@@ -368,14 +426,21 @@ int main(void)
 		return EXIT_CANNOT;
 	}
 	make_files();
-	if (qemu)
-		start_all(kvm_trouble());
-	else
+	if (qemu) {
+		const char *no_kvm = kvm_trouble();
+
+		/* first: a backend that waits for its VMs takes note of any child that ends */
+		launch_all(no_kvm);
+		start_all(no_kvm);
+	} else {
 		printf("ok %u - guests boot in QEMU # SKIP qemu-system-x86_64 is not on PATH\n", ++tests);
+	}
 	start_runners();
 	talk_to_all();
 	for (size_t i = 0; i < count; i++)
 		power_off(&all[i]);
+	for (size_t i = 0; i < launch_count; i++)
+		launched_stop(launches[i]);
 	close(dir_fd);
 	fs_remove_tree(dir);
 	free(qemu);
