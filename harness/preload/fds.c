@@ -77,8 +77,7 @@ static void survey_one(int fd, const char *what, char *refusal, size_t size)
 			return;
 		}
 		events[event_count].fd = fd;
-		events[event_count].cloexec = cloexec;
-		events[event_count++].pending = pending(fd);
+		events[event_count++].cloexec = cloexec;
 	} else if (strncmp(what, "socket:", 7) == 0) {
 		survey_socket(fd, refusal, size);
 	} else if (strncmp(what, "pipe:", 5) == 0) {
@@ -93,12 +92,16 @@ bool fds_survey(int console_fd, int control_fd, bool rebind_console, char *refus
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *e;
 
+	if (!dir) {
+		snprintf(refusal, size, "its descriptors cannot be listed (%s)", strerror(errno));
+		return false;
+	}
 	event_count = 0;
 	rebind = rebind_console;
 	console = console_fd;
 	control = control_fd;
 	console_cloexec = console >= 0 && fcntl(console, F_GETFD) & FD_CLOEXEC ? SOCK_CLOEXEC : 0;
-	while (dir && (e = readdir(dir)) && !*refusal) {
+	while ((e = readdir(dir)) && !*refusal) {
 		char path[300], what[300];
 		int fd = atoi(e->d_name);
 
@@ -111,9 +114,14 @@ bool fds_survey(int console_fd, int control_fd, bool rebind_console, char *refus
 		what[n] = '\0';
 		survey_one(fd, what, refusal, size);
 	}
-	if (dir)
-		closedir(dir);
+	closedir(dir);
 	return !*refusal;
+}
+
+void fds_note_pending(void)
+{
+	for (unsigned i = 0; i < event_count; i++)
+		events[i].pending = pending(events[i].fd);
 }
 
 /* dir/NUMBER without libc's formatter, which would dirty pages in every copy. */

@@ -386,7 +386,7 @@ bool kvm_capture(char *refusal, size_t size)
 	state.has_xcrs = get(vcpu_fd, KVM_GET_XCRS, &state.xcrs);
 	memcpy(state.run, run_page, RUN_BYTES);
 	if (!ok)
-		snprintf(refusal, size, "the state of its vCPU cannot be read (%s)", strerror(errno));
+		snprintf(refusal, size, "the state of its vCPU cannot be read (errno %d)", errno);
 	else if (state.has_lapic && state.mp.mp_state != KVM_MP_STATE_HALTED)
 		snprintf(refusal, size, "its vCPU is not halted");
 	return !*refusal;

@@ -38,6 +38,7 @@ struct lib {
 	dev_t device;
 	ino_t inode;
 	volatile int state; /* in a copy: 0 left out, 1 being mapped, 2 there */
+	volatile int late;  /* faults of other threads that were told of only when it was there */
 };
 
 static struct lib libs[MAX_LIBS];
@@ -176,6 +177,10 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 		syscall(SYS_sched_yield); /* another thread is at it; the access is tried again */
 		return;
 	}
+	/* or it was, when this one faulted. Each thread can be late once; more is no such accident. */
+	if (lib && left_out == 2 && info->si_code == SEGV_MAPERR &&
+	    __atomic_fetch_add(&lib->late, 1, __ATOMIC_SEQ_CST) < MAX_THREADS)
+		return;
 	/* a fault of QEMU's own: let it die of it */
 	struct sigaction sa = { .sa_handler = SIG_DFL };
 	sigaction(sig, &sa, NULL);
@@ -183,14 +188,15 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 
 unsigned libs_leave_out(void)
 {
+	static unsigned done;
 	char line[512];
 	off_t offset = 0;
-	unsigned done = 0;
 
 	if (lib_count)
-		return lib_count;
+		return done;
 	template_pid = getpid();
-	keep = memfd_create("mvmscale-libs", MFD_CLOEXEC);
+	if (keep < 0)
+		keep = memfd_create("mvmscale-libs", MFD_CLOEXEC);
 	FILE *maps = keep < 0 ? NULL : fopen("/proc/self/maps", "re");
 	if (!maps)
 		return 0;

@@ -23,7 +23,8 @@
 
 #include "preload/zygote.h"
 
-#define PARK_TRIES 2000
+/* On a crowded host a thread may have to wait long for its turn. */
+#define PARK_LIMIT_S 2
 /* include/linux/sched.h of the kernel: "kernel thread cloned from userspace thread" */
 #define PF_USER_WORKER 0x00004000
 #define PARK_STEP_NS 100000
@@ -34,13 +35,14 @@ struct parked {
 	unsigned long stack; /* somewhere below all that it uses */
 	void *robust_list;
 	size_t robust_len;
-	pid_t tid;
-	volatile int in;
-	bool asleep; /* was stopped in an endless futex wait, or in KVM_RUN */
+	pid_t tid;	 /* whose place it is */
+	volatile int in; /* the epoch in which it was stopped; 0: not yet */
+	bool asleep;	 /* was stopped in an endless futex wait, or in KVM_RUN */
 };
 
 static struct parked parked[MAX_THREADS];
-static volatile int park_count, release_epoch;
+/* Grows with each release, so that every stop has a number of its own. */
+static volatile int release_epoch = 1;
 static unsigned asked;
 static long tid_offset = -1; /* of the thread's ID in libc's struct pthread */
 
@@ -63,22 +65,31 @@ static bool was_asleep(const ucontext_t *uc)
 	return r[REG_RAX] == SYS_futex && (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET) && r[REG_R10] == 0;
 }
 
+/* What a signal says: for which stop it was sent, and which place the thread has. */
+static uint64_t order_of(int epoch, unsigned place)
+{
+	return (uint64_t)(unsigned)epoch << 32 | place;
+}
+
 static void on_park(int sig, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
-	int epoch = release_epoch;
-	struct parked *p = &parked[__atomic_fetch_add(&park_count, 1, __ATOMIC_SEQ_CST)];
+	uint64_t order = (uintptr_t)info->si_value.sival_ptr;
+	int epoch = (int)(order >> 32);
+	struct parked *p = &parked[order % MAX_THREADS];
 
 	(void)sig;
-	(void)info;
-	p->tid = (pid_t)syscall(SYS_gettid);
+	/* A signal that comes when its stop was given up already must not stop anybody: nobody would let that
+	   thread go on. */
+	if (epoch != release_epoch || p->tid != (pid_t)syscall(SYS_gettid))
+		return;
 	syscall(SYS_arch_prctl, ARCH_GET_FS, &p->tls);
 	syscall(SYS_get_robust_list, 0, &p->robust_list, &p->robust_len);
 	p->asleep = was_asleep(context) || kvm_thread_runs_guest();
 	/* a new thread starts on this stack, below the frame that it then jumps to */
 	p->stack = ((unsigned long)__builtin_frame_address(0) - 1024) & ~63UL;
 	if (sigsetjmp(p->context, 0) == 0) {
-		__atomic_store_n(&p->in, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&p->in, epoch, __ATOMIC_SEQ_CST);
 		while (release_epoch == epoch)
 			futex(&release_epoch, FUTEX_WAIT, epoch);
 	}
@@ -139,13 +150,21 @@ struct task_entry {
 static void signal_task(const char *name, char *refusal, size_t size)
 {
 	pid_t self = getpid(), tid = (pid_t)atoi(name);
+	siginfo_t order = { .si_signo = threads_signal(), .si_code = SI_QUEUE, .si_pid = self };
 
 	if (tid <= 0 || tid == self || is_kernel_task(name))
 		return;
-	if (asked == MAX_THREADS)
+	if (asked == MAX_THREADS) {
 		snprintf(refusal, size, "it has more than %d threads", MAX_THREADS);
-	else if (syscall(SYS_tgkill, self, tid, threads_signal()) == 0)
+		return;
+	}
+	parked[asked].tid = tid;
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+	order.si_value.sival_ptr = (void *)(uintptr_t)order_of(release_epoch, asked);
+	if (syscall(SYS_rt_tgsigqueueinfo, self, tid, threads_signal(), &order) == 0)
 		asked++;
+	else if (errno != ESRCH) /* which has ended meanwhile */
+		snprintf(refusal, size, "thread %d cannot be signalled (errno %d)", tid, errno);
 }
 
 /* Not by opendir(): a thread may be stopped inside malloc, and then closedir() would wait for it for ever. */
@@ -175,22 +194,30 @@ static unsigned arrived(void)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < asked; i++)
-		n += parked[i].in != 0;
+		n += parked[i].in == release_epoch;
 	return n;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
 bool threads_park(char *refusal, size_t size)
 {
 	struct timespec step = { .tv_nsec = PARK_STEP_NS };
+	int64_t give_up = now_ns() + PARK_LIMIT_S * 1000000000LL;
 
-	park_count = 0;
 	memset(parked, 0, sizeof(parked));
 	if (tid_offset < 0) {
 		snprintf(refusal, size, "this libc keeps the thread ID where it cannot be found");
 		return false;
 	}
 	bool sent = signal_others(refusal, size);
-	for (int i = 0; arrived() < asked && i < PARK_TRIES; i++)
+	while (arrived() < asked && now_ns() < give_up)
 		nanosleep(&step, NULL);
 	if (sent && arrived() < asked)
 		snprintf(refusal, size, "%u of its %u threads do not stop", asked - arrived(), asked);

@@ -27,6 +27,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "preload/zygote.h"
 #include "preload/zygote_abi.h"
@@ -38,8 +39,10 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define ASLEEP_TRIES 40
 #define TIMER_SOON_S 20
-/* So often a template with a timer running is left alone before it is copied all the same. */
+/* So often, and while a request waits so long in all, a template with a timer running is left alone before it
+   is copied all the same. */
 #define TIMER_TRIES 50
+#define TIMER_PATIENCE_NS 5000000000LL
 
 static int (*real_ppoll)(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
 static int (*real_sigmask)(int, const sigset_t *, sigset_t *);
@@ -88,6 +91,7 @@ static bool park(struct zygote_reply *r)
 		if (!threads_park(r->refusal, sizeof(r->refusal)))
 			return false;
 		r->threads = threads_count();
+		fds_note_pending();
 		if (mode_clone && !kvm_capture(r->refusal, sizeof(r->refusal))) {
 			threads_release();
 			return false;
@@ -219,27 +223,60 @@ static bool threads_are_missing(void)
 	       (flags & ZYGOTE_LATE_THREADS) && threads_all_asleep() && kvm_sleeps();
 }
 
+/* A timer that is due soon would wake every copy once: let it pass in the template first. One that never
+   stops (the guest's own) is waited for once, not before every request. */
+static bool timer_is_soon(const struct timespec *ts)
+{
+	static unsigned seen;
+
+	if (!ts || ts->tv_sec >= TIMER_SOON_S || !(flags & ZYGOTE_LATE_THREADS)) {
+		if (seen < TIMER_TRIES)
+			seen = 0;
+		return false;
+	}
+	if (seen == TIMER_TRIES)
+		return false;
+	seen++;
+	return true;
+}
+
+/* The poll that QEMU asked for, while a request waits; its time goes on *patience_ns. */
+static int poll_alone(struct pollfd *fds, nfds_t n, const struct timespec *ts, const sigset_t *mask,
+		      long long *patience_ns)
+{
+	struct timespec begin, end, most = { .tv_sec = *patience_ns / 1000000000 + 1 };
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	/* that nothing came in this time is no news to QEMU: it looks at its clock and asks again */
+	int r = real_ppoll(fds, n, ts->tv_sec < most.tv_sec ? ts : &most, mask);
+	int saved = errno;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	*patience_ns -= (end.tv_sec - begin.tv_sec) * 1000000000LL + end.tv_nsec - begin.tv_nsec;
+	errno = saved;
+	return r;
+}
+
 static int poll_as_template(struct pollfd *fds, nfds_t n, const struct timespec *ts, const sigset_t *mask)
 {
-	static unsigned timers_seen;
+	static long long patience_ns = TIMER_PATIENCE_NS;
+	static bool asked; /* a request waits that was not looked at */
 	struct pollfd more[MAX_POLL + 1];
-	bool gone = false;
+	bool gone = false, wait = timer_is_soon(ts) && patience_ns > 0;
 
-	/* A timer that is due soon would wake every copy once: let it pass in the template first. One that
-	   never stops (the guest's own) is waited for once, not before every request. */
-	if (ts && ts->tv_sec < TIMER_SOON_S && (flags & ZYGOTE_LATE_THREADS) && timers_seen < TIMER_TRIES) {
-		timers_seen++;
-		return real_ppoll(fds, n, ts, mask);
-	}
-	if (timers_seen < TIMER_TRIES)
-		timers_seen = 0;
-
+	if (asked && wait)
+		return poll_alone(fds, n, ts, mask, &patience_ns);
+	asked = false;
 	memcpy(more, fds, n * sizeof(*fds));
 	more[n] = (struct pollfd){ .fd = control_fd, .events = POLLIN };
 	int r = real_ppoll(more, n + 1, ts, mask);
 	memcpy(fds, more, n * sizeof(*fds));
 	if (r <= 0 || !more[n].revents)
 		return r;
+	if (wait) {
+		asked = true;
+		return r - 1;
+	}
 	bool in_copy = serve(&gone);
 	if (gone)
 		_exit(0); /* the harness closed the channel: the template's work is done */

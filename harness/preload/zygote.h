@@ -37,6 +37,8 @@ int threads_signal(void);
 /* fds.c: what a copy must not share with its template. */
 /* rebind_console: copies listen on a socket of their own name, instead of the one that is open now. */
 bool fds_survey(int console_fd, int control_fd, bool rebind_console, char *refusal, size_t size);
+/* Once the threads are stopped: which of them carry a wake-up that a copy must have as well. */
+void fds_note_pending(void);
 /* Replaces them, in a copy; vm names its console. */
 bool fds_renew(unsigned vm);
 

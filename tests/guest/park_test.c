@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Stopping a template's threads while they are inside malloc, which is where a starting QEMU's often are.
- * The template is this program itself: threads that only allocate and free, from one arena, and a main
- * thread that waits in ppoll(). Every request must be answered. Prints TAP.
+ * When a template answers: while its threads are inside malloc, which is where a starting QEMU's often are;
+ * after a thread could not be stopped in time; and with a timer that never ends. The template is this program
+ * itself: its threads, and a main thread that waits in ppoll() as QEMU's does. Prints TAP.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -20,9 +20,11 @@
 #include "preload/zygote_abi.h"
 
 #define CONTROL_FD 11
-#define THREADS 3
 #define REQUESTS 1500
 #define ANSWER_MS 20000
+
+static volatile unsigned turns; /* of the thread that was stuck */
+static volatile bool is_stuck;
 
 static void *allocate(void *arg)
 {
@@ -34,27 +36,66 @@ static void *allocate(void *arg)
 	return NULL;
 }
 
-static int be_a_template(void)
+/* A thread in vfork() takes no signal until its child is gone: longer than anybody waits for it. */
+static void *get_stuck(void *arg)
 {
-	struct timespec minute = { .tv_sec = 60 };
+	struct timespec once = { .tv_sec = 3 }, soon = { .tv_nsec = 1000000 };
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (uintptr_t i = 0; i < THREADS; i++) {
-		pthread_t t;
-
-		if (pthread_create(&t, NULL, allocate, (void *)i) !=
-		    0) /* NOLINT(performance-no-int-to-ptr) */
-			return 1;
+	(void)arg;
+	pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
+	if (pid == 0) {
+		is_stuck = true;
+		nanosleep(&once, NULL); /* NOLINT(clang-analyzer-unix.Vfork) */
+		_exit(0);
 	}
-	for (;;)
-		ppoll(NULL, 0, &minute, NULL);
+	waitpid(pid, NULL, 0);
+	for (;;) {
+		turns++;
+		nanosleep(&soon, NULL);
+	}
+	return NULL;
 }
 
-static pid_t start_template(const char *self, int *ret_fd)
+static const struct role {
+	const char *name;
+	unsigned threads, flags;
+	void *(*work)(void *);
+	long timer_s; /* its main thread's, again and again */
+} roles[] = {
+	{ "allocate", 3, 0, allocate, 60 },
+	{ "stuck", 1, 0, get_stuck, 60 },
+	{ "timer", 0, ZYGOTE_LATE_THREADS, NULL, 12 },
+};
+
+static int be_a_template(const char *name)
+{
+	const struct role *r = roles;
+
+	while (strcmp(r->name, name) != 0)
+		r++;
+	struct timespec timer = { .tv_sec = r->timer_s };
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (uintptr_t i = 0; i < r->threads; i++) {
+		pthread_t t;
+
+		if (pthread_create(&t, NULL, r->work, (void *)i) != 0) /* NOLINT(performance-no-int-to-ptr) */
+			return 1;
+	}
+	while (r->work == get_stuck && !is_stuck)
+		usleep(1000);
+	for (;;) {
+		/* the stuck one tells by its end that its thread goes on */
+		if (turns > 500)
+			return 0;
+		ppoll(NULL, 0, &timer, NULL);
+	}
+}
+
+static pid_t start_template(const char *self, const struct role *r, int *ret_fd)
 {
 	int pair[2];
 	_cleanup_free_ char *library = fs_find_data("lib", "libmvmzygote.so");
-	_cleanup_free_ char *how = xasprintf(ZYGOTE_MODE_CLONE " %d -1 0", CONTROL_FD);
+	_cleanup_free_ char *how = xasprintf(ZYGOTE_MODE_CLONE " %d -1 %u", CONTROL_FD, r->flags);
 
 	if (!library || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
@@ -65,7 +106,7 @@ static pid_t start_template(const char *self, int *ret_fd)
 		setenv("LD_BIND_NOW", "1", 1);
 		setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=1:glibc.malloc.tcache_count=0", 1);
 		dup2(pair[1], CONTROL_FD);
-		execl(self, self, "template", (char *)NULL);
+		execl(self, self, r->name, (char *)NULL);
 		_exit(127);
 	}
 	close(pair[1]);
@@ -90,30 +131,81 @@ static const char *ask(int fd, unsigned *ret_threads)
 	return *r.refusal ? strdup(r.refusal) : NULL;
 }
 
-int main(int argc, char **argv)
+static int report(bool good, const char *what, const char *note)
+{
+	static unsigned count;
+
+	printf("%sok %u - %s\n", good ? "" : "not ", ++count, what);
+	if (!good && note)
+		printf("# %s\n", note);
+	fflush(stdout);
+	return !good;
+}
+
+static int threads_that_allocate(int fd, pid_t pid)
 {
 	const char *wrong = NULL;
-	unsigned threads = 0, done = 0;
-	int fd = -1;
+	unsigned threads = 0;
+
+	(void)pid;
+	for (unsigned done = 0; done < REQUESTS && !wrong; done++)
+		wrong = ask(fd, &threads);
+	return report(!wrong, "a template whose threads allocate answers all requests", wrong) +
+	       report(threads == roles[0].threads, "and all of its threads were stopped", NULL);
+}
+
+/* The signal that was sent for the first request comes when nobody waits for it any more. */
+static int a_thread_that_is_late(int fd, pid_t pid)
+{
+	struct timespec nap = { .tv_sec = 1, .tv_nsec = 500000000 };
+	unsigned threads = 0;
+	int bad, status = 0;
+	const char *wrong = ask(fd, &threads);
+
+	bad = report(wrong && strstr(wrong, "do not stop"), "a thread that does not stop is told", wrong);
+	nanosleep(&nap, NULL);
+	wrong = ask(fd, &threads);
+	bad += report(!wrong && threads == 1, "once it can be stopped, the template can be copied", wrong);
+	nanosleep(&nap, NULL);
+	wrong = ask(fd, &threads); /* takes its main thread out of ppoll() */
+	bad += report(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status),
+		      "and the thread goes on between requests", wrong);
+	return bad;
+}
+
+static int a_timer_without_end(int fd, pid_t pid)
+{
+	unsigned threads;
+	const char *wrong = ask(fd, &threads);
+
+	(void)pid;
+	if (!wrong)
+		wrong = ask(fd, &threads);
+	return report(!wrong, "a template with a timer of 12 s, again and again, does not fall silent",
+		      wrong);
+}
+
+int main(int argc, char **argv)
+{
+	static int (*const tests[])(int, pid_t) = { threads_that_allocate, a_thread_that_is_late,
+						    a_timer_without_end };
+	int bad = 0;
 
 	if (argc > 1)
-		return be_a_template();
-	pid_t pid = start_template(argv[0], &fd);
-	if (pid < 0) {
-		printf("Bail out! the template does not start\n");
-		return 1;
+		return be_a_template(argv[1]);
+	for (size_t i = 0; i < ARRAY_LEN(tests); i++) {
+		int fd = -1;
+		pid_t pid = start_template(argv[0], &roles[i], &fd);
+
+		if (pid < 0) {
+			printf("Bail out! the template does not start\n");
+			return 1;
+		}
+		bad += tests[i](fd, pid);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		close(fd);
 	}
-	while (done < REQUESTS && !wrong) {
-		wrong = ask(fd, &threads);
-		done += !wrong;
-	}
-	printf("%sok 1 - a template whose threads allocate answers %d requests\n", wrong ? "not " : "",
-	       REQUESTS);
-	if (wrong)
-		printf("# request %u: %s\n", done + 1, wrong);
-	printf("%sok 2 - and all of its threads were stopped\n", threads == THREADS ? "" : "not ");
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	printf("1..2\n");
-	return wrong || threads != THREADS;
+	printf("1..6\n");
+	return bad != 0;
 }
