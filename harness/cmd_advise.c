@@ -196,7 +196,7 @@ static int judge_table(const struct advise_args *args)
 	struct table_row *rows = NULL;
 	size_t n = 0;
 	int status = EXIT_DONE;
-	error *e = csv_load(args->table, &t);
+	error *e = csv_load_whole(args->table, &t);
 
 	if (!e)
 		e = table_classify(t, args->table,

@@ -47,6 +47,15 @@ static void print_name(const struct argp_option *o)
 	printf("--%s\n", o->name);
 }
 
+/* As it is typed, then what its value is: "--accel auto|tcg|kvm". */
+static void print_argument(const struct argp_option *o)
+{
+	if (o->arg)
+		printf("--%s %s\n", o->name, o->arg);
+	if (o->arg && o->key > 32 && o->key < 127)
+		printf("-%c %s\n", o->key, o->arg);
+}
+
 /* In roff a leading '-' must be a minus, and a '.' or quote must not begin a line. */
 static void print_roff(const char *text)
 {
@@ -84,16 +93,18 @@ static void print_man(void)
 	}
 }
 
-enum { OPT_VERBS = 256, OPT_OPTIONS, OPT_MAN };
+enum { OPT_VERBS = 256, OPT_OPTIONS, OPT_ARGUMENTS, OPT_MAN };
 
 struct help_args {
-	const char *topic, *options_of;
+	const char *topic, *options_of, *arguments_of;
 	bool verbs, man;
 };
 
 static const struct argp_option options[] = {
 	{ "list-commands", OPT_VERBS, NULL, OPTION_HIDDEN, "Names of the commands, for completion", 0 },
 	{ "list-options", OPT_OPTIONS, "COMMAND", OPTION_HIDDEN, "Options of a command, for completion", 0 },
+	{ "list-arguments", OPT_ARGUMENTS, "COMMAND", OPTION_HIDDEN,
+	  "Options of a command that take a value, for completion", 0 },
 	{ "man", OPT_MAN, NULL, OPTION_HIDDEN, "The option sections of the man page", 0 },
 	{ 0 },
 };
@@ -108,6 +119,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 		return 0;
 	case OPT_OPTIONS:
 		a->options_of = arg;
+		return 0;
+	case OPT_ARGUMENTS:
+		a->arguments_of = arg;
 		return 0;
 	case OPT_MAN:
 		a->man = true;
@@ -136,7 +150,7 @@ static int help_main(int argc, char **argv)
 
 	if (argc > 1)
 		cmd_parse(&cmd_help, argc, argv, &a);
-	topic = a.options_of ? a.options_of : a.topic;
+	topic = a.options_of ? a.options_of : a.arguments_of ? a.arguments_of : a.topic;
 	const struct command *c = topic ? command_find(topic) : NULL;
 	if (topic && !c)
 		cmd_usage(&cmd_help, "unknown command '%s'", topic);
@@ -147,6 +161,8 @@ static int help_main(int argc, char **argv)
 		print_man();
 	} else if (a.options_of) {
 		for_options(c, print_name);
+	} else if (a.arguments_of) {
+		for_options(c, print_argument);
 	} else if (c) {
 		char *ask[] = { (char *)c->name, (char *)"--help", NULL };
 		return c->run(2, ask);

@@ -44,7 +44,7 @@ static error *load_beside(const char *name, struct matrix_beside *ret)
 	_cleanup_free_ char *shipped = base == name ? fs_find_data("matrix", file) : NULL;
 
 	ret->label = xasprintf("%.*s", (int)strcspn(base, "."), base);
-	return csv_load(shipped ? shipped : name, &ret->csv);
+	return csv_load_whole(shipped ? shipped : name, &ret->csv);
 }
 
 static void take_beside(const char *name, struct argp_state *st, struct matrix_args *a)
@@ -253,15 +253,12 @@ static void finish_folder(const struct matrix *m, const struct matrix_args *a)
 
 static error *run_it(struct matrix *m, struct matrix_args *a)
 {
-	_cleanup_close_ int lock = -1;
 	struct matrix_observer obs;
-	error *e = lock_folder(m->dir, &lock);
 
-	if (e)
-		return e;
 	if (!a->quiet)
 		matrix_show_plan(m, stderr);
-	if ((e = matrix_save(m, "running")))
+	error *e = matrix_save(m, "running");
+	if (e)
 		return e;
 	matrix_observer_init(&obs, a);
 	e = matrix_run(m, &obs, &signals);
@@ -289,9 +286,14 @@ static error *prepare(struct matrix *m)
 static error *do_matrix(struct matrix_args *a, int *ret_status)
 {
 	_cleanup_(matrix_freep) struct matrix *m = NULL;
-	error *e = open_matrix(a, &m);
+	const char *there = a->resume ? a->resume : a->out;
+	_cleanup_close_ int lock = -1;
+	error *e = NULL;
 
-	if (e)
+	/* before it is read: what another one still writes into it would be lost */
+	if (!a->dry_run && there && matrix_exists(there) && (e = lock_folder(there, &lock)))
+		return e;
+	if ((e = open_matrix(a, &m)))
 		return e;
 	if (a->table) {
 		if (a->plots)
@@ -304,7 +306,7 @@ static error *do_matrix(struct matrix_args *a, int *ret_status)
 		matrix_show_plan(m, stdout);
 		return NULL;
 	}
-	if ((e = run_it(m, a)))
+	if ((lock < 0 && (e = lock_folder(m->dir, &lock))) || (e = run_it(m, a)))
 		return e;
 	*ret_status = matrix_status(m, signals > 0);
 	return matrix_print_table(m, a);

@@ -164,12 +164,31 @@ int outcome_check_slo(const char *dir, const struct slo *slo, int status)
 	return status;
 }
 
+struct part {
+	const char *column, *name;
+};
+
+/* " = a 1.0, b 2.0" from the last row, each divided by n; what this kernel does not tell is left out. */
+static void print_parts(const struct run_record *r, const struct part *parts, size_t count, double n,
+			int digits)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < count; i++) {
+		double v = csv_cell(r->intervals, r->intervals->rows - 1, parts[i].column);
+
+		if (isnan(v))
+			continue;
+		printf("%s%s %.*f", any ? ", " : " = ", parts[i].name, digits, v / n);
+		any = true;
+	}
+	putchar('\n');
+}
+
 /* Where the memory of a VM went, and the CPU: from the last row of the record. */
 static void print_ledgers(const struct run_record *r)
 {
-	static const struct {
-		const char *column, *name;
-	} memory[] = {
+	static const struct part memory[] = {
 		{ "ledger_anon_kb", "anonymous" },
 		{ "ledger_shmem_kb", "shared" },
 		{ "ledger_slab_kb", "slab" },
@@ -179,9 +198,7 @@ static void print_ledgers(const struct run_record *r)
 		{ "ledger_vmalloc_kb", "vmalloc" },
 		{ "ledger_rest_kb", "unexplained" },
 	};
-	static const struct {
-		const char *column, *name;
-	} cpu[] = {
+	static const struct part cpu[] = {
 		{ "cpu_guests_pct_mean", "guests" },
 		{ "cpu_harness_pct_mean", "harness" },
 		{ "cpu_ksmd_pct_mean", "ksmd" },
@@ -197,16 +214,10 @@ static void print_ledgers(const struct run_record *r)
 
 	if (!(n > 0) || isnan(drop))
 		return;
-	printf("\nMemory, kB per VM: %.1f =", drop / n);
-	for (size_t i = 0; i < ARRAY_LEN(memory); i++)
-		printf("%s %s %.1f", i ? "," : "", memory[i].name,
-		       csv_cell(r->intervals, last, memory[i].column) / n);
-	printf("\nCPU, %% of the host: %.2f =", csv_cell(r->intervals, last, "cpu_pct_mean"));
-	for (size_t i = 0; i < ARRAY_LEN(cpu); i++)
-		if (!isnan(csv_cell(r->intervals, last, cpu[i].column)))
-			printf("%s %s %.2f", i ? "," : "", cpu[i].name,
-			       csv_cell(r->intervals, last, cpu[i].column));
-	putchar('\n');
+	printf("\nMemory, kB per VM: %.1f", drop / n);
+	print_parts(r, memory, ARRAY_LEN(memory), n, 1);
+	printf("CPU, %% of the host: %.2f", csv_cell(r->intervals, last, "cpu_pct_mean"));
+	print_parts(r, cpu, ARRAY_LEN(cpu), 1, 2);
 }
 
 /* Asked and got, where the guests have a waveform: over all intervals with VMs. */

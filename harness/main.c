@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,12 +39,17 @@ static void recover(void)
 		cmd_fail(e);
 }
 
-int main(int argc, char **argv)
+/* A table that did not reach its file is no result. A reader that wants no more (`| head`) is no failure. */
+static int flushed(int status)
 {
-	error *e = backend_check_table();
+	errno = 0;
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE || status != EXIT_DONE)
+		return status;
+	return cmd_fail(err_sys(EXIT_CANNOT, errno ? errno : EIO, "cannot write the output"));
+}
 
-	if (e)
-		return cmd_fail(e);
+static int dispatch(int argc, char **argv)
+{
 	if (argc > 1 && (str_eq(argv[1], "--version") || str_eq(argv[1], "-V"))) {
 		puts("mvmscale " MVM_VERSION);
 		return EXIT_DONE;
@@ -63,4 +69,11 @@ int main(int argc, char **argv)
 	if (c == &cmd_run || c == &cmd_matrix || c == &cmd_ab)
 		recover();
 	return c->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	error *e = backend_check_table();
+
+	return e ? cmd_fail(e) : flushed(dispatch(argc, argv));
 }

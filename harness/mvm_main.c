@@ -24,11 +24,13 @@ static const struct mvm_verb verbs[] = {
 enum {
 	OPT_LIST_VERBS = 0x100,
 	OPT_LIST_OPTIONS,
+	OPT_LIST_ARGUMENTS,
 };
 
 static const struct argp_option options[] = {
 	{ "list-verbs", OPT_LIST_VERBS, NULL, OPTION_HIDDEN, NULL, 0 },
 	{ "list-options", OPT_LIST_OPTIONS, "VERB", OPTION_HIDDEN, NULL, 0 },
+	{ "list-arguments", OPT_LIST_ARGUMENTS, "VERB", OPTION_HIDDEN, NULL, 0 },
 	{ 0 },
 };
 
@@ -73,6 +75,18 @@ static void list_options(const struct mvm_verb *v)
 	puts("--help");
 }
 
+/* The same: options that take a value, and what it is ("--accel auto|tcg|kvm"). */
+static void list_arguments(const struct mvm_verb *v)
+{
+	for (const struct argp_option *o = v->argp->options; o && (o->name || o->key || o->doc); o++) {
+		if (!o->arg || o->flags & OPTION_HIDDEN)
+			continue;
+		printf("--%s %s\n", o->name, o->arg);
+		if (o->key > 0 && o->key < 0x80 && isprint(o->key))
+			printf("-%c %s\n", o->key, o->arg);
+	}
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	int *verb_at = state->input;
@@ -83,6 +97,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		exit(EXIT_DONE);
 	case OPT_LIST_OPTIONS:
 		list_options(need_verb(arg));
+		exit(EXIT_DONE);
+	case OPT_LIST_ARGUMENTS:
+		list_arguments(need_verb(arg));
 		exit(EXIT_DONE);
 	case ARGP_KEY_ARG:
 		/* The first word is the verb; what follows is the verb's to parse. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "guest/profile.h"
 #include "mvm.h"
@@ -154,7 +155,6 @@ static void catch_signals(void)
 static void set_up_plot(struct curve_text *t, const char *x_label)
 {
 	struct winsize ws = { 0 };
-	const char *no_color = getenv("NO_COLOR");
 	bool terminal = isatty(STDOUT_FILENO);
 	size_t width = 72;
 
@@ -164,7 +164,7 @@ static void set_up_plot(struct curve_text *t, const char *x_label)
 	*t = (struct curve_text){ .columns = MIN(width, (size_t)PLOT_COLUMNS_MAX),
 				  .rows = PLOT_ROWS,
 				  .braille = curve_text_utf8(),
-				  .colour = terminal && !(no_color && *no_color),
+				  .colour = text_colour(stdout),
 				  .y_unit = "%",
 				  .x_label = x_label };
 }

@@ -26,34 +26,48 @@ _mvm_names() {
 	"$program" list "$1" 2>/dev/null | while read -r name _; do echo "$name"; done
 }
 
-# The value of an option; false when it takes none that can be known.
-_mvmscale_value() {
-	case $1 in
-	--backend) _mvm_match "$(_mvm_names backends)" ;;
-	--preset)
-		_mvm_match "$(_mvm_names presets)"
-		_mvm_files -f
-		;;
-	--profile)
-		_mvm_match "$(_mvm_names profiles)"
-		_mvm_files -f
-		;;
-	--metric | -m) _mvm_match "$(_mvm_names metrics)" ;;
-	--accel) _mvm_match "auto tcg kvm" ;;
-	--tune) _mvm_match "$(_mvm_names techniques | sed "s/^/+/;p;s/^+/-/")" ;;
-	--launch) if [ "${program##*/}" = mvm ]; then _mvm_match "exec fork clone all"; else _mvm_match "auto exec fork clone"; fi ;;
-	--format) _mvm_match "text csv json md tex" ;;
-	--settle) _mvm_match auto ;;
-	--verify) _mvm_match all ;;
-	--vmlinuz | --slo | --db) _mvm_files -f ;;
-	--qemu | --image | --output | --beside | -o) _mvm_files -f ;;
-	--out | --resume | --table) _mvm_files -d ;;
-	*) return 1 ;;
+# _mvm_value LIST OPTION: completes the value of OPTION by what LIST ("--accel auto|tcg|kvm" a line) says that
+# it is; false when it takes none. Small letters are words to choose from, capitals say what kind of thing it is.
+_mvm_value() {
+	local kind word words=
+	kind=$(sed -n "s/^$2 //p" <<<"$1")
+	[ -n "$kind" ] || return 1
+	for word in ${kind//|/ }; do
+		case $word in
+		*[!a-z0-9-]*) ;;
+		*) words="$words $word" ;;
+		esac
+	done
+	_mvm_match "$words"
+	case $kind in
+	*FILE* | *PATH* | *IMG* | *CSV*) _mvm_files -f ;;
+	*DIR* | RUN*) _mvm_files -d ;;
 	esac
+	return 0
+}
+
+# The value of an option of mvmscale; false when it takes none.
+_mvmscale_value() {
+	local list
+	[ "${1#-}" != "$1" ] || return 1
+	list=$("$program" help --list-arguments "$verb" 2>/dev/null)
+	_mvm_value "$list" "$1" || return 1
+	case $verb:$1 in
+	*:--backend) words=$(_mvm_names backends) ;;
+	*:--preset) words=$(_mvm_names presets) ;;
+	*:--profile) words=$(_mvm_names profiles) ;;
+	plot:--metric | plot:-m) words=$(_mvm_names metrics) ;;
+	*:--metric | *:-m) words=$("$program" compare --list 2>/dev/null | sed '1d;s/ .*//') ;;
+	*:--tune) words=$(_mvm_names techniques | sed "s/^/+/;p;s/^+/-/") ;;
+	*) return 0 ;;
+	esac
+	local given=("${COMPREPLY[@]}")
+	_mvm_match "$words"
+	COMPREPLY+=("${given[@]}")
 }
 
 _mvmscale() {
-	local program=$1 cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb=run
+	local program=$1 cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb=run words
 	COMPREPLY=()
 
 	# bash splits --preset=lean at the "="
@@ -66,6 +80,8 @@ _mvmscale() {
 	-* | "") ;;
 	*) [ "$COMP_CWORD" -eq 1 ] || verb=${COMP_WORDS[1]} ;;
 	esac
+	# behind "--" of ab and kernel stand options of run
+	[[ " ${COMP_WORDS[*]:1:COMP_CWORD-1} " == *" -- "* ]] && verb=run
 	_mvmscale_value "$prev" && return
 	if [ "${cur#-}" != "$cur" ]; then
 		_mvm_match "$("$program" help --list-options "$verb" 2>/dev/null) --help"
@@ -74,7 +90,7 @@ _mvmscale() {
 	elif [ "$verb" = history ] && [ "$COMP_CWORD" -eq 2 ]; then
 		_mvm_match "add list trend baseline"
 	elif [ "$verb" = list ]; then
-		_mvm_match "backends presets profiles guests metrics techniques matrices"
+		[ "$COMP_CWORD" -eq 2 ] && _mvm_match "backends presets profiles guests metrics techniques matrices"
 	elif [ "$verb" = matrix ]; then
 		_mvm_match "$(_mvm_names matrices)"
 		_mvm_files -f
@@ -99,16 +115,12 @@ _mvm() {
 	elif [ "$prev" = = ]; then
 		prev=${COMP_WORDS[COMP_CWORD - 2]}
 	fi
-	case $prev in
-	--accel) _mvm_match "auto tcg kvm" && return ;;
-	--machine) _mvm_match "isapc pc microvm" && return ;;
-	# of build it is a switch, of boot it says whose
-	--firmware) [ "$verb" = boot ] && _mvm_match "own seabios" && return ;;
-	-o | --output | --qemu) _mvm_files -f && return ;;
-	esac
+	if [ "${prev#-}" != "$prev" ]; then
+		_mvm_value "$("$program" --list-arguments "$verb" 2>/dev/null)" "$prev" && return
+	fi
 	if [ "${cur#-}" != "$cur" ]; then
 		_mvm_match "$("$program" --list-options "$verb" 2>/dev/null)"
-	elif [ "$verb" = build ] || [ "$verb" = wave ]; then
+	elif [ "$verb" = build ] || [ "$verb" = wave ] || [ "$verb" = verify ]; then
 		# the names stand indented below the heading "Profiles"
 		names=$("$program" list 2>/dev/null | sed -n '/^Profiles/,$s/^  *\([a-z0-9_-]*\) .*/\1/p')
 		_mvm_match "$names"

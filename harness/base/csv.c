@@ -8,13 +8,52 @@
 #include "base/fs.h"
 #include "base/util.h"
 
-static size_t count_fields(const char *line)
+/* Spreadsheets put it before UTF-8. */
+#define BOM "\xef\xbb\xbf"
+
+/* The comma or the end behind a field. What stands in quotes is one field (RFC 4180). */
+static char *field_end(char *s)
+{
+	bool quoted = *s == '"';
+
+	for (s += quoted; quoted && *s; s++) {
+		if (*s != '"')
+			continue;
+		if (s[1] != '"')
+			break;
+		s++;
+	}
+	return s + strcspn(s, ",");
+}
+
+static size_t count_fields(char *line)
 {
 	size_t n = 1;
 
-	for (; *line; line++)
-		n += *line == ',';
+	for (line = field_end(line); *line; line = field_end(line + 1))
+		n++;
 	return n;
+}
+
+/* Takes the next field off the line: without the quotes around it, or without the blanks. */
+static char *take_field(char **line)
+{
+	char *field = *line, *end = field_end(field), *to = field;
+
+	*line = *end ? end + 1 : end;
+	*end = '\0';
+	if (*field != '"') {
+		field += strspn(field, " \t");
+		for (end = field + strlen(field); end > field && strchr(" \t", end[-1]);)
+			*--end = '\0';
+		return field;
+	}
+	for (const char *from = field + 1; *from && (*from != '"' || from[1] == '"');) {
+		from += *from == '"';
+		*to++ = *from++;
+	}
+	*to = '\0';
+	return field;
 }
 
 static double parse_cell(const char *field)
@@ -30,7 +69,7 @@ static void take_header(struct csv *t, char *line)
 	t->columns = count_fields(line);
 	t->names = xcalloc(t->columns, sizeof(*t->names));
 	for (size_t i = 0; i < t->columns; i++)
-		t->names[i] = xstrdup(strsep(&line, ","));
+		t->names[i] = xstrdup(take_field(&line));
 }
 
 static void take_row(struct csv *t, char *line, bool words)
@@ -41,7 +80,7 @@ static void take_row(struct csv *t, char *line, bool words)
 	if (words)
 		t->words = xrealloc(t->words, first + t->columns, sizeof(*t->words));
 	for (size_t i = 0; i < t->columns; i++) {
-		const char *field = strsep(&line, ",");
+		const char *field = take_field(&line);
 
 		t->cells[first + i] = parse_cell(field);
 		if (words)
@@ -54,7 +93,7 @@ static error *parse(const char *text, const char *what, bool words, struct csv *
 {
 	_cleanup_free_ char *copy = xstrdup(text);
 	_cleanup_(csv_freep) struct csv *t = xcalloc(1, sizeof(*t));
-	char *rest = copy;
+	char *rest = copy + (strncmp(copy, BOM, strlen(BOM)) == 0 ? strlen(BOM) : 0);
 	size_t line_no = 0;
 
 	while (*rest) {
@@ -105,6 +144,18 @@ error *csv_load(const char *path, struct csv **ret)
 	error *e = fs_read(path, &text, NULL);
 
 	return e ? e : csv_parse(text, path, ret);
+}
+
+error *csv_load_whole(const char *path, struct csv **ret)
+{
+	_cleanup_free_ char *text = NULL, *ended = NULL;
+	size_t len = 0;
+	error *e = fs_read(path, &text, &len);
+
+	if (e)
+		return e;
+	ended = xasprintf("%s%s", text, len && text[len - 1] != '\n' ? "\n" : "");
+	return csv_parse(ended, path, ret);
 }
 
 int csv_column(const struct csv *t, const char *name)

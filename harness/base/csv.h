@@ -18,11 +18,13 @@ struct csv {
 };
 
 /* Parses text; `what` names it in errors. A row with another number of fields is
-   an error naming the line, save a last line without its newline. */
+   an error naming the line, save a last line without its newline. Fields may stand in quotes. */
 error *csv_parse(const char *text, const char *what, struct csv **ret) ERR_MUST_CHECK;
 /* The same, and keeps the text of every cell for csv_word(). */
 error *csv_parse_words(const char *text, const char *what, struct csv **ret) ERR_MUST_CHECK;
 error *csv_load(const char *path, struct csv **ret) ERR_MUST_CHECK;
+/* For tables that people and spreadsheets write: a last line without its newline is as good as the others. */
+error *csv_load_whole(const char *path, struct csv **ret) ERR_MUST_CHECK;
 /* Column index by name, -1 when there is none. */
 int csv_column(const struct csv *t, const char *name);
 /* Cell by row and column name; NAN where the column is absent. */

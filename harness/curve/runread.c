@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "curve/runwrite.h"
 #include "sample/metric.h"
@@ -53,16 +54,15 @@ char *run_label(const struct run_record *r)
 	const char *name = run_str(r, "name");
 	const char *const parts[] = { run_str(r, "backend.name"), run_str(r, "preset"),
 				      run_str(r, "profile") };
-	struct strlist words = { 0 };
+	_cleanup_(strlist_clear) struct strlist words = { 0 };
 
 	if (name && *name)
-		return xstrdup(name);
+		return text_line(name);
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		if (parts[i] && *parts[i])
 			strlist_add(&words, parts[i]);
-	char *label = words.count ? strlist_join(&words) : xstrdup(r->dir);
-	strlist_clear(&words);
-	return label;
+	_cleanup_free_ char *label = words.count ? strlist_join(&words) : xstrdup(r->dir);
+	return text_line(label);
 }
 
 double run_measured_to(const struct run_record *r)

@@ -59,11 +59,11 @@ static error *row_append(struct row *r, int fd, const char *dir, const char *fil
 	return e;
 }
 
-static error *open_file(const struct run_folder *r, const char *name, int *ret)
+static error *open_file(const struct run_folder *r, const char *name, int how, int *ret)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", r->dir, name);
 
-	*ret = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+	*ret = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | how, 0644);
 	return *ret < 0 ? err_sys(EXIT_CANNOT, errno, "cannot create %s", path) : NULL;
 }
 
@@ -79,6 +79,17 @@ static error *samples_header(struct run_folder *r)
 	return row_append(&row, r->samples_fd, r->dir, "samples.csv");
 }
 
+/* EEXIST in its sys says that somebody else has the folder. */
+static error *taken(error *e, const char *dir)
+{
+	error *told = err_new(EXIT_BAD_INPUT,
+			      "%s already holds a run: give another folder with --out, or move it away", dir);
+
+	told->sys = EEXIST;
+	err_free(e);
+	return told;
+}
+
 error *run_folder_create(const char *dir, struct run_folder *ret)
 {
 	*ret = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1, .nodes_fd = -1 };
@@ -88,14 +99,16 @@ error *run_folder_create(const char *dir, struct run_folder *ret)
 	if (e)
 		return err_wrap(e, "run folder (--out)");
 	if (access(record, F_OK) == 0)
-		return err_new(EXIT_BAD_INPUT,
-			       "%s already holds a run: give another folder with --out, or move it away",
-			       dir);
+		return taken(NULL, dir);
 	ret->dir = xstrdup(dir);
+	/* who makes this file has the folder: of two that begin at once, one */
+	if ((e = open_file(ret, "samples.csv", O_EXCL, &ret->samples_fd))) {
+		run_folder_close(ret);
+		return e->sys == EEXIST ? taken(e, dir) : err_wrap(e, "run folder (--out)");
+	}
 	ret->meta = json_object();
 	ret->start_ns = clock_ns();
-	if ((e = open_file(ret, "samples.csv", &ret->samples_fd)) ||
-	    (e = open_file(ret, "events.jsonl", &ret->events_fd)) || (e = samples_header(ret))) {
+	if ((e = open_file(ret, "events.jsonl", O_TRUNC, &ret->events_fd)) || (e = samples_header(ret))) {
 		run_folder_discard(ret);
 		return err_wrap(e, "run folder (--out)");
 	}
@@ -160,7 +173,7 @@ error *run_folder_nodes(struct run_folder *r, const struct node_memory *nodes, s
 {
 	bool first = r->nodes_fd < 0;
 	struct row row;
-	error *e = first ? open_file(r, "nodes.csv", &r->nodes_fd) : NULL;
+	error *e = first ? open_file(r, "nodes.csv", O_TRUNC, &r->nodes_fd) : NULL;
 
 	if (e)
 		return e;
@@ -201,7 +214,7 @@ error *run_folder_teardown(struct run_folder *r, const struct teardown_row *t)
 {
 	struct row row;
 	bool first = r->teardown_fd < 0;
-	error *e = first ? open_file(r, "teardown.csv", &r->teardown_fd) : NULL;
+	error *e = first ? open_file(r, "teardown.csv", O_TRUNC, &r->teardown_fd) : NULL;
 
 	if (e)
 		return e;

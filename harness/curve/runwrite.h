@@ -24,7 +24,8 @@ struct run_folder {
 	uint64_t start_ns; /* time 0 of time_s */
 };
 
-/* Creates the folder; refuses one that already holds a run. */
+/* Creates the folder; refuses one that holds a run, or its samples.csv (`sys` of the error is EEXIST then).
+ */
 error *run_folder_create(const char *dir, struct run_folder *ret) ERR_MUST_CHECK;
 void run_folder_close(struct run_folder *r);
 /* Removes a folder that holds no sample yet; for runs that fail before they began. */

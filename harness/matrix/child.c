@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "matrix/matrix.h"
 
 #define POLL_MS 200
@@ -75,27 +76,17 @@ static error *begin(struct child *c, const struct strlist *args)
 	return NULL;
 }
 
-/* What a program says may be anything; this goes onto terminals and into JSON. */
-static void make_printable(char *s)
-{
-	json_t *j = json_string(s);
-
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f || (!j && (unsigned char)*s >= 0x80))
-			*s = '?';
-	json_decref(j);
-}
-
 static void end_line(struct child *c)
 {
 	c->buf[c->len] = '\0';
 	c->len = 0;
-	make_printable(c->buf);
-	if (!*c->buf)
+	/* what a program says may be anything; this goes onto terminals and into JSON */
+	_cleanup_free_ char *text = text_line(c->buf);
+	if (!*text)
 		return;
 	if (c->line)
-		c->line(c->user, c->buf);
-	strlist_add(&c->tail, c->buf);
+		c->line(c->user, text);
+	strlist_add(&c->tail, text);
 	if (c->tail.count <= TAIL_LINES)
 		return;
 	free(c->tail.items[0]);

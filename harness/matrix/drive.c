@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/text.h"
 #include "matrix/matrix.h"
 #include "plan/settings.h"
 #include "run/janitor.h"
@@ -56,23 +57,19 @@ void matrix_run_argv(const struct matrix *m, unsigned round, size_t cell, const 
 	strlist_addf(ret, "--out=%s", dir);
 }
 
-/* As it would be typed: what a shell would take apart stands in quotes. */
+/* As it would be typed; it stands in matrix.json. */
 static char *typed(const struct strlist *argv)
 {
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=,./:%@";
 	_cleanup_(strlist_clear) struct strlist words = { 0 };
 
 	strlist_add(&words, "mvmscale");
 	for (size_t i = 0; i < argv->count; i++) {
-		const char *w = argv->items[i];
+		_cleanup_free_ char *word = text_shell(argv->items[i]);
 
-		if (!w[strspn(w, plain)])
-			strlist_add(&words, w);
-		else
-			strlist_addf(&words, strchr(w, '\'') ? "\"%s\"" : "'%s'", w);
+		strlist_add(&words, word);
 	}
-	return strlist_join(&words);
+	_cleanup_free_ char *line = strlist_join(&words);
+	return text_line(line);
 }
 
 /* A folder that no attempt has used: what was cut short stays as it is. */

@@ -63,6 +63,13 @@ static bool worth_drawing(struct run_record *const *runs, size_t n, enum metric 
 	return m != METRIC_SWAP || swap;
 }
 
+static const char *base_of(const char *value)
+{
+	const char *slash = strrchr(value, '/');
+
+	return slash ? slash + 1 : value;
+}
+
 /* "-i386", "-2", or "" where there is but one figure. */
 static char *part_name(const struct matrix *m, int dim, const struct figure_group *g, size_t number,
 		       size_t all)
@@ -73,9 +80,13 @@ static char *part_name(const struct matrix *m, int dim, const struct figure_grou
 		return xasprintf("-%zu", number + 1);
 	if (g->value < 0)
 		return xstrdup("-configs");
-	const char *value = m->spec->dims[dim].values.items[g->value];
-	const char *base = strrchr(value, '/');
-	return xasprintf("-%s", base ? base + 1 : value);
+	const struct strlist *values = &m->spec->dims[dim].values;
+	const char *base = base_of(values->items[g->value]);
+	/* paths that differ only in their folders must not take each other's file */
+	for (size_t i = 0; i < values->count; i++)
+		if (i != (size_t)g->value && str_eq(base_of(values->items[i]), base))
+			return xasprintf("-%s-%d", base, g->value + 1);
+	return xasprintf("-%s", base);
 }
 
 static error *draw_group(const struct matrix *m, struct run_record *const *runs, size_t n, const char *part,

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "matrix/table.h"
 
 const struct table_column table_numbers[NUMBER_COUNT] = {
@@ -163,14 +164,9 @@ static const char *head_of(struct shown column)
 	return column.text ? table_texts[column.k].head : table_numbers[column.k].head;
 }
 
-/* Characters as they stand on a terminal: bytes that go on with one are none of their own. */
 static int width_of(const char *s)
 {
-	int n = 0;
-
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return n;
+	return (int)text_width(s);
 }
 
 static void pad(FILE *out, const char *text, int width, bool left)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* matrix.json: what is to be run, and how far it has come. */
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "matrix/matrix.h"
+
+#define RAM_SLACK 0.02
 
 static unsigned given_whole(const struct matrix_spec *s, enum matrix_key k, unsigned fallback)
 {
@@ -263,6 +266,14 @@ error *matrix_open(const char *dir, struct matrix **ret)
 	return e;
 }
 
+/* Of the same RAM the kernel keeps a little more or less for itself from boot to boot. */
+static bool same_fact(const char *name, const json_t *a, const json_t *b)
+{
+	double x = json_number_value(a), y = json_number_value(b);
+
+	return json_equal(a, b) || (str_eq(name, "ram_kb") && x > 0 && fabs(x - y) <= RAM_SLACK * x);
+}
+
 /* The first fact of the host that is another now, in words; NULL when it is the same. */
 static char *other_host(const json_t *there, const json_t *here)
 {
@@ -271,7 +282,7 @@ static char *other_host(const json_t *there, const json_t *here)
 	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
 		const json_t *a = json_object_get(there, facts[i]), *b = json_object_get(here, facts[i]);
 
-		if (!a || !b || json_equal(a, b))
+		if (!a || !b || same_fact(facts[i], a, b))
 			continue;
 		_cleanup_free_ char *was = json_dumps(a, JSON_ENCODE_ANY),
 				    *is = json_dumps(b, JSON_ENCODE_ANY);

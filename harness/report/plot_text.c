@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* Beyond this a metric's label fills a title by itself. */
 #define LONG_LABEL 22
 
@@ -13,7 +15,7 @@
  */
 char *plot_quote(const char *s)
 {
-	json_t *valid = json_string(s); /* refuses what is not UTF-8, which cairo cannot draw */
+	bool valid = text_is_utf8(s); /* cairo cannot draw anything else */
 	char *quoted = xcalloc(4 * strlen(s) + 3, 1);
 	size_t n = 0;
 
@@ -31,7 +33,6 @@ char *plot_quote(const char *s)
 			quoted[n++] = (char)c;
 	}
 	quoted[n] = '"';
-	json_decref(valid);
 	return quoted;
 }
 
@@ -83,21 +84,11 @@ char *plot_ticks(double from, double to, int most)
 	return text;
 }
 
-/* Characters, not bytes: UTF-8 continuation bytes do not count. */
-static size_t characters(const char *s)
-{
-	size_t n = 0;
-
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return n;
-}
-
 char *plot_cut(const char *s, size_t most)
 {
 	size_t seen = 0, i = 0;
 
-	if (characters(s) <= most)
+	if (text_width(s) <= most)
 		return xstrdup(s);
 	for (; s[i]; i++)
 		if (((unsigned char)s[i] & 0xc0) != 0x80 && ++seen == most)
@@ -112,7 +103,7 @@ void plot_wrap(const struct strlist *parts, size_t width, struct strlist *lines)
 	for (size_t i = 0; i < parts->count; i++) {
 		_cleanup_free_ char *part = plot_cut(parts->items[i], width);
 
-		if (line && characters(line) + 2 + characters(part) <= width) {
+		if (line && text_width(line) + 2 + text_width(part) <= width) {
 			char *longer = xasprintf("%s, %s", line, part);
 
 			free(line);
@@ -340,7 +331,7 @@ char *plot_title(struct run_record *const *runs, size_t n, const char *what)
 	for (size_t i = 0; i < n; i++)
 		top = fmax(top, run_measured_to(runs[i]));
 	_cleanup_free_ char *count = plot_thousands(top, 0);
-	if (what && characters(what) > LONG_LABEL)
+	if (what && text_width(what) > LONG_LABEL)
 		return xstrdup(what);
 	if (n == 1)
 		return xasprintf("%s up to %s VMs", what, count);

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/util.h"
 
 #define BAR_WIDTH 10
@@ -14,11 +15,9 @@
 
 void progress_init(struct progress *p, FILE *out, bool quiet)
 {
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-
 	*p = (struct progress){ .out = out, .quiet = quiet };
-	p->terminal = isatty(fileno(out)) && term && !str_eq(term, "dumb");
-	p->colour = p->terminal && !(no_color && *no_color);
+	p->terminal = text_terminal(out);
+	p->colour = text_colour(out);
 }
 
 void progress_bar(char *buf, int width, double pct, double threshold_pct)

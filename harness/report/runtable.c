@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/util.h"
 
 static const struct {
@@ -110,14 +111,9 @@ static error *fill(const struct run_record *r, struct cells *c)
 	return NULL;
 }
 
-/* Characters, not bytes: labels may be in any language. */
 static int width_of(const char *s)
 {
-	int n = 0;
-
-	for (; *s; s++)
-		n += (*s & 0xc0) != 0x80;
-	return n;
+	return (int)text_width(s);
 }
 
 static void print_text(FILE *f, const struct cells *rows, size_t n)

@@ -46,9 +46,13 @@ static struct interval *row_at(struct session *s, size_t index)
 /* With repeats, the columns that are no means of samples are averaged over the ramps so far. */
 static void pool_extras(struct interval *row, const double *before)
 {
-	for (int k = 0; k < EXTRA_COUNT; k++)
-		if (row->runs > 1 && !isnan(before[k]) && k != EXTRA_DIED && k < EXTRA_MEM_PER_VM)
-			row->extra[k] = before[k] + (row->extra[k] - before[k]) / row->runs;
+	for (int k = 0; k < EXTRA_COUNT; k++) {
+		if (row->runs < 2 || isnan(before[k]) || k == EXTRA_DIED || k >= EXTRA_MEM_PER_VM)
+			continue;
+		/* what only earlier ramps had is not lost */
+		row->extra[k] = isnan(row->extra[k]) ? before[k]
+						     : before[k] + (row->extra[k] - before[k]) / row->runs;
+	}
 	row->extra[EXTRA_RUNS] = row->runs;
 }
 

@@ -37,8 +37,8 @@ static json_t *guest_json(const struct session *s)
 	error *e = fs_sha256(path, &sha);
 
 	err_free(e);
-	return json_pack("{s:s,s:s?,s:i,s:i}", "name", *s->image.guest ? s->image.guest : "foreign", "sha256",
-			 sha, "seed", (int)s->image.seed, "phase_ms", (int)s->image.phase_ms);
+	return json_pack("{s:s,s:s?,s:I,s:I}", "name", *s->image.guest ? s->image.guest : "foreign", "sha256",
+			 sha, "seed", (json_int_t)s->image.seed, "phase_ms", (json_int_t)s->image.phase_ms);
 }
 
 void record_environment(struct session *s)

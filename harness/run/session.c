@@ -211,25 +211,35 @@ static error *load_guest(struct session *s)
 	return e ? e : check_backend(s);
 }
 
+/* A folder of a name that no other run has, not even one that begins in this very second. */
+static error *create_standard(struct session *s)
+{
+	char stamp[17];
+	error *e = NULL;
+
+	clock_utc_stamp(stamp);
+	_cleanup_free_ char *name =
+		xasprintf("runs/%s-%s-%s-%s", stamp, s->o->backend->name,
+			  s->preset ? s->preset->name : "none", s->profile ? s->profile->name : "image");
+	for (int i = 1; i == 1 || (e && e->sys == EEXIST && i < 1000); i++) {
+		_cleanup_free_ char *dir = i == 1 ? xstrdup(name) : xasprintf("%s-%d", name, i);
+
+		err_free(e);
+		e = run_folder_create(dir, &s->folder);
+	}
+	return e;
+}
+
 static error *create_folder(struct session *s)
 {
 	const struct run_options *o = s->o;
-	char stamp[17], iso[21];
+	char iso[21];
 
-	clock_utc_stamp(stamp);
 	clock_utc_iso(iso);
-	_cleanup_free_ char *standard =
-		xasprintf("runs/%s-%s-%s-%s", stamp, o->backend->name, s->preset ? s->preset->name : "none",
-			  s->profile ? s->profile->name : "image");
-	_cleanup_free_ char *dir = xstrdup(o->out ? o->out : standard);
-	for (int i = 2; !o->out && access(dir, F_OK) == 0; i++) {
-		free(dir);
-		dir = xasprintf("%s-%d", standard, i);
-	}
-	error *e = run_folder_create(dir, &s->folder);
+	error *e = o->out ? run_folder_create(o->out, &s->folder) : create_standard(s);
 	if (e)
 		return e;
-	s->out->dir = xstrdup(dir);
+	s->out->dir = xstrdup(s->folder.dir);
 	json_object_set_new(s->folder.meta, "format", json_integer(1));
 	json_object_set_new(s->folder.meta, "tool", json_string("mvmscale " MVM_VERSION));
 	json_object_set_new(s->folder.meta, "started", json_string(iso));

@@ -127,12 +127,49 @@ static void damaged_hosts_are_named(void **state)
 	assert_int_equal(h.count, 0);
 }
 
+/* As a spreadsheet writes it: a byte order mark, quotes where a field has a comma, blanks beside the commas.
+ */
+static void other_writers(void **state)
+{
+	(void)state;
+	_cleanup_(csv_freep) struct csv *t = parsed("\xef\xbb\xbf"
+						    "\"a, b\", c ,\"d\"\"e\"\n\"x, y\", 2 ,\"3\"\n");
+
+	assert_int_equal(t->columns, 3);
+	assert_int_equal(csv_column(t, "a, b"), 0);
+	assert_int_equal(csv_column(t, "c"), 1);
+	assert_int_equal(csv_column(t, "d\"e"), 2);
+	assert_true(isnan(csv_cell(t, 0, "a, b")));
+	assert_true(csv_cell(t, 0, "c") == 2);
+	assert_true(csv_cell(t, 0, "d\"e") == 3);
+	refused("a,b\n\"1,2\n", "line 2 has 1 fields");
+}
+
+static void last_line_by_hand(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/mvm-csv-XXXXXX";
+	int fd = mkstemp(path);
+	struct csv *t = NULL;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "a,b\n1,2\n3,4", 11), 11);
+	close(fd);
+	_cleanup_err_ error *e = csv_load_whole(path, &t);
+	unlink(path);
+	assert_null(e);
+	assert_int_equal(t->rows, 2);
+	assert_true(csv_cell(t, 1, "b") == 4);
+	csv_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_cells_by_name),	cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(damage_is_named),	cmocka_unit_test(other_line_ends),
 		cmocka_unit_test(hosts_are_told_apart), cmocka_unit_test(damaged_hosts_are_named),
+		cmocka_unit_test(other_writers),	cmocka_unit_test(last_line_by_hand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,6 +151,11 @@ static void only_the_same_is_gone_on_with(void **state)
 	may_not(given, TEXT, 0, 40, NULL, "made with --max 50, not with --max 40");
 	may_not(given, TEXT, 0, 50, NULL, NULL);
 	may_not(m, TEXT, 0, 0, other, "cores is 2 there, 4 here");
+	json_object_set_new(m->host, "ram_kb", json_integer(25165824));
+	json_object_set_new(same, "ram_kb", json_integer(25160000));
+	may_not(m, TEXT, 0, 0, same, NULL);
+	json_object_set_new(same, "ram_kb", json_integer(16777216));
+	may_not(m, TEXT, 0, 0, same, "ram_kb is 25165824 there, 16777216 here");
 	json_decref(same);
 	json_decref(other);
 }

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/text.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/util.h"
+
+size_t text_width(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+bool text_is_utf8(const char *s)
+{
+	json_t *j = json_string(s); /* refuses anything else */
+
+	json_decref(j);
+	return j != NULL;
+}
+
+char *text_line(const char *s)
+{
+	bool utf8 = text_is_utf8(s);
+	char *line = xstrdup(s);
+
+	for (char *c = line; *c; c++) {
+		unsigned char byte = (unsigned char)*c;
+
+		if (byte < ' ' || byte == 0x7f)
+			*c = ' ';
+		else if (byte >= 0x80 && !utf8)
+			*c = '?';
+	}
+	return line;
+}
+
+char *text_shell(const char *s)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=,./:%@";
+	char *quoted, *to;
+
+	if (*s && !s[strspn(s, plain)])
+		return xstrdup(s);
+	/* a quote takes four characters: out of the quotes, itself behind a backslash, in again */
+	quoted = to = xcalloc(4 * strlen(s) + 3, 1);
+	*to++ = '\'';
+	for (; *s; s++) {
+		if (*s == '\'')
+			to = stpcpy(to, "'\\'");
+		*to++ = *s;
+	}
+	*to = '\'';
+	return quoted;
+}
+
+bool text_terminal(FILE *out)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(fileno(out)) && term && !str_eq(term, "dumb");
+}
+
+bool text_colour(FILE *out)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return text_terminal(out) && !(no_color && *no_color);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef MVM_BASE_TEXT_H
+#define MVM_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* Texts that people read. All are pure but the last; the caller frees what they return. */
+
+/* Characters as they stand on a terminal, not bytes: those that go on with a character of UTF-8 do not count.
+ */
+size_t text_width(const char *s);
+bool text_is_utf8(const char *s);
+/* Fit for one line of a terminal and for JSON: a control character becomes a blank, a byte that is not UTF-8
+   a '?'. */
+char *text_line(const char *s);
+/* As it is typed in a POSIX shell: in quotes where the shell would take it apart. */
+char *text_shell(const char *s);
+/* Whether colours and moving about are wanted there: a terminal that is not TERM=dumb; colours: no NO_COLOR.
+ */
+bool text_terminal(FILE *out);
+bool text_colour(FILE *out);
+
+#endif
