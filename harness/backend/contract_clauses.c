@@ -20,6 +20,8 @@
 #define WAKES_ASLEEP 8.0
 /* A tick wakes the vCPU and QEMU's main thread, sometimes twice. */
 #define WAKES_TICKING 120.0
+/* With a device at each tick: its interrupt, and threads of QEMU's that work for it. */
+#define WAKES_WITH_DEVICES 300.0
 
 const char *const clause_names[CLAUSES] = {
 #define CLAUSE_NAME(sym, text) [CLAUSE_##sym] = (text),
@@ -187,6 +189,15 @@ static void talk(struct contract_check *c)
 	ask(c, CLAUSE_BURST, burst, sizeof(burst), answers);
 }
 
+static double most_wakes(const struct contract_run *r)
+{
+	unsigned devices = r->launched ? r->launched->devices : r->solo.devices;
+
+	if (!(r->image->flags & MVM_PARAM_FLAG_TICKS))
+		return WAKES_ASLEEP;
+	return devices ? WAKES_WITH_DEVICES : WAKES_TICKING;
+}
+
 /* All of them side by side, once nobody asks anything any more. */
 static void watch_all(struct contract_check *c)
 {
@@ -201,8 +212,7 @@ static void watch_all(struct contract_check *c)
 		struct contract_run *r = &c->runs[i];
 		bool ticks = r->image->flags & MVM_PARAM_FLAG_TICKS;
 		long long after = is_up(r) ? count_wakes(r->pid) : -1;
-		double rate = (double)(after - before[i]) / seconds,
-		       most = ticks ? WAKES_TICKING : WAKES_ASLEEP;
+		double rate = (double)(after - before[i]) / seconds, most = most_wakes(r);
 		bool kept = after >= 0 && before[i] >= 0 && rate <= most;
 
 		if (is_up(r))
@@ -227,9 +237,13 @@ static void compare_values(struct contract_run *r)
 	bool seed = got.seed == want.seed || (plays && got.seed >> 16 == want.seed >> 16);
 	bool phase = got.phase_ms == want.phase_ms || (plays && !got.phase_ms);
 
-	if (e && (e->sys == EACCES || e->sys == EPERM)) {
+	bool moves = r->launched->devices & 1U << DEVICE_DISK;
+
+	if (moves || (e && (e->sys == EACCES || e->sys == EPERM))) {
 		r->clauses[CLAUSE_OWN].state = CLAUSE_ELSEWHERE;
-		r->clauses[CLAUSE_OWN].detail = xasprintf("its memory cannot be read here: %s", e->msg);
+		r->clauses[CLAUSE_OWN].detail =
+			moves ? xstrdup("it counts on in its seed; other guests show how values get there")
+			      : xasprintf("its memory cannot be read here: %s", e->msg);
 		return;
 	}
 	bool own = !e && seed && phase;

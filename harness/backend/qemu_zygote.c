@@ -116,7 +116,7 @@ error *qemu_tune_spec(struct qemu *q, unsigned extra_flags, struct strlist *env,
 static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *ret_pid)
 {
 	struct strlist env = { 0 }, argv = { 0 };
-	struct spawn_fd fds[3] = { { .from = control, .to = CONTROL_FD } };
+	struct spawn_fd fds[ZYGOTE_FDS + 1] = { { .from = control, .to = CONTROL_FD } };
 	struct binding where;
 	size_t fd_count = 1;
 	struct spawn_spec spec = {
@@ -131,10 +131,14 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *
 	};
 	error *e = qemu_tune_spec(q, 0, &env, &spec);
 
+	/* numbers under which its copies get theirs: QEMU must not take one for something of its own */
+	for (size_t i = 0; q->launch == LAUNCH_FORK && i < ZYGOTE_FDS; i++)
+		fds[fd_count++] =
+			(struct spawn_fd){ .from = q->crew.slots[0].stderr_fd, .to = qemu_fd_numbers[i] };
 	if (listen_fd >= 0)
 		fds[fd_count++] = (struct spawn_fd){ .from = listen_fd, .to = CREW_CONSOLE_FD };
 	/* as of any VM: the copies get theirs later, or values of their own in memory */
-	if (q->varied)
+	if (q->varied && q->launch == LAUNCH_CLONE)
 		fds[fd_count++] = (struct spawn_fd){ .from = q->crew.slots[0].boot_fd, .to = QEMU_BOOT_FD };
 	spec.fd_count = fd_count;
 

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -30,6 +31,10 @@ struct failure {
 static int move_fds(const struct spawn_spec *s)
 {
 	int from[SPAWN_FDS];
+
+	/* What whoever started us left open is none of a child's business: it would count for every VM, and
+	   take numbers that one may want. An old kernel that cannot do it does no harm. */
+	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	int null = open("/dev/null", O_RDWR);
 
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0)

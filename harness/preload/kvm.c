@@ -387,9 +387,12 @@ bool kvm_capture(char *refusal, size_t size)
 	memcpy(state.run, run_page, RUN_BYTES);
 	if (!ok)
 		snprintf(refusal, size, "the state of its vCPU cannot be read (errno %d)", errno);
-	else if (state.has_lapic && state.mp.mp_state != KVM_MP_STATE_HALTED)
-		snprintf(refusal, size, "its vCPU is not halted");
 	return !*refusal;
+}
+
+bool kvm_halted(void)
+{
+	return !kvm_present() || !state.has_lapic || state.mp.mp_state == KVM_MP_STATE_HALTED;
 }
 
 /* Registers of the local APIC (Intel SDM volume 3, chapter 11). */

@@ -37,7 +37,11 @@
 #endif
 #define MAX_POLL 63
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+/* Above every number that a copy shall find a descriptor under. */
+#define CLEAR_OF_ALL 64
 #define ASLEEP_TRIES 40
+/* Each about 2 ms: a guest that is busy for a second at a time gets halted in between. */
+#define HALT_TRIES 1500
 #define TIMER_SOON_S 20
 /* So often, and while a request waits so long in all, a template with a timer running is left alone before it
    is copied all the same. */
@@ -82,12 +86,14 @@ __attribute__((constructor)) static void zygote_init(void)
 	threads_init();
 }
 
-/* No other threads stopped in the middle of something, if that can be had by waiting a little. */
+/* No other threads stopped in the middle of something, if that can be had by waiting a little; and a vCPU
+   under KVM that is halted, for which a guest with work of its own is waited for longer. */
 static bool park(struct zygote_reply *r)
 {
-	struct timespec nap = { .tv_nsec = 2000000 };
+	for (int i = 0;; i++) {
+		/* not in step with a timer of the guest's */
+		struct timespec nap = { .tv_nsec = 1700000 + i % 7 * 100000 };
 
-	for (int i = 0; i < ASLEEP_TRIES; i++) {
 		if (!threads_park(r->refusal, sizeof(r->refusal)))
 			return false;
 		r->threads = threads_count();
@@ -96,13 +102,17 @@ static bool park(struct zygote_reply *r)
 			threads_release();
 			return false;
 		}
+		bool halted = !mode_clone || kvm_halted();
 		r->late = (flags & ZYGOTE_LATE_THREADS) && mode_clone && threads_all_asleep() && kvm_sleeps();
-		if (r->late || !(flags & ZYGOTE_LATE_THREADS) || i == ASLEEP_TRIES - 1)
+		if (halted && (r->late || !(flags & ZYGOTE_LATE_THREADS) || i >= ASLEEP_TRIES - 1))
 			return true;
 		threads_release();
+		if (!halted && i >= HALT_TRIES) {
+			snprintf(r->refusal, sizeof(r->refusal), "its vCPU is not halted");
+			return false;
+		}
 		nanosleep(&nap, NULL);
 	}
-	return true;
 }
 
 /* Makes the VM number i of the request; true in a copy. */
@@ -158,11 +168,22 @@ static bool receive(struct zygote_request *q, int fds[ZYGOTE_FDS])
 /* What a copy by fork inherits, under the numbers that QEMU's options name. */
 static void take_fds(const struct zygote_request *q, int fds[ZYGOTE_FDS])
 {
+	bool wanted[ZYGOTE_FDS];
+
+	/* out of the way first: the number that one arrived under may be what another shall become */
 	for (unsigned i = 0; i < ZYGOTE_FDS; i++) {
-		if (fds[i] < 0)
+		int came = fds[i];
+
+		wanted[i] = came >= 0 && i < q->fd_count && mode_fork;
+		if (wanted[i])
+			fds[i] = fcntl(came, F_DUPFD_CLOEXEC, CLEAR_OF_ALL);
+		if (came >= 0)
+			close(came);
+	}
+	for (unsigned i = 0; i < ZYGOTE_FDS; i++) {
+		if (!wanted[i])
 			continue;
-		if (i < q->fd_count && mode_fork)
-			dup2(fds[i], q->fd_as[i]);
+		dup2(fds[i], q->fd_as[i]);
 		close(fds[i]);
 	}
 }

@@ -51,6 +51,8 @@ bool kvm_thread_runs_guest(void);
 bool kvm_prepare(char *refusal, size_t size);
 /* Reads the stopped template's VM. False: refusal says why it cannot be copied (now). */
 bool kvm_capture(char *refusal, size_t size);
+/* After kvm_capture(): the vCPU is halted; only then nothing of what it does is in the kernel alone. */
+bool kvm_halted(void);
 /* After kvm_capture(): the vCPU is halted, and no timer of the kernel's will wake it. */
 bool kvm_sleeps(void);
 /* In a copy, after fds_renew(): makes its own VM, in the captured state. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Every guest keeps the contract, and one that breaks it is caught: 'mvm verify'. A few at a time.
+# Every guest keeps the contract, and one that breaks it is caught, whether it boots alone or
+# is launched as a run does it: 'mvm verify'.
 set -u
 . "$(dirname "$0")/../e2e/lib.sh"
 
@@ -31,35 +32,30 @@ head -c 422 "$BUILD/guests/idle.img" >"$T/liar.img"
 printf '\0\0' >>"$T/liar.img"
 tail -c 88 "$BUILD/guests/idle.img" >>"$T/liar.img"
 
-# check IMAGE ACCEL, launched IMAGE: into files named after both
+# check IMAGE ACCEL, launched IMAGE [OPTION...]: into files named after both
 check() {
 	timeout 120 "$mvm" verify --accel "$2" --quick "$1" >"$T/${1##*/}.$2.tap" 2>&1
 	echo $? >"$T/${1##*/}.$2.status"
 }
 launched() {
-	timeout 120 "$mvm" verify --launch all "$1" >"$T/${1##*/}.launched.tap" 2>&1
+	timeout 120 "$mvm" verify --launch all "$@" >"$T/${1##*/}.launched.tap" 2>&1
 	echo $? >"$T/${1##*/}.launched.status"
 }
 
-i=0
-for g in "${guests[@]}" "$T/deaf.img" "$T/liar.img"; do
-	case $g in
-	"$T"/*) check "$g" tcg & ;;
-	*) check "$BUILD/guests/$g.img" auto & ;;
-	esac
-	i=$((i + 1))
-	[ $((i % 4)) -ne 0 ] || wait
+# Most of the time they wait for silence: some side by side.
+running=0
+begin() {
+	[ $running -lt 6 ] || wait -n
+	[ $running -ge 6 ] || running=$((running + 1))
+	"$@" &
+}
+for g in "${guests[@]}"; do
+	begin check "$BUILD/guests/$g.img" auto
+	begin launched "$BUILD/guests/$g.img"
 done
-wait
-i=0
-for g in "${guests[@]}" "$T/deaf.img"; do
-	case $g in
-	"$T"/*) launched "$g" & ;;
-	*) launched "$BUILD/guests/$g.img" & ;;
-	esac
-	i=$((i + 1))
-	[ $((i % 4)) -ne 0 ] || wait
-done
+begin check "$T/deaf.img" tcg
+begin check "$T/liar.img" tcg
+begin launched "$T/deaf.img" --accel tcg
 wait
 
 kept() {
@@ -97,10 +93,11 @@ boot_is_elsewhere() {
 	lines sleep 'clone, TCG' | grep -qx "says its ready line # SKIP a clone does not boot: .*"
 }
 t_ok "that a clone does not boot is said of it" boot_is_elsewhere
-for mode in exec fork clone; do
+for mode in exec fork; do
 	t_ok "a guest that answers wrongly is caught when launched by $mode" \
 		grep -q "^not ok .* on a VM by $mode, TCG: answers ping with pong" "$T/deaf.img.launched.tap"
 done
+t_ok "a clone that answers wrongly is none" grep -q "launch clone: VM 0 answered 'pang' to 'ping'" "$T/deaf.img.launched.tap"
 
 names_broken() {
 	[ "$(cat "$T/$1.img.tcg.status")" = 1 ] && grep -q "^not ok .*$2" "$T/$1.img.tcg.tap"
