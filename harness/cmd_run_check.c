@@ -37,6 +37,10 @@ void run_check_combination(const struct run_args *a)
 		cmd_usage(&cmd_run,
 			  "backend %s has no use for --qemu, --accel, --preset, --tune and --launch",
 			  o->backend->name);
+	if (o->machine && !qemu)
+		cmd_usage(&cmd_run,
+			  "backend %s has no use for --machine: only --backend qemu has machine types",
+			  o->backend->name);
 	if (o->runtime && !(o->backend->flags & BACKEND_RUNTIME))
 		cmd_usage(&cmd_run, "backend %s has no use for --runtime", o->backend->name);
 	if ((o->pin || o->numa) && !(o->backend->flags & BACKEND_PLACE))

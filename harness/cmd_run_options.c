@@ -27,6 +27,8 @@ static const struct argp_option options[] = {
 	  "What the guests do; see 'mvmscale list profiles' (default sleep)", 0 },
 	{ "image", OPT_IMAGE, "FILE", 0, "A 512-byte boot sector instead of a profile", 0 },
 	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary to test instead of the preset's", 0 },
+	{ "machine", OPT_MACHINE, "TYPE[,PROP=VALUE...]", 0,
+	  "QEMU machine type to test instead of the preset's, such as isapc or pc,usb=off", 0 },
 	{ "runtime", OPT_RUNTIME, "runc|crun|PATH", 0,
 	  "OCI runtime of --backend oci (default: the first that is installed)", 0 },
 	{ NULL, 0, NULL, 0, "How to launch:", 3 },

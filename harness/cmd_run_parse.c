@@ -255,6 +255,14 @@ error_t run_parse_option(int key, char *arg, struct argp_state *st)
 	case OPT_QEMU:
 		o->qemu = arg;
 		return 0;
+	case OPT_MACHINE:
+		if (!*arg || *arg == ',')
+			argp_error(st,
+				   "--machine '%s': name a machine type first; 'qemu-system-x86_64 -machine "
+				   "help' lists them",
+				   arg);
+		o->machine = arg;
+		return 0;
 	case OPT_LAUNCH:
 		o->launch = launch_mode(st, arg);
 		return 0;

@@ -52,6 +52,7 @@ struct backend_config {
 	const struct vary *vary; /* what differs from VM to VM, or NULL */
 	const char *accel;	 /* auto, tcg, kvm */
 	const char *qemu;	 /* binary given by the user, or NULL */
+	const char *machine;	 /* value of -machine instead of the preset's, or NULL */
 	const char *runtime_dir; /* private folder: sockets, firmware, image */
 	const char *tune;	 /* user's changes to the preset's techniques, or NULL */
 	enum launch_mode launch;
@@ -112,7 +113,7 @@ struct backend_cost {
 #define BACKEND_CAPABILITIES(C)                                                                      \
 	C(PROCESSES, "processes", "VMs are processes: PSS can be sampled")                           \
 	C(WAKE, "wake", "VMs can be asked over their console")                                       \
-	C(QEMU, "qemu", "honours --qemu, --accel, --preset, --launch and --tune")                    \
+	C(QEMU, "qemu", "honours --qemu, --machine, --accel, --preset, --launch and --tune")         \
 	C(SYNTHETIC, "synthetic", "numbers come from arithmetic, not from the host")                 \
 	C(LIBVIRT, "libvirt", "honours --connect, --hosts, --place, --template, --accel and --qemu") \
 	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --no-kvm-debugfs")      \

@@ -94,6 +94,20 @@ void qemu_plan_words(const char *words, const struct plan_place *places, size_t 
 	strlist_clear(&list);
 }
 
+/* The machine type that was asked for, in place of the preset's or where the preset has none. */
+static void set_machine(const char *wanted, struct strlist *argv)
+{
+	for (size_t i = 1; i + 1 < argv->count; i++) {
+		if (!str_eq(argv->items[i], "-machine") && !str_eq(argv->items[i], "-M"))
+			continue;
+		free(argv->items[i + 1]);
+		argv->items[i + 1] = xstrdup(wanted);
+		return;
+	}
+	strlist_add(argv, "-machine");
+	strlist_add(argv, wanted);
+}
+
 static error *make_argv(const struct qemu *q, struct qemu_plan *p)
 {
 	const struct preset_accel *pa = &q->cfg.preset->accel[p->accel];
@@ -102,6 +116,8 @@ static error *make_argv(const struct qemu *q, struct qemu_plan *p)
 
 	strlist_add(&p->argv, p->binary);
 	qemu_plan_words(pa->args, places, ARRAY_LEN(places), &p->argv);
+	if (q->cfg.machine)
+		set_machine(q->cfg.machine, &p->argv);
 	p->machine = xstrdup("default");
 	for (size_t i = 1; i + 1 < p->argv.count; i++) {
 		char **value = &p->argv.items[i + 1];

@@ -26,6 +26,8 @@ static const struct {
 } meant[] = {
 	{ "qemu", "backend" },
 	{ "qemu", "options.qemu" },
+	{ "machine", "backend" },
+	{ "machine", "options.machine" },
 	{ "preset", "preset" },
 	{ "preset", "backend" },
 	{ "tune", "backend.tuning" },
@@ -146,7 +148,10 @@ static char *only_in(const json_t *list, const json_t *other)
 
 static bool asked_for(const char *path, const struct strlist *intended)
 {
-	for (size_t i = 0; intended && i < intended->count; i++) {
+	/* nobody said what was asked for: nothing is a surprise */
+	if (!intended)
+		return true;
+	for (size_t i = 0; i < intended->count; i++) {
 		const char *option = intended->items[i];
 		_cleanup_free_ char *plain = xasprintf("options.%s", option);
 
@@ -264,7 +269,7 @@ const char *environ_other_host(const struct environ_diff *d)
 
 	for (size_t i = 0; i < d->count; i++)
 		for (size_t k = 0; k < ARRAY_LEN(hardware); k++)
-			if (str_eq(d->items[i].path, hardware[k]) && !d->items[i].intended)
+			if (str_eq(d->items[i].path, hardware[k]))
 				return hardware[k];
 	return NULL;
 }

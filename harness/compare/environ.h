@@ -9,7 +9,7 @@
  */
 struct environ_item {
 	char *path, *base, *new_value;
-	bool intended; /* somebody asked for it */
+	bool intended; /* somebody asked for it, or nobody said what was */
 };
 
 struct environ_diff {

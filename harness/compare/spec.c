@@ -18,14 +18,30 @@ static error *check_name(const char *word, size_t len, const struct argp_option 
 
 	if (!o)
 		return err_new(EXIT_BAD_INPUT,
-			       "'%.*s' is no option of 'mvmscale run' ('mvmscale run --help' names them)",
-			       (int)len, word);
+			       "'%.*s' is no option of 'mvmscale run' ('mvmscale run --help' names them%s)",
+			       (int)len, word,
+			       len == 5 && str_starts(word, "guest")
+				       ? "; a guest is named by profile=NAME or image=FILE"
+				       : "");
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
 		if (str_eq(o->name, own[i]))
 			return err_new(EXIT_BAD_INPUT,
 				       "'%s' is set by ab itself, and cannot differ between the sides",
 				       own[i]);
 	return NULL;
+}
+
+/* Whether a word that is no option by itself goes on with the value before it: "-noaslr" of
+ * "tune=+ksm,-noaslr". */
+static bool continues(const struct strlist *so_far, const char *word, const struct argp_option *known)
+{
+	const char *last = so_far->count ? so_far->items[so_far->count - 1] : "";
+	size_t len = strcspn(word, "=");
+
+	if (!strchr(last, '='))
+		return false;
+	/* a machine type has properties of its own */
+	return word[len] != '=' || (str_starts(last, "--machine=") && !find(known, word, len));
 }
 
 error *spec_parse(const char *text, const struct argp_option *known, struct strlist *ret)
@@ -39,15 +55,15 @@ error *spec_parse(const char *text, const struct argp_option *known, struct strl
 		bool option = o && (word[len] == '=') == (o->arg != NULL);
 		error *e = NULL;
 
-		if (!option && word[len] != '=' && ret->count && strchr(ret->items[ret->count - 1], '=')) {
+		if (!*word)
+			continue;
+		if (!option && continues(ret, word, known)) {
 			char *longer = xasprintf("%s,%s", ret->items[ret->count - 1], word);
 
 			free(ret->items[ret->count - 1]);
 			ret->items[ret->count - 1] = longer;
 			continue;
 		}
-		if (!*word)
-			continue;
 		if ((e = check_name(word, len, known)))
 			return e;
 		if (!option)

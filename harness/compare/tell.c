@@ -104,13 +104,37 @@ char *tell_headline(const struct comparison *c)
 	}
 }
 
-static void list_environ(const struct comparison *c, FILE *out, const char *bullet)
+static void list_environ(const struct comparison *c, FILE *out)
 {
 	for (size_t i = 0; i < c->environ.count; i++) {
 		const struct environ_item *d = &c->environ.items[i];
 
-		fprintf(out, "%s%s%s: %s -> %s\n", bullet, d->intended ? "" : "(not asked for) ", d->path,
-			d->base, d->new_value);
+		fprintf(out, "  %s%s: %s -> %s\n", d->intended ? "" : "(not asked for) ", d->path, d->base,
+			d->new_value);
+	}
+}
+
+/* As code, for versions and command lines hold characters that mean something to Markdown. */
+static void put_code(FILE *out, const char *s)
+{
+	fputc('`', out);
+	for (; *s; s++)
+		fputc(*s == '`' ? '\'' : *s, out);
+	fputc('`', out);
+}
+
+static void list_environ_markdown(const struct comparison *c, FILE *out)
+{
+	for (size_t i = 0; i < c->environ.count; i++) {
+		const struct environ_item *d = &c->environ.items[i];
+
+		fputs(d->intended ? "- " : "- (not asked for) ", out);
+		put_code(out, d->path);
+		fputs(": ", out);
+		put_code(out, d->base);
+		fputs(" -> ", out);
+		put_code(out, d->new_value);
+		fputc('\n', out);
 	}
 }
 
@@ -123,11 +147,13 @@ static void table(const struct comparison *c, FILE *out, const char *head, const
 		const struct figure_info *f = &figure_table[r->figure];
 		_cleanup_free_ char *change = tell_change(r->figure, r->change), *range = range_text(r);
 		_cleanup_free_ char *gate = gate_text(r), *p = p_text(r->p_holm);
+		_cleanup_free_ char *effect =
+			isnan(r->delta) ? xstrdup("-") : xasprintf("%+.2f", r->delta + 0.0);
 		_cleanup_free_ char *label = xasprintf("%s, %s", f->label, f->unit);
 		_cleanup_free_ char *base = xasprintf("%.5g", r->base),
 				    *new_value = xasprintf("%.5g", r->new_value);
 
-		fprintf(out, format, label, base, new_value, change, range, p, gate,
+		fprintf(out, format, label, base, new_value, change, range, p, effect, gate,
 			verdict_names[r->verdict]);
 	}
 }
@@ -154,7 +180,7 @@ char *tell_text(const struct comparison *c)
 	fprintf(out, "%s\n\n", headline);
 	if (c->environ.count) {
 		fputs("What differs in the environment:\n", out);
-		list_environ(c, out, "  ");
+		list_environ(c, out);
 	} else {
 		fputs("The environments are the same.\n", out);
 	}
@@ -163,9 +189,10 @@ char *tell_text(const struct comparison *c)
 		"equals "
 		"in at most %.3g %%.\n\n",
 		c->n_base, c->n_new, c->top, 100 * c->alpha);
-	_cleanup_free_ char *head = xasprintf("%-40s %10s %10s %10s %24s %8s %8s  %s\n", "figure", "base",
-					      "new", "change", "95 % interval", "p", "gate", "verdict");
-	table(c, out, head, "%-40s %10s %10s %10s %24s %8s %8s  %s\n");
+	_cleanup_free_ char *head =
+		xasprintf("%-40s %10s %10s %10s %24s %8s %6s %8s  %s\n", "figure", "base", "new", "change",
+			  "95 % interval", "p", "effect", "gate", "verdict");
+	table(c, out, head, "%-40s %10s %10s %10s %24s %8s %6s %8s  %s\n");
 	fputc('\n', out);
 	reasons(c, out, "");
 	fclose(out);
@@ -180,16 +207,17 @@ char *tell_markdown(const struct comparison *c)
 	_cleanup_free_ char *headline = tell_headline(c);
 
 	fprintf(out, "### mvmscale: %s\n\n", headline);
+	if (c->environ.count) {
+		fputs("What differs in the environment:\n\n", out);
+		list_environ_markdown(c, out);
+		fputc('\n', out);
+	}
 	table(c, out,
-	      "| figure | base | new | change | 95 % interval | p (Holm) | gate | verdict |\n"
-	      "| --- | ---: | ---: | ---: | :---: | ---: | ---: | --- |\n",
-	      "| %s | %s | %s | %s | %s | %s | %s | **%s** |\n");
+	      "| figure | base | new | change | 95 % interval | p (Holm) | effect | gate | verdict |\n"
+	      "| --- | ---: | ---: | ---: | :---: | ---: | ---: | ---: | --- |\n",
+	      "| %s | %s | %s | %s | %s | %s | %s | %s | **%s** |\n");
 	fprintf(out, "\n%zu runs of the base, %zu of the new side, up to %.0f VMs.\n", c->n_base, c->n_new,
 		c->top);
-	if (c->environ.count) {
-		fputs("\nWhat differs in the environment:\n\n", out);
-		list_environ(c, out, "- ");
-	}
 	fputc('\n', out);
 	reasons(c, out, "- ");
 	fclose(out);

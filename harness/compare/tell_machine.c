@@ -107,9 +107,30 @@ static char *row_sentence(const struct compare_row *r)
 					     ? xasprintf("95 %% interval %s .. %s", lo, hi)
 					     : xstrdup("too few runs for an interval");
 
-	return xasprintf("%s: %.5g -> %.5g %s, change %s (%s), p %.4g after Holm, gate %g: %s%s%s", f->label,
-			 r->base, r->new_value, f->unit, change, range, r->p_holm, r->gate,
-			 verdict_names[r->verdict], r->why ? "; " : "", r->why ? r->why : "");
+	return xasprintf(
+		"%s: %.5g -> %.5g %s, change %s (%s), p %.4g after Holm, effect %+.2f, gate %g: %s%s%s",
+		f->label, r->base, r->new_value, f->unit, change, range, r->p_holm, r->delta, r->gate,
+		verdict_names[r->verdict], r->why ? "; " : "", r->why ? r->why : "");
+}
+
+/* What differs in the environment, before any case. */
+static void junit_environ(FILE *out, const struct comparison *c)
+{
+	if (!c->environ.count)
+		return;
+	fputs("    <properties>\n", out);
+	for (size_t i = 0; i < c->environ.count; i++) {
+		const struct environ_item *d = &c->environ.items[i];
+
+		fputs("      <property name=\"", out);
+		put_xml(out, d->path);
+		fputs("\" value=\"", out);
+		put_xml(out, d->base);
+		fputs(" -&gt; ", out);
+		put_xml(out, d->new_value);
+		fputs(d->intended ? "\"/>\n" : " (not asked for)\"/>\n", out);
+	}
+	fputs("    </properties>\n", out);
 }
 
 /* The measurement itself, and the file of limits, are cases of their own. */
@@ -161,6 +182,7 @@ char *tell_junit(const struct comparison *c)
 		"skipped=\"%zu\" "
 		"time=\"0\">\n",
 		c->n_rows + 1 + (c->limits != NULL), failures, invalid, skipped);
+	junit_environ(out, c);
 	junit_case(out, "measurement", invalid ? "error" : NULL, headline);
 	if (c->limits)
 		junit_case(out, "limits", c->broken.count ? "failure" : NULL, broken);
@@ -179,6 +201,9 @@ char *tell_tap(const struct comparison *c)
 	_cleanup_free_ char *headline = tell_headline(c);
 
 	fprintf(out, "TAP version 13\n1..%zu\n# %s\n", c->n_rows + 1 + (c->limits != NULL), headline);
+	for (size_t i = 0; i < c->environ.count; i++)
+		fprintf(out, "# %s%s: %s -> %s\n", c->environ.items[i].intended ? "" : "(not asked for) ",
+			c->environ.items[i].path, c->environ.items[i].base, c->environ.items[i].new_value);
 	fprintf(out, "%s 1 - measurement\n", c->verdict == VERDICT_INVALID ? "not ok" : "ok");
 	for (size_t i = 0; i < c->n_rows; i++) {
 		const struct compare_row *r = &c->rows[i];

@@ -27,7 +27,7 @@ struct run_options {
 	unsigned stop_on; /* 1 << enum run_resource: those whose threshold ends the run */
 	const char *swap; /* swap to add, as swap_parse() takes it, or NULL */
 	const struct backend_ops *backend;
-	const char *accel, *preset, *profile, *qemu, *runtime, *out, *name, *image, *tune;
+	const char *accel, *preset, *profile, *qemu, *machine, *runtime, *out, *name, *image, *tune;
 	const char *pin, *numa;	     /* as placement_make() takes them, or NULL */
 	struct cgroup_limits limits; /* of the population together */
 	enum launch_mode launch;

@@ -329,6 +329,7 @@ static error *open_backend(struct session *s)
 		.disk_mb = s->profile ? s->profile->disk_mb : 1,
 		.accel = o->accel,
 		.qemu = o->qemu,
+		.machine = o->machine,
 		.runtime_dir = s->runtime_dir,
 		.tune = o->tune,
 		.launch = o->launch,

@@ -97,6 +97,8 @@ t_fail "a QEMU that is none" 3 '/bin/true (is not a working QEMU|exited)' real -
 t_fail "a QEMU that ends at once, and its words" 3 'broken.*it is broken' real --qemu "$T/broken" -o "$T/none"
 t_fail "a QEMU that never boots its guest" 3 'did not become ready within 1.0 s under .*silent' \
 	real --qemu "$T/silent" --ready-timeout 1 -o "$T/none"
+t_fail "a machine type that this QEMU lacks" 3 'no-such-machine|supported machines' \
+	real --machine no-such-machine -o "$T/none"
 t_fail "no QEMU on PATH" 3 'apt-get install' env PATH="$T" "$M" --quiet --preset lean -o "$T/none"
 t_ok "none of them made a run folder" test ! -e "$T/none"
 t_ok "nor left a process" nothing_runs

@@ -142,6 +142,8 @@ fi
 
 # Options that contradict each other
 t_fail "--qemu with the null backend" 2 'null has no use for --qemu' null --qemu x
+t_fail "--machine with the null backend" 2 'null has no use for --machine' null --machine pc
+t_fail "an empty --machine" 2 'name a machine type first' "$M" --machine '' --max 1
 t_fail "--preset with the null backend" 2 'no use for' null --preset lean
 t_fail "--launch with the null backend" 2 'no use for' null --launch exec
 t_fail "--verify with the null backend" 2 '--verify' null --verify all
@@ -168,6 +170,9 @@ t_ok "the other guest" t_real --preset lean --max 4 --intervals 2 --profile idle
 t_ok "is counted too" t_cell_is idle/intervals.csv 3 proven_ready 4
 t_ok "an untuned QEMU with SeaBIOS" t_real --preset stock --max 2 --intervals 1 -o stock
 t_ok "is ready as well" t_cell_is stock/intervals.csv 2 proven_ready 2
+t_ok "another machine type" t_real --preset lean --accel tcg --machine pc,usb=off --max 2 --intervals 1 -o machine
+t_ok "is recorded" grep -q '"machine": "pc",' machine/run.json
+t_ok "with its properties" grep -q '"pc,usb=off"' machine/run.json
 t_ok "a boot sector of one's own" t_real --preset lean --image "$BUILD/guests/sleep.img" --max 2 --intervals 1 -o own
 t_ok "--rate" t_real --preset lean --max 4 --intervals 1 --rate 4 -o rate
 t_ok "paces the launch" column rate/intervals.csv launch_s 'x == "" || x > 0.7'

@@ -289,8 +289,13 @@ static void limits_files(void **state)
 }
 
 static const struct argp_option known[] = {
-	{ "qemu", 1, "PATH", 0, "", 0 }, { "tune", 2, "T", 0, "", 0 },	{ "no-raise", 3, NULL, 0, "", 0 },
-	{ "max", 'n', "N", 0, "", 0 },	 { "out", 'o', "D", 0, "", 0 }, { 0 },
+	{ "qemu", 1, "PATH", 0, "", 0 },
+	{ "tune", 2, "T", 0, "", 0 },
+	{ "no-raise", 3, NULL, 0, "", 0 },
+	{ "machine", 4, "M", 0, "", 0 },
+	{ "max", 'n', "N", 0, "", 0 },
+	{ "out", 'o', "D", 0, "", 0 },
+	{ 0 },
 };
 
 static void bad_spec(const char *text, const char *words)
@@ -319,6 +324,12 @@ static void specifications(void **state)
 	strlist_clear(&a);
 	assert_null(spec_parse("", known, &a));
 	assert_int_equal(a.count, 0);
+	strlist_clear(&b);
+	assert_null(spec_parse("machine=microvm,pit=on,acpi=off,max=3", known, &b));
+	_cleanup_free_ char *machine = strlist_join(&b);
+	assert_string_equal(machine, "--machine=microvm,pit=on,acpi=off --max=3");
+	bad_spec("max=3,pit=on", "'pit' is no option");
+	bad_spec("guest=idle", "profile=NAME or image=FILE");
 	bad_spec("nix=3", "'nix' is no option");
 	bad_spec("qemu", "needs a value");
 	bad_spec("no-raise=1", "takes no value");
