@@ -477,6 +477,10 @@ void session_close(struct session *s)
 		err_free(e);
 		settings_close(s->settings);
 	}
+	/* what was restored was said when it was changed */
+	for (size_t i = 0; i < said.count; i++)
+		if (str_starts(said.items[i], "left "))
+			session_notice(s, "%s", said.items[i]);
 	strlist_clear(&said);
 	janitor_dismiss(s->janitor_fd, s->janitor);
 	run_folder_close(&s->folder);
