@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -84,6 +85,25 @@ pid_t console_owner(int fd)
 
 	/* of the connecting side: who called listen(2) */
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) == 0 ? c.pid : 0;
+}
+
+void console_evict(int dir_fd, uint32_t vm)
+{
+	_cleanup_close_ int fd = -1;
+	struct sockaddr_un a = address(dir_fd, vm);
+	error *e = console_connect(dir_fd, vm, &fd);
+	pid_t owner = e ? 0 : console_owner(fd);
+	siginfo_t ended;
+
+	err_free(e);
+	/* of others' processes this is an error; a child's number belongs to nobody else until it was waited
+	 * for */
+	if (owner > 0 && waitid(P_PID, (id_t)owner, &ended, WEXITED | WNOHANG | WNOWAIT) == 0) {
+		kill(owner, SIGKILL);
+		while (waitpid(owner, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	unlink(a.sun_path);
 }
 
 /* The round trip over descriptors that are connected to the VM. */

@@ -22,6 +22,9 @@ error *console_connect(int dir_fd, uint32_t vm, int *ret_fd) ERR_MUST_CHECK;
 error *console_read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, size_t size) ERR_MUST_CHECK;
 /* Process that listens on the socket behind a connected console; 0 when the kernel does not tell. */
 pid_t console_owner(int fd);
+/* Frees the name of a console that nobody shall know of: kills the child of ours that listens there, if one
+   does. */
+void console_evict(int dir_fd, uint32_t vm);
 /* Connects to a VM that may not listen yet. owner: process that must be the one that listens, so that no
    answer can be another VM's; 0: any, which has to listen by now. */
 error *console_reach(int dir_fd, uint32_t vm, pid_t owner, int timeout_ms, int *ret_fd) ERR_MUST_CHECK;

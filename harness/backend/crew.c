@@ -51,6 +51,8 @@ error *crew_open(struct crew *c, const struct backend_config *cfg, struct vm *vm
 			    .place = cfg->place,
 			    .console_dir_fd = -1 };
 	c->signal_fd = take_sigchld();
+	if (c->signal_fd < 0)
+		return err_sys(EXIT_CANNOT, errno, "the end of VMs cannot be noticed: signalfd");
 	c->console_dir = xasprintf("%s/console", cfg->runtime_dir);
 	error *e = reset_consoles(c);
 	if (e)
@@ -93,7 +95,8 @@ struct crew_slot *crew_take_slot(struct crew *c, uint32_t vm)
 	for (unsigned i = 0; i < c->slot_count; i++) {
 		struct crew_slot *s = &c->slots[i];
 
-		if (s->busy)
+		/* an old message in the log would only be misleading */
+		if (s->busy || ftruncate(s->stderr_fd, 0) < 0)
 			continue;
 		*s = (struct crew_slot){ .busy = true,
 					 .vm = vm,
@@ -101,9 +104,6 @@ struct crew_slot *crew_take_slot(struct crew *c, uint32_t vm)
 					 .stderr_fd = s->stderr_fd,
 					 .boot_fd = s->boot_fd };
 		c->slots_busy++;
-		/* an old message in the log would only be misleading */
-		if (ftruncate(s->stderr_fd, 0) < 0)
-			continue;
 		return s;
 	}
 	return NULL;
@@ -401,16 +401,17 @@ error *crew_stop_all(struct crew *c, void (*progress)(void *, uint32_t), void *u
 	for (uint32_t i = 0; i < c->max; i++)
 		if (runs(&c->vms[i]))
 			kill(c->vms[i].pid, SIGKILL);
-	/* one by one in the order of killing: waiting for a given pid costs the kernel no search */
+	/* One by one in the order of killing: waiting for a given pid costs the kernel no search. Also for
+	   those that failed and were killed before: their end must not be taken for that of the next VM of
+	   the number. */
 	for (uint32_t i = 0; i < c->max && c->living; i++) {
 		uint32_t id;
 
-		if (!runs(&c->vms[i]))
+		if (!pidmap_take(&c->pids, c->vms[i].pid, &id))
 			continue;
 		while (waitpid(c->vms[i].pid, NULL, 0) < 0 && errno == EINTR)
 			;
-		if (pidmap_take(&c->pids, c->vms[i].pid, &id))
-			c->living--;
+		c->living--;
 		c->vms[i].state = VM_GONE;
 		if (progress && clock_ns() - last > 100000000U) {
 			last = clock_ns();

@@ -9,15 +9,16 @@
  * occasions pass first). Each stands for a failure that a real host produced.
  */
 enum fault {
-	FAULT_FORK_EAGAIN,  /* the host is out of pids */
-	FAULT_VM_DIES,	    /* a VM is killed after it became ready */
-	FAULT_ENOSPC,	    /* the disk fills up under the run folder */
-	FAULT_PROC_FIELDS,  /* /proc files lack fields that this kernel has */
-	FAULT_NO_KVM,	    /* /dev/kvm opens, but a guest never gets ready under it */
-	FAULT_PID_VANISHED, /* a process is gone between listing and reading it */
-	FAULT_NO_PRELOAD,   /* QEMU does not load the launch library */
-	FAULT_NO_KSM,	    /* the kernel has no KSM, or refuses it */
-	FAULT_NO_ASLR_OFF,  /* personality(2) is refused, as in some containers */
+	FAULT_FORK_EAGAIN,   /* the host is out of pids */
+	FAULT_VM_DIES,	     /* a VM is killed after it became ready */
+	FAULT_ENOSPC,	     /* the disk fills up under the run folder */
+	FAULT_PROC_FIELDS,   /* /proc files lack fields that this kernel has */
+	FAULT_NO_KVM,	     /* /dev/kvm opens, but a guest never gets ready under it */
+	FAULT_PID_VANISHED,  /* a process is gone between listing and reading it */
+	FAULT_NO_PRELOAD,    /* QEMU does not load the launch library */
+	FAULT_NO_KSM,	     /* the kernel has no KSM, or refuses it */
+	FAULT_NO_ASLR_OFF,   /* personality(2) is refused, as in some containers */
+	FAULT_TEMPLATE_DIES, /* the process that VMs are copied from ends before it told of the latest */
 	FAULT_COUNT
 };
 

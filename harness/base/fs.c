@@ -45,6 +45,22 @@ error *fs_read(const char *path, char **ret, size_t *ret_len)
 	return NULL;
 }
 
+size_t fs_pread_text(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n = 0;
+
+	/* a file of many records (disks, interfaces) comes a page at a time, however much is asked for */
+	while (fd >= 0 && len < size - 1 &&
+	       ((n = pread(fd, buf + len, size - 1 - len, (off_t)len)) > 0 || (n < 0 && errno == EINTR)))
+		len += n > 0 ? (size_t)n : 0;
+	/* the number at its end would be read as another one */
+	for (bool cut = len == size - 1; cut && len > 0 && buf[len - 1] != '\n';)
+		len--;
+	buf[len] = '\0';
+	return len;
+}
+
 bool fs_read_number(const char *path, long long *ret)
 {
 	char buf[64], *end;
@@ -114,6 +130,8 @@ error *fs_mkdirs(const char *path)
 {
 	_cleanup_free_ char *p = xstrdup(path);
 
+	if (!*path)
+		return err_new(EXIT_CANNOT, "cannot create a folder without a name");
 	for (char *s = p + 1; *s; s++) {
 		if (*s != '/')
 			continue;

@@ -10,6 +10,9 @@
 
 /* Reads a whole file (also of /proc, whose size is unknown), NUL-terminated; the caller frees *ret. */
 error *fs_read(const char *path, char **ret, size_t *ret_len) ERR_MUST_CHECK;
+/* All of an open file of /proc or /sys from its beginning, NUL-terminated; of one that does not fit, the
+   whole lines that do. Returns the bytes; 0 where it cannot be read. */
+size_t fs_pread_text(int fd, char *buf, size_t size);
 /* Reads a /proc or /sys file that holds one number; false when it is missing or not a number. */
 bool fs_read_number(const char *path, long long *ret);
 /* Writes through a temporary file in the same folder and rename(2): readers see the old or the new file. */

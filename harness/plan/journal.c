@@ -224,6 +224,15 @@ static bool is_journal(const char *name)
 	       strcmp(name + n - 5, ".json") == 0;
 }
 
+/* What a writer that was killed left behind: nobody writes now, for we hold the lock. */
+static bool is_half_written(const char *name)
+{
+	size_t n = strlen(name);
+
+	return (str_starts(name, "restore-") || str_starts(name, "applied-")) && n > 9 &&
+	       strcmp(name + n - 9, ".json.tmp") == 0;
+}
+
 error *journals_load(const char *folder, struct journals *all, struct strlist *said)
 {
 	DIR *d = opendir(folder);
@@ -231,6 +240,8 @@ error *journals_load(const char *folder, struct journals *all, struct strlist *s
 	if (!d)
 		return err_sys(EXIT_CANNOT, errno, "cannot read the state folder %s", folder);
 	for (struct dirent *e; (e = readdir(d));) {
+		if (is_half_written(e->d_name))
+			unlinkat(dirfd(d), e->d_name, 0);
 		if (!is_journal(e->d_name))
 			continue;
 		struct journal j = { .path = xasprintf("%s/%s", folder, e->d_name) };

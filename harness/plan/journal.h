@@ -37,7 +37,7 @@ void journal_unlockp(int *fd);
 
 /* NULL when it is missing or damaged; a new reference. */
 json_t *journal_load(const char *path);
-/* All of the folder; a damaged one is reported in `said` and left out. */
+/* All of the folder, which is locked; a damaged one is reported in `said` and left out. */
 error *journals_load(const char *folder, struct journals *all, struct strlist *said) ERR_MUST_CHECK;
 void journals_clear(struct journals *all);
 /* On disk, whole, before it returns. */

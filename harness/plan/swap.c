@@ -15,6 +15,8 @@
 #include "base/util.h"
 
 #define SWAP_MIN_BYTES (1U << 20)
+/* Pages of 4 KiB that the header's 32 bits can number. */
+#define SWAP_MAX_BYTES (1ULL << 44)
 #define SWAP_FOLDER "/var/tmp"
 #define ZRAM_CONTROL "/sys/class/zram-control/"
 
@@ -32,9 +34,9 @@ error *swap_parse(const char *text, struct swap_spec *ret)
 
 	*ret = (struct swap_spec){ .zram = strncmp(text, zram, strlen(zram)) == 0 };
 	if (!parse_bytes(text + (ret->zram ? strlen(zram) : 0), &bytes) || bytes < SWAP_MIN_BYTES ||
-	    bytes > 1e15)
+	    bytes > (double)SWAP_MAX_BYTES)
 		return err_new(EXIT_BAD_INPUT,
-			       "swap '%s': needs a size of at least 1M, such as 4G, or zram:4G for a "
+			       "swap '%s': needs a size from 1M to 16T, such as 4G, or zram:4G for a "
 			       "compressed one in RAM",
 			       text);
 	ret->bytes = (uint64_t)bytes;

@@ -14,7 +14,7 @@ struct swap_spec {
 	uint64_t bytes;
 };
 
-/* "2G", "512M", "zram:1G"; sizes as parse_size() takes them, at least 1 MiB. Pure. */
+/* "2G", "512M", "zram:1G"; sizes as parse_bytes() takes them, 1 MiB to 16 TiB. Pure. */
 error *swap_parse(const char *text, struct swap_spec *ret) ERR_MUST_CHECK;
 
 /*

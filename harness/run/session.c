@@ -438,7 +438,8 @@ error *session_open(struct session *s)
 	s->start_ns = clock_ns();
 	s->janitor_fd = -1;
 	s->cgroup = (struct cgroup){ .procs_fd = -1, .usage_fd = -1 };
-	s->folder = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1 };
+	s->folder =
+		(struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1, .nodes_fd = -1 };
 	s->rng = gsl_rng_alloc(gsl_rng_mt19937);
 	gsl_rng_set(s->rng, o->seed);
 	host_read(&s->host, "");
@@ -487,6 +488,10 @@ void session_close(struct session *s)
 		err_free(e);
 		settings_close(s->settings);
 	}
+	/* what was restored was said when it was changed */
+	for (size_t i = 0; i < said.count; i++)
+		if (str_starts(said.items[i], "left "))
+			session_notice(s, "%s", said.items[i]);
 	strlist_clear(&said);
 	janitor_dismiss(s->janitor_fd, s->janitor);
 	run_folder_close(&s->folder);

@@ -10,8 +10,10 @@
 #include "base/util.h"
 #include "sample/procfs.h"
 
-/* A host with more kernel threads than this is watched in part; classes named below are always in. */
+/* A host with more kernel threads than this is watched in part: a few per CPU come first, but those that have
+   a class of their own are wanted. */
 #define MAX_THREADS 512
+#define MAX_OTHERS 384
 #define KTHREADD_PID 2
 
 struct kthreads {
@@ -56,6 +58,7 @@ struct kthreads *kthreads_open(void)
 	struct kthreads *k = xcalloc(1, sizeof(*k));
 	DIR *proc = opendir("/proc");
 	struct dirent *e;
+	size_t others = 0;
 
 	while (proc && (e = readdir(proc)) && k->count < MAX_THREADS) {
 		char path[64], text[1024];
@@ -69,10 +72,13 @@ struct kthreads *kthreads_open(void)
 			continue;
 		if (st.ppid != KTHREADD_PID && pid != KTHREADD_PID)
 			continue;
+		enum kthread_class class = kthread_class_of(st.comm);
+		if (class == KTHREAD_OTHER && others++ >= MAX_OTHERS)
+			continue;
 		snprintf(path, sizeof(path), "/proc/%ld/schedstat", pid);
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0)
-			k->t[k->count++] = (struct one){ .fd = fd, .class = kthread_class_of(st.comm) };
+			k->t[k->count++] = (struct one){ .fd = fd, .class = class };
 	}
 	if (proc)
 		closedir(proc);

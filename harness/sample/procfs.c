@@ -88,6 +88,9 @@ void parse_stat(const char *text, struct cpu_ticks *ret)
 	parse_fields(text, fields, ARRAY_LEN(fields), ret);
 	int n = sscanf(text, "cpu %lld %lld %lld %lld %lld %lld %lld %lld", &v[0], &v[1], &v[2], &v[3], &v[4],
 		       &v[5], &v[6], &v[7]);
+	ret->cpus = 0;
+	for (const char *line = text; (line = strstr(line, "\ncpu")); line += 4)
+		ret->cpus += isdigit((unsigned char)line[4]) != 0;
 	ret->busy = n < 4 ? -1 : v[0] + v[1] + v[2] + v[5] + v[6];
 	ret->steal = n < 8 ? -1 : v[7];
 	ret->total = n < 4 ? -1 : ret->busy + v[3] + v[4] + v[7];

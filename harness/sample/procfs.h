@@ -23,6 +23,7 @@ struct cpu_ticks {
 	long long total; /* busy + idle + iowait + steal */
 	long long steal;
 	long long ctxt; /* context switches since boot */
+	long long cpus; /* that are online; 0 where they are not listed */
 };
 void parse_stat(const char *text, struct cpu_ticks *ret);
 

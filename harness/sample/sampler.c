@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/fs.h"
 #include "base/util.h"
 #include "sample/iocount.h"
 #include "sample/kthreads.h"
@@ -85,18 +86,15 @@ struct sampler {
 /* NUL-terminated content, "" when the file is missing on this kernel. */
 static const char *read_source(struct sampler *s, enum source src)
 {
-	ssize_t n = s->fd[src] < 0 ? -1 : pread(s->fd[src], s->buf, BUF_SIZE - 1, 0);
-
-	s->buf[n > 0 ? n : 0] = '\0';
+	fs_pread_text(s->fd[src], s->buf, BUF_SIZE);
 	return s->buf;
 }
 
 static const char *read_path(struct sampler *s, const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, s->buf, BUF_SIZE - 1);
 
-	s->buf[n > 0 ? n : 0] = '\0';
+	fs_pread_text(fd, s->buf, BUF_SIZE);
 	return s->buf;
 }
 
@@ -209,9 +207,7 @@ static long long sampled_guest_ns(struct sampler *s)
 static long long host_cpu_ns(struct sampler *s, const struct counters *c)
 {
 	if (s->host_usage_fd >= 0) {
-		ssize_t n = pread(s->host_usage_fd, s->buf, BUF_SIZE - 1, 0);
-
-		s->buf[n > 0 ? n : 0] = '\0';
+		fs_pread_text(s->host_usage_fd, s->buf, BUF_SIZE);
 		return parse_schedstat(s->buf);
 	}
 	return c->ticks.busy < 0 ? -1 : c->ticks.busy * (1000000000LL / s->hz);
@@ -311,6 +307,16 @@ static void fill_devices(const struct sampler *s, const struct counters *a, cons
 	r->v[METRIC_NET] = of_capacity(r->v[METRIC_NET_MB], s->net_mb_s);
 }
 
+/* Shares of a host that had other CPUs half of the time mean nothing; from the next sample on they do. */
+static void notice_hotplug(struct sampler *s, const struct counters *a, const struct counters *b,
+			   struct sample *r)
+{
+	if (a->ticks.cpus == b->ticks.cpus)
+		return;
+	r->backward = true;
+	s->cores = sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 static double kb(long long v)
 {
 	return v < 0 ? (double)NAN : (double)v;
@@ -355,6 +361,7 @@ void sampler_take(struct sampler *s, struct sample *ret)
 		fill_cpu(s, &s->last, &now, ret);
 		fill_rates(&s->last, &now, ret);
 		fill_devices(s, &s->last, &now, ret);
+		notice_hotplug(s, &s->last, &now, ret);
 	}
 	s->last = now;
 	s->have_last = true;

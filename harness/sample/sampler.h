@@ -20,7 +20,7 @@ struct sample {
 	uint64_t at_ns;		/* clock_ns() */
 	double window_s;	/* time covered by the rates; 0 for the first reading */
 	double v[METRIC_COUNT]; /* NAN: not available here, or a counter ran backward */
-	bool backward;		/* some counter ran backward: the sample's rates are not to be trusted */
+	bool backward; /* some counter ran backward, or CPUs came or went: its rates are not to be trusted */
 };
 
 /* Opens the files it will read and finds the kernel threads to watch, so do it before any VM runs.

@@ -242,6 +242,37 @@ static void the_template_ends(struct backend *b)
 	no_error("its clones answer", ask_all(b, CLONES + 10, CLONES + 15));
 }
 
+/* Children of this process that are no VM that is known. */
+static uint32_t strays(const struct qemu *q)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/self/task/%d/children", (int)getpid()), *text = NULL;
+	error *e = fs_read(path, &text, NULL);
+	uint32_t n = 0;
+	char *rest = text;
+
+	err_free(e);
+	for (long pid; text && (pid = strtol(rest, &rest, 10)) > 0;) {
+		bool known = pid == q->template.pid || pid == q->next.pid;
+
+		for (uint32_t i = 0; i < SLOTS && !known; i++)
+			known = vms[i].pid == pid;
+		n += !known;
+	}
+	return n;
+}
+
+/* What it made of the batch is not told: those clones are nobody's. */
+static void the_template_ends_half_way(struct backend *b)
+{
+	setenv("MVMSCALE_FAULT", "template-dies", 1);
+	no_error("the template ends before it told what it made: a new one makes them",
+		 launch(b, CLONES + 15, 20, NULL));
+	unsetenv("MVMSCALE_FAULT");
+	no_error("they answer, each in its own process",
+		 ask_at_once((struct qemu *)b, CLONES + 15, CLONES + 35));
+	report(strays((struct qemu *)b) == 0, "and no clone is left that nobody knows", NULL);
+}
+
 static uint32_t alive(void)
 {
 	uint32_t n = 0;
@@ -264,6 +295,7 @@ static void the_large_population(void)
 		a_clone_dies(b);
 		a_request_is_malformed(b);
 		the_template_ends(b);
+		the_template_ends_half_way(b);
 	}
 	no_error("all of them are stopped", b->ops->stop_all(b, NULL, NULL));
 	report(alive() == 0, "none is alive", NULL);

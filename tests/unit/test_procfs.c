@@ -124,6 +124,9 @@ static void stat_ticks(void **state)
 	assert_int_equal(t.total, 10 + 20 + 30 + 400 + 50 + 6 + 7 + 8);
 	assert_int_equal(t.steal, 8);
 	assert_int_equal(t.ctxt, 12345);
+	assert_int_equal(t.cpus, 1);
+	parse_stat("cpu  10 20 30 400\ncpu0 1 1 1 1\ncpu12 1 1 1 1\nintr 5 cpu\n", &t);
+	assert_int_equal(t.cpus, 2);
 	/* an old kernel, then none at all */
 	parse_stat("cpu  10 20 30 400\n", &t);
 	assert_int_equal(t.busy, 60);
@@ -132,6 +135,7 @@ static void stat_ticks(void **state)
 	assert_int_equal(t.ctxt, -1);
 	parse_stat("", &t);
 	assert_int_equal(t.total, -1);
+	assert_int_equal(t.cpus, 0);
 }
 
 static void small_files(void **state)

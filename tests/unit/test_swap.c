@@ -24,8 +24,8 @@ static void sizes_are_read(void **state)
 
 static void other_sizes_are_refused(void **state)
 {
-	static const char *const wrong[] = { "",     "4",     "G",    "4X",	  "-1G",
-					     "zram", "zram:", "512K", "9999999T", "4 G" };
+	static const char *const wrong[] = { "",      "4",    "G",	  "4X",	 "-1G", "zram",
+					     "zram:", "512K", "9999999T", "17T", "4 G" };
 	struct swap_spec s;
 
 	(void)state;
