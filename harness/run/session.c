@@ -437,7 +437,8 @@ error *session_open(struct session *s)
 	s->start_ns = clock_ns();
 	s->janitor_fd = -1;
 	s->cgroup = (struct cgroup){ .procs_fd = -1, .usage_fd = -1 };
-	s->folder = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1 };
+	s->folder =
+		(struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1, .nodes_fd = -1 };
 	s->rng = gsl_rng_alloc(gsl_rng_mt19937);
 	gsl_rng_set(s->rng, o->seed);
 	host_read(&s->host, "");
