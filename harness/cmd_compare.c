@@ -118,6 +118,8 @@ static void check(struct compare_args *a)
 	}
 	for (size_t i = 0; i < a->n_words; i++)
 		strlist_add(&a->sides[i], a->words[i]);
+	if (a->db && !a->baseline)
+		cmd_usage(&cmd_compare, "--db is the database of --baseline: give that, too");
 	if (a->baseline && a->sides[0].count)
 		cmd_usage(&cmd_compare, "--baseline is the base: name only the new side");
 	if ((!a->sides[0].count && !a->baseline) || !a->sides[1].count)

@@ -48,6 +48,8 @@ static void select_figures(struct argp_state *st, const char *arg, struct compar
 	_cleanup_free_ char *list = xstrdup(arg);
 	char *save = NULL;
 
+	if (!*arg)
+		argp_error(st, "--metric: needs at least one figure; --list names them");
 	for (char *w = strtok_r(list, ",", &save); w; w = strtok_r(NULL, ",", &save))
 		o->selected[figure_of(st, w)] = true;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "cmd.h"
 #include "compare/history.h"
@@ -42,6 +43,8 @@ static error_t parse(int key, char *arg, struct argp_state *st)
 		a->db = arg;
 		return 0;
 	case KEY_LABEL:
+		if (!text_is_utf8(arg))
+			argp_error(st, "--label: it is not UTF-8 text");
 		a->label = arg;
 		return 0;
 	case KEY_SERIES:
@@ -217,8 +220,6 @@ static error *do_trend(struct history *h, const struct history_args *a)
 	error *e = history_runs(h, a->series, &l);
 	size_t changes = 0;
 
-	if (a->output && !a->metric)
-		cmd_usage(&cmd_history, "trend -o: name the figure to draw with --metric");
 	if (!e && !a->series && l.count) {
 		/* the last run says which series is of interest */
 		_cleanup_free_ char *series = xstrdup(l.items[l.count - 1].series);
@@ -262,26 +263,44 @@ static error *do_baseline(struct history *h, const struct history_args *a)
 	return e ? e : do_list(h, a, true);
 }
 
+enum verb { VERB_ADD, VERB_LIST, VERB_TREND, VERB_BASELINE, VERB_COUNT };
+
+/* Words and options that the verb would ignore are refused. */
+static enum verb check(const struct history_args *a)
+{
+	static const char *const verbs[VERB_COUNT] = { "add", "list", "trend", "baseline" };
+	int v = 0;
+
+	while (v < VERB_COUNT && !str_eq(verbs[v], a->verb))
+		v++;
+	if (v == VERB_COUNT)
+		cmd_usage(&cmd_history, "'%s': known are add, list, trend and baseline", a->verb);
+	if ((v == VERB_LIST || v == VERB_TREND) && a->words.count)
+		cmd_usage(&cmd_history, "'%s': %s takes no further word", a->words.items[0], a->verb);
+	if (a->label && v != VERB_ADD)
+		cmd_usage(&cmd_history, "--label goes with add");
+	if (a->series && v != VERB_LIST && v != VERB_TREND)
+		cmd_usage(&cmd_history, "--series goes with list and trend");
+	if ((a->metric || a->output) && v != VERB_TREND)
+		cmd_usage(&cmd_history, "--metric and --output go with trend");
+	if (a->output && !a->metric)
+		cmd_usage(&cmd_history, "trend -o: name the figure to draw with --metric");
+	return (enum verb)v;
+}
+
 static int run(int argc, char **argv)
 {
 	struct history_args a = { 0 };
 	_cleanup_(history_closep) struct history *h = NULL;
-	static const char *const verbs[] = { "add", "list", "trend", "baseline" };
-	size_t verb = 0;
 
 	cmd_parse(&cmd_history, argc, argv, &a);
-	while (verb < ARRAY_LEN(verbs) && !str_eq(verbs[verb], a.verb))
-		verb++;
-	if (verb == ARRAY_LEN(verbs))
-		cmd_usage(&cmd_history, "'%s': known are add, list, trend and baseline", a.verb);
-	if ((verb == 1 || verb == 2) && a.words.count)
-		cmd_usage(&cmd_history, "'%s': %s takes no further word", a.words.items[0], a.verb);
+	enum verb verb = check(&a);
 	error *e = history_open(a.db, &h);
 	if (!e)
-		e = verb == 0	? do_add(h, &a)
-		    : verb == 1 ? do_list(h, &a, false)
-		    : verb == 2 ? do_trend(h, &a)
-				: do_baseline(h, &a);
+		e = verb == VERB_ADD	 ? do_add(h, &a)
+		    : verb == VERB_LIST	 ? do_list(h, &a, false)
+		    : verb == VERB_TREND ? do_trend(h, &a)
+					 : do_baseline(h, &a);
 	strlist_clear(&a.words);
 	return e ? cmd_fail(e) : EXIT_DONE;
 }

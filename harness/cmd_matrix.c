@@ -198,6 +198,13 @@ static char *standard_dir(const char *name)
 	return dir;
 }
 
+static bool holds_run(const char *dir)
+{
+	_cleanup_free_ char *path = xasprintf("%s/run.json", dir);
+
+	return access(path, F_OK) == 0;
+}
+
 /* A new matrix, or the one that is in the folder already. */
 static error *open_matrix(const struct matrix_args *a, struct matrix **ret)
 {
@@ -210,6 +217,8 @@ static error *open_matrix(const struct matrix_args *a, struct matrix **ret)
 		return e;
 	if (a->out && matrix_exists(a->out))
 		return open_folder(a, a->out, spec, ret);
+	if (a->out && holds_run(a->out))
+		return err_new(EXIT_BAD_INPUT, "%s is the folder of a run: choose another --out", a->out);
 	if ((e = matrix_new(spec, a->rounds, a->max, ret)))
 		return e;
 	(*ret)->dir = a->out ? xstrdup(a->out) : standard_dir(spec->name);

@@ -8,6 +8,7 @@
 #include "advise/accuracy.h"
 #include "advise/verdict.h"
 #include "base/fs.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "cmd.h"
 #include "cmd_run.h"
@@ -122,11 +123,13 @@ void outcome_print_json(const struct run_outcome *out, int status)
 	json_t *advice = json_load_file(path, 0, NULL);
 	_cleanup_free_ char *forecast_path = out->dir ? xasprintf("%s/forecast.json", out->dir) : xstrdup("");
 	json_t *forecast = json_load_file(forecast_path, 0, NULL);
-	json_t *j = json_pack("{s:s?,s:s,s:s?,s:s?,s:f,s:s?,s:i,s:i,s:i,s:o?,s:o?,s:i}", "dir", out->dir,
-			      "stop", stop_kind_names[out->stop.kind], "metric", out->stop.metric, "limit",
-			      out->stop.limit, "value", out->stop.value, "evidence", out->stop.evidence,
-			      "vms", (int)out->reached, "died", (int)out->died, "failed", (int)out->failed,
-			      "advice", advice, "forecast", forecast, "exit_status", status);
+	_cleanup_free_ char *dir = text_line(out->dir ? out->dir : "");
+	json_t *j = json_pack(
+		"{s:s,s:s,s:s?,s:s?,s:o,s:s?,s:i,s:i,s:i,s:o?,s:o?,s:i}", "dir", dir, "stop",
+		stop_kind_names[out->stop.kind], "metric", out->stop.metric, "limit", out->stop.limit,
+		"value", isfinite(out->stop.value) ? json_real(out->stop.value) : json_null(), "evidence",
+		out->stop.evidence, "vms", (int)out->reached, "died", (int)out->died, "failed",
+		(int)out->failed, "advice", advice, "forecast", forecast, "exit_status", status);
 
 	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
 	putchar('\n');
@@ -179,7 +182,9 @@ static void print_parts(const struct run_record *r, const struct part *parts, si
 
 		if (isnan(v))
 			continue;
-		printf("%s%s %.*f", any ? ", " : " = ", parts[i].name, digits, v / n);
+		/* no "-0.0" */
+		v = fabs(v / n) < 0.5 * pow(10, -digits) ? 0 : v / n;
+		printf("%s%s %.*f", any ? ", " : " = ", parts[i].name, digits, v);
 		any = true;
 	}
 	putchar('\n');

@@ -2,7 +2,6 @@
 # Use of the host over the VM count. The program writes, before this is loaded: the
 # sizes *_pt, the words, n_runs, n_series, run_name, series_name, shown, threshold1.. and
 # the axes; and beside it run<N>.dat: x, then mean and sd of each series.
-left_pt = 36
 right_pt = 10
 set lmargin at screen sx(left_pt)
 set rmargin at screen 1 - sx(right_pt)

@@ -130,8 +130,8 @@ error *fs_mkdirs(const char *path)
 {
 	_cleanup_free_ char *p = xstrdup(path);
 
-	if (!*path)
-		return err_new(EXIT_CANNOT, "cannot create a folder without a name");
+	if (!*p)
+		return err_new(EXIT_BAD_INPUT, "the name of the folder is empty");
 	for (char *s = p + 1; *s; s++) {
 		if (*s != '/')
 			continue;

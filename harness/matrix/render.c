@@ -50,8 +50,6 @@ static const char *latex_of(char c)
 		return "\\textgreater{}";
 	case '|':
 		return "\\textbar{}";
-	case '"':
-		return "\\textquotedbl{}";
 	default:
 		return NULL;
 	}
@@ -95,21 +93,28 @@ char *table_escape(const char *text, enum table_format f)
 }
 
 /* Three significant digits are what a measurement carries; counts are whole. */
-static char *number_text(double v, enum table_number k)
+static int decimals_of(double v, enum table_number k)
 {
 	double size = fabs(v);
-	bool whole = k == NUMBER_MVMS || k == NUMBER_ROUNDS || k == NUMBER_ARCH || size == floor(size);
 
-	if (!isfinite(v))
-		return xstrdup("-");
-	if (size < 0.01 && size > 0)
-		return xasprintf("%.1g", v);
-	if (k == NUMBER_SLEEP || k == NUMBER_KVM)
-		return xstrdup(v != 0 ? "on" : "off");
-	return xasprintf("%.*f", whole || size >= 100 ? 0 : size >= 10 ? 1 : 2, v);
+	if (k == NUMBER_MVMS || k == NUMBER_ROUNDS || k == NUMBER_ARCH || size == floor(size) || size >= 100)
+		return 0;
+	if (size < 0.01)
+		return MIN((int)ceil(-log10(size)), 9);
+	return size >= 10 ? 1 : 2;
 }
 
-/* A cell of the table for people; with rounds, half the distance between the least and the greatest. */
+static char *number_text(double v, enum table_number k)
+{
+	if (!isfinite(v))
+		return xstrdup("-");
+	if (k == NUMBER_SLEEP || k == NUMBER_KVM)
+		return xstrdup(v != 0 ? "on" : "off");
+	return xasprintf("%.*f", decimals_of(v, k), v);
+}
+
+/* A cell of the table for people; with rounds, half the distance between the least and the greatest, to as
+   many places. */
 static char *shown_text(const struct table_row *row, struct shown column, enum table_format f)
 {
 	if (column.text) {
@@ -121,8 +126,10 @@ static char *shown_text(const struct table_row *row, struct shown column, enum t
 	_cleanup_free_ char *median = number_text(row->median[k], k);
 	if (!table_numbers[k].spread || !(row->median[NUMBER_ROUNDS] > 1) || !(row->max[k] > row->min[k]))
 		return STEAL(median);
-	_cleanup_free_ char *half = number_text((row->max[k] - row->min[k]) / 2, k);
-	return xasprintf(f == FORMAT_LATEX ? "%s $\\pm$ %s" : "%s ±%s", median, half);
+	const char *point = strchr(median, '.');
+	double half = (row->max[k] - row->min[k]) / 2;
+	int places = point ? (int)strlen(point + 1) : half < 1 ? 1 : 0;
+	return xasprintf(f == FORMAT_LATEX ? "%s $\\pm$ %.*f" : "%s ±%.*f", median, places, half);
 }
 
 static bool is_empty(const struct table *t, struct shown column)
@@ -176,23 +183,36 @@ static void pad(FILE *out, const char *text, int width, bool left)
 	fprintf(out, left ? "%2$s%1$*3$s" : "%1$*3$s%2$s", "", text, fill);
 }
 
-static void put_notes(FILE *out, const struct table *t, enum table_format f, const char *before,
-		      const char *after)
+/* Returns how many there are. */
+static size_t put_notes(FILE *out, const struct table *t, enum table_format f, const char *before,
+			const char *after)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < t->count; i++) {
 		const struct table_row *row = &t->rows[i];
 
 		if (!row->text[TEXT_NOTE])
 			continue;
+		n++;
 		_cleanup_free_ char *cell = table_escape(row->text[TEXT_CELL], f);
 		_cleanup_free_ char *note = table_escape(row->text[TEXT_NOTE], f);
 		fprintf(out, "%s%s: %s: %s%s", before, cell, row->text[TEXT_STATE], note, after);
 	}
+	return n;
 }
 
-static const char legend[] = "CPU, RAM and swap: of the whole host at the last step. size: drop of "
-			     "MemAvailable per VM. guests: CPU of "
-			     "the VMs themselves. With several rounds: median, and ± half the range.";
+/* What the columns mean, in lines that a terminal holds. */
+static void put_legend(FILE *out, const char *before)
+{
+	static const char *const lines[] = {
+		"CPU, RAM and swap: of the whole host at the last step. size: drop of MemAvailable per VM.",
+		"guests: CPU of the VMs themselves. With several rounds: median, and ± half the range.",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		fprintf(out, "%s%s\n", before, lines[i]);
+}
 
 static void put_text(FILE *out, const struct table *t)
 {
@@ -222,7 +242,7 @@ static void put_text(FILE *out, const struct table *t)
 	}
 	fputc('\n', out);
 	put_notes(out, t, FORMAT_TEXT, "", "\n");
-	fprintf(out, "%s\n", legend);
+	put_legend(out, "");
 }
 
 static void put_csv(FILE *out, const struct table *t)
@@ -319,8 +339,9 @@ static void put_markdown(FILE *out, const struct table *t)
 		fputc('\n', out);
 	}
 	fputc('\n', out);
-	put_notes(out, t, FORMAT_MARKDOWN, "- ", "\n");
-	fprintf(out, "\n%s\n", legend);
+	if (put_notes(out, t, FORMAT_MARKDOWN, "- ", "\n"))
+		fputc('\n', out);
+	put_legend(out, "");
 }
 
 /* A plain tabular, so that it needs no package; what is no part of the table stands in comments. */
@@ -331,7 +352,8 @@ static void put_latex(FILE *out, const struct table *t)
 
 	fprintf(out, "%% %s%s%s\n%% %s\n", t->name, *t->title ? ": " : "", t->title, t->host);
 	put_notes(out, t, FORMAT_TEXT, "% ", "\n");
-	fprintf(out, "%% %s\n\\begin{tabular}{", legend);
+	put_legend(out, "% ");
+	fputs("\\begin{tabular}{", out);
 	for (size_t c = 0; c < n; c++)
 		fputc(columns[c].text ? 'l' : 'r', out);
 	fputs("}\n\\hline\n", out);

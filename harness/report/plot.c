@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/util.h"
+#include "curve/interval.h"
 #include "report/gnuplot.h"
 #include "report/plot_text.h"
 #include "sample/metric.h"
@@ -20,6 +21,10 @@
 #define TITLE_PT 15.0
 #define SMALL_PT 9.5
 #define AXIS_PT 31.0
+/* Left of the axis: room for the axis' name, and for the numbers at 8 pt; this holds five characters. */
+#define LEFT_PT 36.0
+#define LEFT_NAME_PT 19.0
+#define DIGIT_PT 4.9
 #define LINE_CHARS 62
 #define NAME_CHARS 32
 #define TITLE_CHARS 44
@@ -38,8 +43,9 @@ struct figure {
 	struct series series[4];
 	size_t n_series;
 	const char *unit;
-	double divide; /* values are divided by this to be in unit */
-	bool percent;  /* the standard figure: 0-100 % with the threshold */
+	const char *meaning; /* of a column that has no label, or NULL */
+	double divide;	     /* values are divided by this to be in unit */
+	bool percent;	     /* the standard figure: 0-100 % with the threshold */
 	double x_max, y_min, y_max;
 };
 
@@ -150,6 +156,9 @@ static error *choose_metric(struct figure *f, const char *metric)
 		return err_new(EXIT_BAD_INPUT, "no metric '%s': 'mvmscale list metrics' names them all",
 			       metric);
 	f->unit = m >= 0 ? metric_table[m].unit : unit_of_column(metric);
+	for (int k = 0; k < EXTRA_COUNT; k++)
+		if (str_eq(metric, interval_extra_columns[k]))
+			f->meaning = interval_extra_meanings[k];
 	add_series(f, metric, m >= 0 ? metric_table[m].label : metric);
 	for (size_t r = 0; r < f->n; r++)
 		if (!has_values(f, r, 0))
@@ -161,20 +170,31 @@ static error *choose_metric(struct figure *f, const char *metric)
 	return NULL;
 }
 
+static void drop_last_series(struct figure *f)
+{
+	f->n_series--;
+	free(f->series[f->n_series].column);
+	free(f->series[f->n_series].label);
+}
+
 static void choose_standard(struct figure *f)
 {
 	static const enum metric standard[] = { METRIC_CPU, METRIC_RAM, METRIC_SWAP };
+	bool swap = f->n == 1;
 
 	f->percent = true;
 	f->unit = "%";
 	for (size_t i = 0; i < ARRAY_LEN(standard); i++)
 		add_series(f, metric_table[standard[i]].column, metric_table[standard[i]].label);
+	for (size_t r = 0; r < f->n; r++)
+		swap |= shown(f, r, f->n_series - 1);
+	if (!swap)
+		drop_last_series(f); /* the subtitle says that there was none */
 	/* of guests with a waveform; several runs have no room for it */
-	add_series(f, metric_table[METRIC_CPU_PREDICTED].column, "predicted");
-	if (f->n > 1 || !has_values(f, 0, f->n_series - 1)) {
-		f->n_series--;
-		free(f->series[f->n_series].column);
-		free(f->series[f->n_series].label);
+	if (f->n == 1) {
+		add_series(f, metric_table[METRIC_CPU_PREDICTED].column, "predicted");
+		if (!has_values(f, 0, f->n_series - 1))
+			drop_last_series(f);
 	}
 	find_ranges(f);
 }
@@ -290,6 +310,8 @@ static double put_words(const struct figure *f, const char *title, FILE *out)
 	_cleanup_free_ char *cut = plot_cut(title ? title : own, TITLE_CHARS);
 
 	gnuplot_string(out, "figure_title", cut);
+	if (f->meaning)
+		strlist_add(&lines, f->meaning);
 	plot_subtitle(f->runs, f->n, &parts);
 	plot_wrap(&parts, LINE_CHARS, &lines);
 	fprintf(out, "n_lines = %zu\narray line[%zu]\n", lines.count, lines.count ? lines.count : 1);
@@ -316,6 +338,7 @@ static void put_axes(const struct figure *f, FILE *out)
 
 	y = plot_ticks(f->y_min, f->y_max, f->percent ? 5 : Y_TICKS);
 	fprintf(out, "x_max = %.10g\ny_min = %.10g\ny_max = %.10g\n", f->x_max, f->y_min, f->y_max);
+	fprintf(out, "left_pt = %g\n", fmax(LEFT_PT, LEFT_NAME_PT + DIGIT_PT * (double)plot_ticks_width(y)));
 	fprintf(out, "set xtics (%s)\nset ytics (%s)\n", x, y);
 	_cleanup_free_ char *name = plot_cut(f->series[0].label, AXIS_CHARS);
 	label = f->percent ? xstrdup("share of the host (%)")

@@ -84,6 +84,19 @@ char *plot_ticks(double from, double to, int most)
 	return text;
 }
 
+size_t plot_ticks_width(const char *ticks)
+{
+	size_t widest = 0;
+
+	for (const char *at = strchr(ticks, '\''); at; at = strchr(at, '\'')) {
+		size_t n = strcspn(at + 1, "'");
+
+		widest = MAX(widest, n);
+		at += n + 2; /* behind the closing quote */
+	}
+	return widest;
+}
+
 char *plot_cut(const char *s, size_t most)
 {
 	size_t seen = 0, i = 0;

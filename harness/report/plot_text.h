@@ -17,6 +17,8 @@ char *plot_thousands(double v, int decimals);
 double plot_tick_step(double span, int most);
 /* gnuplot's tick list ('1,000' 1000, ...) for [from, to]. */
 char *plot_ticks(double from, double to, int most);
+/* Characters of the widest of such labels. */
+size_t plot_ticks_width(const char *ticks);
 /* The first `most` characters of UTF-8 text, with an ellipsis where it was cut. */
 char *plot_cut(const char *s, size_t most);
 /* Breaks parts, joined by ", ", into lines of at most `width` characters. */

@@ -67,6 +67,10 @@ static error *finish_row(struct session *s, size_t index)
 	if ((e = predict_stop(s, index)))
 		return e;
 	s->status.predicted_end = MIN(s->status.predicted_end, s->o->max);
+	/* the interval's own figures: the latest sample is but one of those behind them */
+	s->status.cpu_pct = moments_mean(&row->metric[METRIC_CPU]);
+	s->status.ram_pct = moments_mean(&row->metric[METRIC_RAM]);
+	s->status.swap_pct = moments_mean(&row->metric[METRIC_SWAP]);
 	session_status(s, STAGE_MEASURE, true);
 	if (s->obs->interval)
 		s->obs->interval(s->obs->user, &s->status, row->extra[EXTRA_MEM_PER_VM], row->settled);

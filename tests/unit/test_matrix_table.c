@@ -28,7 +28,7 @@ static void every_format_escapes(void **state)
 	escaped("a_b & 50% $x #1 {y} ~ ^ \\ |", FORMAT_LATEX,
 		"a\\_b \\& 50\\% \\$x \\#1 \\{y\\} \\textasciitilde{} \\textasciicircum{} \\textbackslash{} "
 		"\\textbar{}");
-	escaped("a<b>\"c\"", FORMAT_LATEX, "a\\textless{}b\\textgreater{}\\textquotedbl{}c\\textquotedbl{}");
+	escaped("a<b>\"c\"", FORMAT_LATEX, "a\\textless{}b\\textgreater{}\"c\"");
 	escaped("a|b *c* _d_ `e` [f] \\", FORMAT_MARKDOWN, "a\\|b \\*c\\* \\_d\\_ \\`e\\` \\[f\\] \\\\");
 	escaped("+ksm,-noaslr \"x\"\ny", FORMAT_CSV, "+ksm;-noaslr 'x' y");
 	escaped("a\nb\tc", FORMAT_TEXT, "a b c");
@@ -144,14 +144,14 @@ static void formats(void **state)
 	(void)state;
 	renders(FORMAT_TEXT,
 		(const char *const[]){ "m_1: 50% & more\nh\n", "configuration  sleep  KVM  arch  MVMs",
-				       "a_b|c             on  off    32  1234  12.3 ±0.50",
+				       "a_b|c             on  off    32  1234  12.3 ±0.5",
 				       "other: cannot: no such program, sadly\n", NULL });
 	renders(FORMAT_MARKDOWN, (const char *const[]){ "| configuration | sleep | KVM |", "| --- | ---: |",
-							"| a\\_b\\|c | on | off | 32 | 1234 | 12.3 ±0.50 |",
+							"| a\\_b\\|c | on | off | 32 | 1234 | 12.3 ±0.5 |",
 							"- other: cannot: no such program", NULL });
 	renders(FORMAT_LATEX,
 		(const char *const[]){ "\\begin{tabular}{lrrrr", "\\hline\nconfiguration & sleep", "\\%CPU",
-				       "a\\_b\\textbar{}c & on & off & 32 & 1234 & 12.3 $\\pm$ 0.50",
+				       "a\\_b\\textbar{}c & on & off & 32 & 1234 & 12.3 $\\pm$ 0.5",
 				       " \\\\\n", "\\end{tabular}\n", "% other: cannot: no such", NULL });
 	renders(FORMAT_CSV, (const char *const[]){
 				    "sleep,kvm,arch_bits,mvms,cpu_pct,ram_pct,swap_pct,size_kb,minutes,",

@@ -52,6 +52,8 @@ static void ticks_are_round(void **state)
 	assert_near(plot_tick_step(1, 5), 0.2, 1e-12);
 	assert_near(plot_tick_step(0, 5), 1, 0);
 	assert_near(plot_tick_step(NAN, 5), 1, 0);
+	assert_int_equal(plot_ticks_width(""), 0);
+	assert_int_equal(plot_ticks_width("'0' 0, '12,500' 12500, '900' 900"), 6);
 	same(plot_ticks(0, 2500, 5),
 	     "'0' 0 , '500' 500 , '1,000' 1000 , '1,500' 1500 , '2,000' 2000 , '2,500' 2500");
 	same(plot_ticks(0.9, 1.15, 5),
