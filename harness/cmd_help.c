@@ -74,7 +74,12 @@ static void print_man_option(const struct argp_option *o)
 	fputs(".TP\n.B ", stdout);
 	if (o->key > 32 && o->key < 127)
 		printf("\\-%c, ", o->key);
-	_cleanup_free_ char *name = xasprintf("--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+	bool optional = o->flags & OPTION_ARG_OPTIONAL;
+	_cleanup_free_ char *name = xasprintf("--%s%s%s%s", o->name,
+					      !o->arg	 ? ""
+					      : optional ? "[="
+							 : " ",
+					      o->arg ? o->arg : "", o->arg && optional ? "]" : "");
 	print_roff(name);
 	fputs("\n\\&", stdout);
 	print_roff(o->doc ? o->doc : "");

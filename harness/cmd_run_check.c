@@ -51,6 +51,13 @@ void run_check_combination(const struct run_args *a)
 			  "backend %s does not keep its VMs in one cgroup: --cgroup-cpu, --cgroup-mem and "
 			  "--cgroup-pids cannot be used",
 			  o->backend->name);
+	if (o->cgroup && !(o->backend->flags & BACKEND_CGROUP))
+		cmd_usage(&cmd_run, "backend %s does not keep its VMs in one cgroup: --cgroup cannot be used",
+			  o->backend->name);
+	if (str_eq(o->cgroup, "none") && cgroup_limits_any(&o->limits))
+		cmd_usage(&cmd_run, "--cgroup=none leaves no cgroup for the limits of --cgroup-*");
+	if (o->cgroup && !*o->cgroup)
+		cmd_usage(&cmd_run, "--cgroup=: needs auto, none or a cgroup's folder");
 	if (!(o->backend->flags & BACKEND_SHARDS) && (o->shard || o->no_kvm_debugfs))
 		cmd_usage(&cmd_run, "backend %s has no use for --shard and --no-kvm-debugfs",
 			  o->backend->name);

@@ -200,6 +200,9 @@ static error_t parse_confine(int key, char *arg, struct argp_state *st, struct r
 	case OPT_NUMA:
 		a->o.numa = arg;
 		return 0;
+	case OPT_CGROUP:
+		a->o.cgroup = arg ? arg : "auto";
+		return 0;
 	case OPT_CGROUP_CPU:
 		a->cgroup_cpu = arg;
 		return 0;

@@ -16,7 +16,7 @@ struct table_args {
 };
 
 static const struct argp_option options[] = {
-	{ "format", 'f', "text|csv|json|markdown", 0, "How to print it (default text)", 0 },
+	{ "format", 'f', "FORMAT", 0, "How to print it: text, csv, json or markdown (default text)", 0 },
 	{ "json", 'J', NULL, 0, "The same as --format json", 0 },
 	{ "output", 'o', "FILE", 0, "Write this file instead of standard output", 0 },
 	{ 0 },

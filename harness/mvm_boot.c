@@ -46,7 +46,7 @@ struct boot {
 static const struct argp_option options[] = {
 	{ "accel", OPT_ACCEL, "auto|tcg|kvm", 0,
 	  "Accelerator (default auto: KVM where the guest gets ready under it)", 0 },
-	{ "machine", OPT_MACHINE, "isapc|pc|microvm", 0, "QEMU's machine type (default isapc)", 0 },
+	{ "machine", OPT_MACHINE, "TYPE", 0, "QEMU's machine type: isapc, pc or microvm (default isapc)", 0 },
 	{ "firmware", OPT_FIRMWARE, "own|seabios|floppy", 0,
 	  "own: the toolkit's ROM with the image in it; seabios: the image as a hard disk; floppy: SeaBIOS "
 	  "and "
@@ -56,8 +56,8 @@ static const struct argp_option options[] = {
 	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary (default qemu-system-x86_64)", 0 },
 	{ "wait", OPT_WAIT, "SECONDS", 0,
 	  "When standard input is no terminal: wait so long for replies after its end (default 2)", 0 },
-	{ "ready-timeout", OPT_READY_TIMEOUT, "SECONDS", 0,
-	  "Give up when the guest is not ready by then (default 20)", 0 },
+	{ "ready-timeout", OPT_READY_TIMEOUT, "S", 0,
+	  "Give up when the guest is not ready after so many seconds (default 20)", 0 },
 	{ 0 },
 };
 

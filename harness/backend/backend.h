@@ -63,6 +63,7 @@ struct backend_config {
 	int cgroup_version;	    /* of it: 1 or 2 */
 	const int *cgroup_more_fds; /* cgroup.procs to join besides, where limits have their own cgroups */
 	unsigned cgroup_more;
+	bool cgroup_whole; /* all that a VM uses must be counted there, from its first instruction on */
 	const struct placement *place;	/* CPUs and memory nodes of each VM, or NULL */
 	const char *cgroup_relative;	/* its path below the hierarchy's mount point, or NULL */
 	const char *runtime;		/* OCI runtime given by the user, or NULL */
@@ -120,7 +121,7 @@ struct backend_cost {
 	C(KVM, "kvm", "always under KVM: --accel kvm says nothing new")                              \
 	C(RUNTIME, "runtime", "honours --runtime")                                                   \
 	C(PLACE, "place", "honours --pin and --numa")                                                \
-	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: --cgroup-* limits it")            \
+	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: honours --cgroup and --cgroup-*") \
 	C(DEVICES, "devices", "gives VMs the devices that their guest needs")                        \
 	C(VARY, "vary", "gives each VM its own seed and phase")
 
@@ -197,6 +198,8 @@ struct backend_ops {
 	void (*host_full)(struct backend *b, size_t host);
 	/* Where known: microseconds of each step of a ready VM's start, BACKEND_STAGE_COUNT of them. */
 	const float *(*stages)(const struct backend *b, uint32_t vm);
+	/* Where one process runs many VMs: that of this one, 0 when it is gone. */
+	pid_t (*carrier)(const struct backend *b, uint32_t vm);
 };
 
 struct backend {

@@ -14,8 +14,10 @@
 
 /* Starts under way in all runners together: enough to keep them busy, few enough to stop soon. */
 #define ROOM_PER_CORE 32
-/* A runner tells of each start within the time that a guest has to become ready; so much later it hangs. */
-#define HANG_GRACE_NS 10000000000ULL
+/* A runner tells of each start within the time that a guest has to become ready; as much later, within these
+   bounds, it hangs. */
+#define HANG_GRACE_MIN_NS 2000000000ULL
+#define HANG_GRACE_MAX_NS 10000000000ULL
 
 static struct kvm *self(struct backend *b)
 {
@@ -113,14 +115,15 @@ static void drain(struct kvm *k, struct shard *s)
 /* A runner that was stopped, or is stuck in the kernel, would keep its starts under way for ever. */
 static void end_hanging(struct kvm *k)
 {
-	uint64_t now = clock_ns(), limit = k->cfg.ready_timeout_ns + HANG_GRACE_NS;
+	uint64_t patience = k->cfg.ready_timeout_ns, now = clock_ns();
+	uint64_t limit = patience + MIN(MAX(patience, HANG_GRACE_MIN_NS), HANG_GRACE_MAX_NS);
 
 	for (uint32_t i = 0; i < k->shard_count; i++) {
 		struct shard *s = &k->shards[i];
 
 		if (s->fd < 0 || !s->starting || now - s->heard_ns < limit || s->refusal)
 			continue;
-		s->refusal = xasprintf("its runner (process %d) gave no sign of life for %.0f s", (int)s->pid,
+		s->refusal = xasprintf("its runner (process %d) gave no sign of life for %.1f s", (int)s->pid,
 				       (double)limit / 1e9);
 		s->refusal_sys = ETIMEDOUT;
 		kill(s->pid, SIGKILL); /* its end is noticed by the next poll */
@@ -155,10 +158,10 @@ static size_t kvm_poll(struct backend *b, int timeout_ms, struct backend_event *
 	return n;
 }
 
-static error *add_shard(struct kvm *k, uint32_t *ret)
+static error *add_shard(struct kvm *k, const struct binding *where, uint32_t *ret)
 {
 	struct shard s;
-	error *e = shard_start(&k->shard_cfg, &s);
+	error *e = shard_start(&k->shard_cfg, where, &s);
 
 	if (e)
 		return e;
@@ -170,7 +173,7 @@ static error *add_shard(struct kvm *k, uint32_t *ret)
 
 /* One runner per core fills up before the next ones begin, so that all cores start VMs, and few processes
    hold many. */
-static error *pick_shard(struct kvm *k, uint32_t *ret)
+static error *pick_of_group(struct kvm *k, const struct binding *where, uint32_t *ret)
 {
 	uint32_t best = UINT32_MAX;
 
@@ -188,7 +191,33 @@ static error *pick_shard(struct kvm *k, uint32_t *ret)
 	}
 	if (all)
 		k->group = k->shard_count;
-	return add_shard(k, ret);
+	return add_shard(k, where, ret);
+}
+
+/* The one thread of a runner is the vCPU of all its VMs: those of one CPU share runners, one at a time. */
+static error *pick_by_cpu(struct kvm *k, const struct binding *where, uint32_t *ret)
+{
+	for (uint32_t i = k->shard_count; i-- > 0;) {
+		const struct shard *s = &k->shards[i];
+
+		if (s->fd < 0 || s->used >= k->shard_cfg.runner.capacity ||
+		    !CPU_EQUAL(&s->cpus, &where->cpus))
+			continue;
+		*ret = i;
+		return NULL;
+	}
+	return add_shard(k, where, ret);
+}
+
+static error *pick_shard(struct kvm *k, uint32_t id, uint32_t *ret)
+{
+	struct binding where;
+
+	if (!k->cfg.place)
+		return pick_of_group(k, NULL, ret);
+	placement_of(k->cfg.place, id, &where);
+	return where.pinned && k->cfg.place->pin != PIN_CPUS ? pick_by_cpu(k, &where, ret)
+							     : pick_of_group(k, &where, ret);
 }
 
 static error *start_one(struct kvm *k, uint32_t id)
@@ -196,7 +225,7 @@ static error *start_one(struct kvm *k, uint32_t id)
 	uint32_t n = 0;
 	error *e = fault_hit(FAULT_FORK_EAGAIN)
 			   ? err_sys(EXIT_CANNOT, EAGAIN, "cannot start a KVM VM: fork (injected)")
-			   : pick_shard(k, &n);
+			   : pick_shard(k, id, &n);
 
 	if (e)
 		return e;
@@ -209,6 +238,9 @@ static error *start_one(struct kvm *k, uint32_t id)
 		s->heard_ns = clock_ns();
 	k->starting++;
 	k->living++;
+	/* only the first: those that take its place must work */
+	if (n == 0 && fault_hit(FAULT_RUNNER_HANGS))
+		kill(s->pid, SIGSTOP);
 	/* a runner that is gone is noticed by poll(), which tells what became of this VM */
 	err_free(shard_send(s, &m));
 	return NULL;
@@ -335,11 +367,19 @@ static const float *kvm_stages(const struct backend *b, uint32_t vm)
 	return ((const struct kvm *)b)->stages[vm];
 }
 
+static pid_t kvm_carrier(const struct backend *b, uint32_t vm)
+{
+	const struct kvm *k = (const struct kvm *)b;
+	const struct shard *s = k->places[vm].shard < k->shard_count ? &k->shards[k->places[vm].shard] : NULL;
+
+	return s && s->fd >= 0 ? s->pid : 0;
+}
+
 const struct backend_ops backend_kvm = {
 	.name = "kvm",
 	.summary = "a built-in runner on /dev/kvm, no QEMU: what the kernel's KVM itself costs",
 	.needs = "/dev/kvm",
-	.flags = BACKEND_WAKE | BACKEND_SHARDS | BACKEND_KVM | BACKEND_VARY,
+	.flags = BACKEND_WAKE | BACKEND_SHARDS | BACKEND_KVM | BACKEND_VARY | BACKEND_PLACE | BACKEND_CGROUP,
 	.open = kvm_open,
 	.start = kvm_start,
 	.room = kvm_room,
@@ -350,4 +390,5 @@ const struct backend_ops backend_kvm = {
 	.cost = kvm_cost,
 	.describe = kvm_describe,
 	.stages = kvm_stages,
+	.carrier = kvm_carrier,
 };

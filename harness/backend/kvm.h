@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "backend/kvm_runner.h"
+#include "plan/place.h"
 
 /* A runner process as the harness sees it. */
 struct shard {
@@ -13,9 +14,11 @@ struct shard {
 	int fd;	       /* -1: it is gone */
 	uint32_t used; /* slots given out, each once */
 	uint32_t starting;
-	uint64_t heard_ns; /* when it last said something, or had nothing to say before */
-	uint32_t *ids;	   /* of the VM in each slot */
-	char *refusal;	   /* what it said before it ended */
+	uint64_t heard_ns;   /* when it last said something, or had nothing to say before */
+	uint32_t *ids;	     /* of the VM in each slot */
+	cpu_set_t cpus;	     /* that it was pinned to; none: not pinned */
+	char *refusal;	     /* what it said before it ended */
+	long long oom_kills; /* of the host when it began */
 	int refusal_sys;
 };
 
@@ -23,10 +26,14 @@ struct shard_config {
 	struct kvm_runner_config runner;
 	const char *cwd;
 	int cgroup_procs_fd;
+	const int *cgroup_more_fds; /* to be joined too */
+	unsigned cgroup_more;
 };
 
-/* Forks a runner that dies with this thread. */
-error *shard_start(const struct shard_config *cfg, struct shard *ret) ERR_MUST_CHECK;
+/* Forks a runner that dies with this thread. It is in its cgroups, on its CPUs and memory nodes (where, NULL
+   for ours) before it opens /dev/kvm. */
+error *shard_start(const struct shard_config *cfg, const struct binding *where,
+		   struct shard *ret) ERR_MUST_CHECK;
 error *shard_send(struct shard *s, const struct kvm_message *m) ERR_MUST_CHECK;
 /* Takes the next message, if there is one; *ret_ended when the runner is gone. */
 bool shard_receive(struct shard *s, struct kvm_message *m, bool *ret_ended);

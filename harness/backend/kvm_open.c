@@ -118,6 +118,8 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 			    .keep_debugfs = cfg->kvm_debugfs },
 		.cwd = cfg->runtime_dir,
 		.cgroup_procs_fd = cfg->cgroup_procs_fd,
+		.cgroup_more_fds = cfg->cgroup_more_fds,
+		.cgroup_more = cfg->cgroup_more,
 	};
 	error *e = access("/dev/kvm", R_OK | W_OK) < 0
 			   ? err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm")

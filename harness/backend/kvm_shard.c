@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "backend/kvm.h"
+#include "base/fs.h"
 #include "base/util.h"
 
 #define SOCKET_FD 3
@@ -22,7 +24,8 @@ static error *lost_step(const char *step)
 }
 
 /* Leaves everything of the harness behind but the socket and the memory that fork copied. */
-static error *become_runner(const struct shard_config *cfg, pid_t parent, int socket_fd)
+static error *become_runner(const struct shard_config *cfg, const struct binding *where, pid_t parent,
+			    int socket_fd)
 {
 	sigset_t none;
 	struct rlimit files;
@@ -39,6 +42,13 @@ static error *become_runner(const struct shard_config *cfg, pid_t parent, int so
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (cfg->cgroup_procs_fd >= 0 && write(cfg->cgroup_procs_fd, "0", 1) < 0)
 		return lost_step("joining the cgroup");
+	for (unsigned i = 0; i < cfg->cgroup_more; i++)
+		if (write(cfg->cgroup_more_fds[i], "0", 1) < 0)
+			return lost_step("joining the cgroup of a limit");
+	/* what KVM allocates for a VM, and the thread that the kernel makes for it, follow the runner */
+	const char *unbound = where ? binding_apply(where) : NULL;
+	if (unbound)
+		return lost_step(unbound);
 	int null = open("/dev/null", O_RDWR);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
 	    dup2(null, STDERR_FILENO) < 0)
@@ -56,9 +66,10 @@ static error *become_runner(const struct shard_config *cfg, pid_t parent, int so
 	return NULL;
 }
 
-static void __attribute__((noreturn)) run_child(const struct shard_config *cfg, pid_t parent, int socket_fd)
+static void __attribute__((noreturn))
+run_child(const struct shard_config *cfg, const struct binding *where, pid_t parent, int socket_fd)
 {
-	error *e = become_runner(cfg, parent, socket_fd);
+	error *e = become_runner(cfg, where, parent, socket_fd);
 
 	if (!e) {
 		socket_fd = SOCKET_FD;
@@ -74,7 +85,18 @@ static void __attribute__((noreturn)) run_child(const struct shard_config *cfg, 
 	_exit(e ? EXIT_CANNOT : EXIT_DONE);
 }
 
-error *shard_start(const struct shard_config *cfg, struct shard *ret)
+/* Processes that the kernel has killed for want of memory since it booted; -1 where it does not tell. */
+static long long oom_kills(void)
+{
+	_cleanup_free_ char *text = NULL;
+	error *e = fs_read("/proc/vmstat", &text, NULL);
+	const char *line = e ? NULL : strstr(text, "\noom_kill ");
+
+	err_free(e);
+	return line ? strtoll(line + strlen("\noom_kill "), NULL, 10) : -1;
+}
+
+error *shard_start(const struct shard_config *cfg, const struct binding *where, struct shard *ret)
 {
 	pid_t parent = getpid();
 	int pair[2];
@@ -84,7 +106,7 @@ error *shard_start(const struct shard_config *cfg, struct shard *ret)
 		return err_sys(EXIT_CANNOT, errno, "cannot make a channel to a KVM runner");
 	ret->pid = fork();
 	if (ret->pid == 0)
-		run_child(cfg, parent, pair[1]);
+		run_child(cfg, where, parent, pair[1]);
 	int sys = errno;
 	close(pair[1]);
 	if (ret->pid < 0) {
@@ -92,6 +114,9 @@ error *shard_start(const struct shard_config *cfg, struct shard *ret)
 		return err_sys(EXIT_CANNOT, sys, "cannot start a KVM runner: fork");
 	}
 	ret->fd = pair[0];
+	ret->oom_kills = oom_kills();
+	if (where)
+		ret->cpus = where->cpus;
 	ret->ids = xcalloc(cfg->runner.capacity, sizeof(*ret->ids));
 	return NULL;
 }
@@ -133,9 +158,15 @@ char *shard_reap(struct shard *s, bool kill_it)
 	s->fd = -1;
 	if (s->refusal)
 		return xstrdup(s->refusal);
-	if (WIFSIGNALED(status))
-		return xasprintf("its runner (process %d) was killed by signal %d (%s)", (int)s->pid,
-				 WTERMSIG(status), sigabbrev_np(WTERMSIG(status)));
+	if (WIFSIGNALED(status)) {
+		long long now = WTERMSIG(status) == SIGKILL ? oom_kills() : -1;
+		const char *why = now < 0 || s->oom_kills < 0 ? ""
+				  : now > s->oom_kills	      ? ", perhaps by the kernel for want of memory"
+							      : ", not for want of memory";
+
+		return xasprintf("its runner (process %d) was killed by signal %d (%s)%s", (int)s->pid,
+				 WTERMSIG(status), sigabbrev_np(WTERMSIG(status)), why);
+	}
 	return xasprintf("its runner (process %d) exited with status %d", (int)s->pid, WEXITSTATUS(status));
 }
 

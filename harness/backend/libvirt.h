@@ -33,6 +33,7 @@ struct lv_host {
 	char *accel_note;
 	unsigned create_flags;	/* enum virDomainCreateFlags that this driver takes */
 	char *image, *firmware; /* where the host sees them */
+	char *wrapper;		/* what stands for QEMU, so that it begins in the VMs' cgroup; or NULL */
 	virStoragePoolPtr pool; /* that we made to send them */
 	uint32_t vms;		/* starting or ready */
 	uint32_t ready;
@@ -133,6 +134,14 @@ error *lv_domain_destroy(virDomainPtr dom) ERR_MUST_CHECK;
 /* One request and one line of answer through the domain's console stream. */
 error *lv_console_ask(virDomainPtr dom, uint32_t vm, const char *request, int timeout_ms, char *reply,
 		      size_t size, double *ret_ms) ERR_MUST_CHECK;
+
+/* lv_confine.c */
+/* Refuses what of --pin, --numa and --cgroup-* this host could not keep, and prepares the rest. */
+error *lv_confine_prepare(struct lv_host *h) ERR_MUST_CHECK;
+/* Pieces of a domain's XML, "" where there is nothing to say. The caller frees them. */
+char *lv_emulator_xml(const struct lv_host *h);
+char *lv_cpuset_xml(const struct lv *b, uint32_t vm);
+char *lv_numatune_xml(const struct lv *b, uint32_t vm);
 
 /* lv_work.c */
 error *lv_workers_start(struct lv *b, unsigned count) ERR_MUST_CHECK;

@@ -13,13 +13,13 @@ static json_t *describe_host(const struct lv_host *h)
 	bool paused = h->create_flags & VIR_DOMAIN_START_PAUSED;
 	bool auto_destroy = h->create_flags & VIR_DOMAIN_START_AUTODESTROY;
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:f,s:b,s:b,s:b,s:i}", "name", h->spec->name,
-			 "uri", h->spec->uri, "hostname", h->hostname, "hypervisor", h->hypervisor,
-			 "hypervisor_version", hv, "libvirt_version", lib, "domain_type", h->type,
-			 "accel_note", h->accel_note, "cores", h->cores > 0 ? h->cores : 0, "mem_total_kb",
-			 h->mem_total_kb > 0 ? h->mem_total_kb : 0, "starts_paused", paused,
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:f,s:f,s:b,s:b,s:b,s:i,s:b}", "name",
+			 h->spec->name, "uri", h->spec->uri, "hostname", h->hostname, "hypervisor",
+			 h->hypervisor, "hypervisor_version", hv, "libvirt_version", lib, "domain_type",
+			 h->type, "accel_note", h->accel_note, "cores", h->cores > 0 ? h->cores : 0,
+			 "mem_total_kb", h->mem_total_kb > 0 ? h->mem_total_kb : 0, "starts_paused", paused,
 			 "dies_with_connection", auto_destroy, "remote", h->remote, "leftovers",
-			 (int)h->leftovers);
+			 (int)h->leftovers, "starts_in_cgroup", h->wrapper != NULL);
 }
 
 json_t *lv_describe(const struct backend *base)

@@ -140,7 +140,8 @@ static error *wait_ready(const struct channel *c, uint32_t number, bool may_be_l
 static char *domain_xml(const struct lv_host *h, uint32_t number, char **ret_name)
 {
 	const struct lv *b = h->lv;
-	_cleanup_free_ char *serial = NULL, *emulator = NULL;
+	_cleanup_free_ char *serial = NULL, *emulator = lv_emulator_xml(h);
+	_cleanup_free_ char *cpuset = lv_cpuset_xml(b, number), *numatune = lv_numatune_xml(b, number);
 	char uuid[LV_UUID_SIZE];
 
 	*ret_name = xasprintf("%s-%u", b->prefix, number);
@@ -148,7 +149,6 @@ static char *domain_xml(const struct lv_host *h, uint32_t number, char **ret_nam
 	serial = h->embed ? xasprintf("<serial type='unix'><source mode='bind' path='%s/%u'/></serial>",
 				      b->console_dir, number)
 			  : xstrdup("<serial type='pty'/>");
-	emulator = b->cfg.qemu ? xasprintf("<emulator>%s</emulator>", b->cfg.qemu) : xstrdup("");
 	struct lv_values v = { .name = *ret_name,
 			       .uuid = uuid,
 			       .image = h->image,
@@ -157,6 +157,8 @@ static char *domain_xml(const struct lv_host *h, uint32_t number, char **ret_nam
 			       .guest = *b->cfg.image->guest ? b->cfg.image->guest : "foreign",
 			       .serial = serial,
 			       .emulator = emulator,
+			       .cpuset = cpuset,
+			       .numatune = numatune,
 			       .tcg = str_eq(h->type, "qemu") ? "<tcg><tb-cache unit='MiB'>1</tb-cache></tcg>"
 							      : "" };
 	return lv_template_fill(h->template, &v);
@@ -186,7 +188,8 @@ static pid_t take_process(const struct lv_host *h, const char *name)
 
 	if (!h->embed || !fs_read_number(path, &pid) || pid <= 1)
 		return 0;
-	if (h->lv->cfg.cgroup_procs_fd >= 0)
+	/* moved there late, for its CPU time alone */
+	if (h->lv->cfg.cgroup_procs_fd >= 0 && !h->wrapper)
 		dprintf(h->lv->cfg.cgroup_procs_fd, "%lld", pid);
 	return (pid_t)pid;
 }

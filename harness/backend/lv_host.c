@@ -162,7 +162,7 @@ error *lv_host_open(struct lv_host *h)
 	if (!h->conn)
 		return lv_error(EXIT_CANNOT, "cannot connect to %s", uri);
 	read_versions(h);
-	if ((e = load_template(h)) || (e = listen_to(h)))
+	if ((e = load_template(h)) || (e = lv_confine_prepare(h)) || (e = listen_to(h)))
 		return e;
 	lv_host_read(h);
 	h->weight = h->mem_total_kb - h->mem_used_kb;
@@ -192,6 +192,7 @@ void lv_host_close(struct lv_host *h)
 	free(h->root);
 	free(h->accel_note);
 	free(h->image);
+	free(h->wrapper);
 	free(h->firmware);
 }
 

@@ -18,6 +18,8 @@ enum placeholder {
 	PH_SERIAL,
 	PH_EMULATOR,
 	PH_TCG,
+	PH_CPUSET,
+	PH_NUMATUNE,
 	PH_COUNT
 };
 
@@ -25,11 +27,12 @@ static const struct {
 	const char *text;
 	bool is_xml; /* put in as it is */
 } placeholders[PH_COUNT] = {
-	[PH_NAME] = { "{name}", false },    [PH_UUID] = { "{uuid}", false },
-	[PH_IMAGE] = { "{image}", false },  [PH_FIRMWARE] = { "{firmware}", false },
-	[PH_TYPE] = { "{type}", false },    [PH_GUEST] = { "{guest}", false },
-	[PH_SERIAL] = { "{serial}", true }, [PH_EMULATOR] = { "{emulator}", true },
-	[PH_TCG] = { "{tcg}", true },
+	[PH_NAME] = { "{name}", false },	[PH_UUID] = { "{uuid}", false },
+	[PH_IMAGE] = { "{image}", false },	[PH_FIRMWARE] = { "{firmware}", false },
+	[PH_TYPE] = { "{type}", false },	[PH_GUEST] = { "{guest}", false },
+	[PH_SERIAL] = { "{serial}", true },	[PH_EMULATOR] = { "{emulator}", true },
+	[PH_TCG] = { "{tcg}", true },		[PH_CPUSET] = { "{cpuset}", true },
+	[PH_NUMATUNE] = { "{numatune}", true },
 };
 
 static const char *const allowed_keys[] = { "template.ready", "template.tasks", "template.fds",
@@ -53,7 +56,8 @@ static error *check_placeholders(const struct lv_template *t)
 		if (n && s[n + 1] == '}' && placeholder_at(s) == PH_COUNT)
 			return err_new(EXIT_BAD_INPUT,
 				       "template %s: unknown placeholder %.*s; known are {name} {uuid} "
-				       "{image} {firmware} {type} {guest} {serial} {emulator} {tcg}",
+				       "{image} {firmware} {type} {guest} {serial} {emulator} {tcg} {cpuset} "
+				       "{numatune}",
 				       t->path, (int)n + 2, s);
 	}
 	if (!strstr(t->xml, "{name}") || !strstr(t->xml, "{uuid}"))
@@ -99,6 +103,9 @@ error *lv_template_parse(const char *text, const char *path, struct lv_template 
 		return e;
 	t->uses_accel = strstr(t->xml, "{type}");
 	t->uses_files = strstr(t->xml, "{image}") || strstr(t->xml, "{firmware}");
+	t->uses_cpuset = strstr(t->xml, "{cpuset}");
+	t->uses_numatune = strstr(t->xml, "{numatune}");
+	t->uses_emulator = strstr(t->xml, "{emulator}");
 	*ret = STEAL(t);
 	return NULL;
 }
@@ -145,6 +152,7 @@ static const char *value_of(const struct lv_values *v, enum placeholder p)
 		[PH_NAME] = v->name,	     [PH_UUID] = v->uuid,	  [PH_IMAGE] = v->image,
 		[PH_FIRMWARE] = v->firmware, [PH_TYPE] = v->type,	  [PH_GUEST] = v->guest,
 		[PH_SERIAL] = v->serial,     [PH_EMULATOR] = v->emulator, [PH_TCG] = v->tcg,
+		[PH_CPUSET] = v->cpuset,     [PH_NUMATUNE] = v->numatune,
 	};
 
 	return values[p] ? values[p] : "";

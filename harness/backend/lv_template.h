@@ -16,14 +16,16 @@ struct lv_template {
 	bool console;	 /* ready = console: the guest's ready line counts; else that libvirt says running */
 	bool uses_accel; /* has {type}: may run under KVM or TCG */
 	bool uses_files; /* has {image} or {firmware} */
-	long tasks, fds, mem_kb; /* declared cost of one domain */
+	bool uses_cpuset, uses_numatune, uses_emulator; /* has these placeholders */
+	long tasks, fds, mem_kb;			/* declared cost of one domain */
 };
 
-/* What the placeholders stand for; texts are escaped when they are put in, the last four are XML already. */
+/* What the placeholders stand for; texts are escaped when they are put in, the last five are XML already. */
 struct lv_values {
 	const char *name, *uuid, *image, *firmware, *type;
 	const char *guest; /* {guest}: name of the guest */
 	const char *serial, *emulator, *tcg;
+	const char *cpuset, *numatune; /* attributes of <vcpu>, an element */
 };
 
 /* A name is looked up among profiles/libvirt/NAME.domain; anything with a slash or ".domain" is a file. */

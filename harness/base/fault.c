@@ -5,11 +5,17 @@
 #include <string.h>
 
 static const char *const names[FAULT_COUNT] = {
-	[FAULT_FORK_EAGAIN] = "fork-eagain", [FAULT_VM_DIES] = "vm-dies",
-	[FAULT_ENOSPC] = "enospc",	     [FAULT_PROC_FIELDS] = "proc-fields",
-	[FAULT_NO_KVM] = "no-kvm",	     [FAULT_PID_VANISHED] = "pid-vanished",
-	[FAULT_NO_PRELOAD] = "no-preload",   [FAULT_NO_KSM] = "no-ksm",
-	[FAULT_NO_ASLR_OFF] = "no-aslr-off", [FAULT_TEMPLATE_DIES] = "template-dies",
+	[FAULT_FORK_EAGAIN] = "fork-eagain",
+	[FAULT_VM_DIES] = "vm-dies",
+	[FAULT_ENOSPC] = "enospc",
+	[FAULT_PROC_FIELDS] = "proc-fields",
+	[FAULT_NO_KVM] = "no-kvm",
+	[FAULT_PID_VANISHED] = "pid-vanished",
+	[FAULT_NO_PRELOAD] = "no-preload",
+	[FAULT_NO_KSM] = "no-ksm",
+	[FAULT_NO_ASLR_OFF] = "no-aslr-off",
+	[FAULT_TEMPLATE_DIES] = "template-dies",
+	[FAULT_RUNNER_HANGS] = "runner-hangs",
 };
 
 bool fault_hit(enum fault f)

@@ -92,6 +92,8 @@ void interval_ledger(struct interval *i, const struct interval *baseline, const 
 	x[EXTRA_LEDGER_REST] = drop - known;
 	if (n > 0)
 		x[EXTRA_MEM_PER_VM] = drop / n;
+	if (n > 0)
+		x[EXTRA_CGROUP_MEM_PER_VM] = growth(i, baseline, METRIC_CGROUP_MEM) / n;
 	if (!previous)
 		return;
 	double more = n - moments_mean(&previous->vm_count);

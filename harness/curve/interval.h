@@ -40,6 +40,7 @@
 	X(DIED, "died", "VMs lost so far in this run")                                              \
 	X(MEM_PER_VM, "mem_per_vm_kb", "drop of MemAvailable since the baseline, per VM")           \
 	X(MEM_MARGINAL, "mem_per_vm_marginal_kb", "the same since the previous interval")           \
+	X(CGROUP_MEM_PER_VM, "cgroup_mem_per_vm_kb", "memory of the VMs' cgroup, per VM")           \
 	X(LEDGER_DROP, "ledger_drop_kb", "drop of MemAvailable since the baseline")                 \
 	X(LEDGER_ANON, "ledger_anon_kb", "of it: anonymous memory")                                 \
 	X(LEDGER_SHMEM, "ledger_shmem_kb", "of it: shared memory and tmpfs")                        \

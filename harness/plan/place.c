@@ -262,18 +262,34 @@ static char *cpu_text(const cpu_set_t *cpus)
 	return place_list_text(set, CPU_SETSIZE);
 }
 
+static char *nodes_text(const unsigned long *nodes)
+{
+	unsigned char set[PLACE_MAX_NODES];
+
+	for (unsigned i = 0; i < PLACE_MAX_NODES; i++)
+		set[i] = nodes[i / (8 * sizeof(long))] >> i % (8 * sizeof(long)) & 1;
+	return place_list_text(set, PLACE_MAX_NODES);
+}
+
+char *binding_cpus_text(const struct binding *b)
+{
+	return cpu_text(&b->cpus);
+}
+
+char *binding_nodes_text(const struct binding *b)
+{
+	return nodes_text(b->nodes);
+}
+
 json_t *placement_json(const struct placement *p, const struct place_map *h)
 {
 	_cleanup_free_ char *cpus = cpu_text(p->pin == PIN_CPUS ? &p->set : &h->cpus);
 	_cleanup_free_ char *nodes = place_list_text(h->node, PLACE_MAX_NODES);
-	unsigned char set[PLACE_MAX_NODES];
+	_cleanup_free_ char *bound = nodes_text(p->nodes);
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < PLACE_MAX_NODES; i++) {
-		set[i] = p->nodes[i / (8 * sizeof(long))] >> i % (8 * sizeof(long)) & 1;
+	for (unsigned i = 0; i < PLACE_MAX_NODES; i++)
 		count += h->node[i];
-	}
-	_cleanup_free_ char *bound = place_list_text(set, PLACE_MAX_NODES);
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s*}", "pin", p->pin == PIN_CPUS ? "cpus" : pin_names[p->pin],
 			 "cpus", cpus, "numa", p->numa == NUMA_NODES ? "nodes" : numa_names[p->numa],
 			 "memory_nodes", bound, "host_nodes", nodes, "note",

@@ -74,6 +74,9 @@ void placement_of(const struct placement *p, uint32_t vm, struct binding *ret);
 const char *binding_apply(const struct binding *b);
 /* Pins every thread of another process; 0 or errno. A process that is gone is none. */
 int binding_pin(const struct binding *b, pid_t pid);
+/* The CPUs, and the memory nodes, of a binding as lists ("0-3,8"); "" of none. The caller frees it. Pure. */
+char *binding_cpus_text(const struct binding *b);
+char *binding_nodes_text(const struct binding *b);
 /* For run.json: what was asked for, what the host has, and what it came to. */
 json_t *placement_json(const struct placement *p, const struct place_map *h);
 

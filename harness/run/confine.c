@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Where the VMs of a run may run and what they may use together: placement, cgroup limits, memory by node. */
 #include <errno.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "run/session.h"
 #include "sample/nodes.h"
@@ -11,10 +13,70 @@ error *confine_place(struct session *s)
 	return placement_make(s->o->pin, s->o->numa, &s->place_map, s->o->max, &s->place);
 }
 
+/* A container runtime makes its cgroups in every hierarchy, below a folder of the same name. */
+static error *note_siblings(struct session *s, const char *own, const char *name)
+{
+	struct strlist mounts = { 0 };
+	error *e = NULL;
+
+	cgroup_v1_mounts(&mounts);
+	for (size_t i = 0; i < mounts.count && !e; i++) {
+		_cleanup_free_ char *path = xasprintf("%s/%s", mounts.items[i], name);
+
+		if (strcmp(path, own) != 0)
+			e = settings_note_cgroup(s->settings, path);
+	}
+	strlist_clear(&mounts);
+	return e;
+}
+
+bool confine_wanted(const struct session *s)
+{
+	return (s->o->cgroup && !str_eq(s->o->cgroup, "none")) || cgroup_limits_any(&s->o->limits);
+}
+
+error *confine_create(struct session *s)
+{
+	const char *where = s->o->cgroup;
+	_cleanup_free_ char *name = xasprintf("mvmscale-%d", (int)getpid());
+	bool runtime = s->o->backend->flags & BACKEND_RUNTIME;
+
+	if (!(s->o->backend->flags & BACKEND_HERE) || str_eq(where, "none"))
+		return NULL;
+	error *e = cgroup_choose(CGROUP_ROOT, str_eq(where, "auto") ? NULL : where, name, &s->cgroup);
+	if (!e && s->cgroup.path && runtime && s->cgroup.version == 2 &&
+	    !str_eq(s->cgroup.mount, CGROUP_ROOT))
+		e = err_new(EXIT_CANNOT,
+			    "--cgroup %s: container runtimes keep to the hierarchies of v1 where both are "
+			    "mounted: name a cgroup of v1",
+			    where ? where : "auto");
+	if (!e && s->cgroup.path && !(e = settings_note_cgroup(s->settings, s->cgroup.path)) && runtime &&
+	    s->cgroup.version == 1)
+		e = note_siblings(s, s->cgroup.path, cgroup_relative(&s->cgroup) + 1);
+	if (e)
+		return e;
+	if (s->cgroup.path)
+		e = cgroup_create(&s->cgroup);
+	else
+		e = err_new(EXIT_CANNOT, "no cgroup can be used");
+	if (e && confine_wanted(s))
+		return err_wrap(e, "--cgroup and --cgroup-*");
+	if (e)
+		session_notice(s, "%s: the guests' own CPU will be that of a random sample of them", e->msg);
+	err_free(e);
+	return NULL;
+}
+
 error *confine_begin(struct session *s)
 {
-	return cgroup_limits_any(&s->o->limits) ? cgroup_confine(&s->cgroup, &s->o->limits, s->settings)
-						: NULL;
+	_cleanup_(strlist_clear) struct strlist said = { 0 };
+	error *e = confine_wanted(s) ? cgroup_confine(&s->cgroup, &s->o->limits, s->o->cgroup != NULL,
+						      s->settings, &said)
+				     : NULL;
+
+	for (size_t i = 0; i < said.count; i++)
+		session_notice(s, "%s", said.items[i]);
+	return e;
 }
 
 static json_t *known(long long v)
@@ -37,9 +99,11 @@ void confine_record(struct session *s)
 		json_object_set_new(
 			c, "cpu",
 			json_pack("{s:f,s:o}", "cores", l->cores, "throttled_ms", known(h.throttled_ms)));
-	if (l->mem_bytes > 0)
+	if (l->mem_bytes > 0 || s->cgroup.counted)
 		json_object_set_new(c, "memory",
-				    json_pack("{s:f,s:o,s:o}", "limit_kb", l->mem_bytes / 1024, "peak_kb",
+				    json_pack("{s:o,s:o,s:o}", "limit_kb",
+					      l->mem_bytes > 0 ? json_real(l->mem_bytes / 1024) : json_null(),
+					      "peak_kb",
 					      known(h.mem_peak_bytes < 0 ? -1 : h.mem_peak_bytes / 1024),
 					      "oom_kills", known(h.oom_kills)));
 	if (l->pids > 0)

@@ -29,6 +29,7 @@ struct run_options {
 	const struct backend_ops *backend;
 	const char *accel, *preset, *profile, *qemu, *machine, *runtime, *out, *name, *image, *tune;
 	const char *pin, *numa;	     /* as placement_make() takes them, or NULL */
+	const char *cgroup;	     /* none, auto, a folder to make it in; NULL: auto, for CPU time only */
 	struct cgroup_limits limits; /* of the population together */
 	enum launch_mode launch;
 	double verify_pct; /* share of the population asked at every interval */

@@ -267,27 +267,9 @@ static error *add_swap(struct session *s)
 	return NULL;
 }
 
-/* A container runtime makes its cgroups in every hierarchy, below a folder of the same name. */
-static error *note_siblings(struct session *s, const char *own, const char *name)
-{
-	struct strlist mounts = { 0 };
-	error *e = NULL;
-
-	cgroup_v1_mounts(&mounts);
-	for (size_t i = 0; i < mounts.count && !e; i++) {
-		_cleanup_free_ char *path = xasprintf("%s/%s", mounts.items[i], name);
-
-		if (strcmp(path, own) != 0)
-			e = settings_note_cgroup(s->settings, path);
-	}
-	strlist_clear(&mounts);
-	return e;
-}
-
 /* Private folder and cgroup; both are in the journal before they exist. */
 static error *create_places(struct session *s)
 {
-	int version = 0;
 	error *e = settings_open(&s->settings);
 
 	if (e)
@@ -297,24 +279,7 @@ static error *create_places(struct session *s)
 		return e;
 	if (s->o->swap && (e = add_swap(s)))
 		return e;
-	if (!(s->o->backend->flags & BACKEND_HERE))
-		return NULL;
-	_cleanup_free_ char *name = xasprintf("mvmscale-%d", (int)getpid());
-	_cleanup_free_ char *path = cgroup_choose(name, &version);
-	if (!path) {
-		session_notice(s, "no cgroup can be used: the guests' own CPU will be that of a "
-				  "random sample of them");
-		return NULL;
-	}
-	if ((e = settings_note_cgroup(s->settings, path)) ||
-	    (s->o->backend->flags & BACKEND_RUNTIME && version == 1 && (e = note_siblings(s, path, name))))
-		return e;
-	e = cgroup_create(STEAL(path), version, &s->cgroup);
-	if (e) {
-		session_notice(s, "%s; the guests' own CPU will be that of a random sample of them", e->msg);
-		err_free(e);
-	}
-	return NULL;
+	return confine_create(s);
 }
 
 static error *open_backend(struct session *s)
@@ -353,6 +318,7 @@ static error *open_backend(struct session *s)
 	cfg.cgroup_more = s->cgroup.more;
 	cfg.place = s->place.pin != PIN_NONE || s->place.numa != NUMA_NONE ? &s->place : NULL;
 	cfg.cgroup_version = s->cgroup.version;
+	cfg.cgroup_whole = confine_wanted(s);
 	cfg.cgroup_relative = s->cgroup.path ? cgroup_relative(&s->cgroup) : NULL;
 	error *e = o->backend->open(&cfg, s->vms, s->vm_slots, &s->backend);
 	return e ? confine_explain(s, e) : NULL;
@@ -437,7 +403,7 @@ error *session_open(struct session *s)
 
 	s->start_ns = clock_ns();
 	s->janitor_fd = -1;
-	s->cgroup = (struct cgroup){ .procs_fd = -1, .usage_fd = -1 };
+	s->cgroup = CGROUP_NONE;
 	s->folder =
 		(struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1, .nodes_fd = -1 };
 	s->rng = gsl_rng_alloc(gsl_rng_mt19937);

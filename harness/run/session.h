@@ -104,7 +104,12 @@ error *launch_watch(struct session *s, int timeout_ms) ERR_MUST_CHECK;
 
 /* confine.c: placement and cgroup limits. Settles where VMs go; an error is one of the options. */
 error *confine_place(struct session *s) ERR_MUST_CHECK;
-/* Sets the limits of the population's cgroup. */
+/* Makes the population's cgroup where --cgroup says, else where it can be; that it cannot is then no error.
+ */
+error *confine_create(struct session *s) ERR_MUST_CHECK;
+/* The user counts on it: all that VMs use has to be in it. */
+bool confine_wanted(const struct session *s);
+/* Sets its limits, and has it count what was asked for. */
 error *confine_begin(struct session *s) ERR_MUST_CHECK;
 /* Puts a limit in front of an error that it brought about. */
 error *confine_explain(struct session *s, error *e) ERR_MUST_CHECK;

@@ -60,7 +60,8 @@ long long cgroup_flat_value(const char *text, const char *key)
 static char *folder_of(const struct cgroup *c, enum cgroup_controller k)
 {
 	return c->version == 2 ? xstrdup(c->path)
-			       : xasprintf(CGROUP_ROOT "/%s%s", controllers[k], cgroup_relative(c));
+			       : xasprintf("%.*s/%s%s", (int)(strrchr(c->mount, '/') - c->mount), c->mount,
+					   controllers[k], cgroup_relative(c));
 }
 
 static error *set_file(const char *folder, const char *file, const char *value)
@@ -70,17 +71,39 @@ static error *set_file(const char *folder, const char *file, const char *value)
 	return setting_write(path, value);
 }
 
+/* Whether one of the words of a list is that one: "cpuset" is not "cpu". */
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; *p; p += strspn(p, " \n")) {
+		size_t len = strcspn(p, " \n");
+
+		if (len == n && strncmp(p, word, n) == 0)
+			return true;
+		p += len;
+	}
+	return false;
+}
+
 /* v2: the parent hands controllers down; one that it did not is taken back at the end. */
 static error *hand_down(const struct cgroup *c, enum cgroup_controller k, struct settings *settings)
 {
-	_cleanup_free_ char *file =
-		xasprintf("%.*s/cgroup.subtree_control", (int)(strrchr(c->path, '/') - c->path), c->path);
+	int n = (int)(strrchr(c->path, '/') - c->path);
+	_cleanup_free_ char *file = xasprintf("%.*s/cgroup.subtree_control", n, c->path);
+	_cleanup_free_ char *offers = xasprintf("%.*s/cgroup.controllers", n, c->path);
 	_cleanup_free_ char *on = xasprintf("+%s", controllers[k]), *off = xasprintf("-%s", controllers[k]);
-	_cleanup_free_ char *now = NULL;
+	_cleanup_free_ char *now = NULL, *offered = NULL;
 	error *e = fs_read(file, &now, NULL);
 
-	if (e || strstr(now, controllers[k]))
+	if (e || has_word(now, controllers[k]))
 		return e;
+	if ((e = fs_read(offers, &offered, NULL)))
+		return e;
+	if (!has_word(offered, controllers[k]))
+		return err_new(EXIT_CANNOT,
+			       "%s does not have the controller %s: it may be in use in a hierarchy of v1",
+			       offers, controllers[k]);
 	e = settings_note_write(settings, file, off);
 	return e ? e : setting_write(file, on);
 }
@@ -127,31 +150,76 @@ static error *apply(const struct cgroup *c, enum cgroup_controller k, const stru
 	return set_file(folder, "cpu.cfs_quota_us", value);
 }
 
-error *cgroup_confine(struct cgroup *c, const struct cgroup_limits *l, struct settings *settings)
+static error *confine_one(struct cgroup *c, enum cgroup_controller k, bool limited, struct settings *settings)
 {
-	const bool wanted[CGROUP_CONTROLLERS] = { l->cores > 0, l->mem_bytes > 0, l->pids > 0 };
+	_cleanup_free_ char *folder = folder_of(c, k);
+	error *e = c->version == 2 ? hand_down(c, k, settings) : join_controller(c, folder, settings);
+
+	return e || !limited ? e : apply(c, k, &c->limits, folder);
+}
+
+/* Where there are such files they are read, whoever had the controller switched on. */
+static void open_counters(struct cgroup *c)
+{
+	static const char *const files[CGROUP_CONTROLLERS][2] = {
+		[CGROUP_MEMORY] = { "memory.usage_in_bytes", "memory.current" },
+		[CGROUP_PIDS] = { "pids.current", "pids.current" },
+	};
+
+	for (int k = CGROUP_MEMORY; k < CGROUP_CONTROLLERS; k++) {
+		_cleanup_free_ char *folder = folder_of(c, (enum cgroup_controller)k);
+		_cleanup_free_ char *path = xasprintf("%s/%s", folder, files[k][c->version == 2]);
+
+		c->count_fds[k] = open(path, O_RDONLY | O_CLOEXEC);
+	}
+}
+
+error *cgroup_confine(struct cgroup *c, const struct cgroup_limits *l, bool count, struct settings *settings,
+		      struct strlist *said)
+{
+	const bool limited[CGROUP_CONTROLLERS] = { l->cores > 0, l->mem_bytes > 0, l->pids > 0 };
 
 	if (!c->path)
-		return err_new(EXIT_CANNOT, "--cgroup-*: no cgroup can be made here to hold the VMs");
+		return err_new(EXIT_CANNOT,
+			       "--cgroup and --cgroup-*: no cgroup can be made here to hold the VMs");
 	c->limits = *l;
+	c->counted = count;
 	for (int k = 0; k < CGROUP_CONTROLLERS; k++) {
-		_cleanup_free_ char *folder = folder_of(c, (enum cgroup_controller)k);
-		error *e = NULL;
-
-		if (!wanted[k])
+		if (!limited[k] && (!count || k == CGROUP_CPU))
 			continue;
-		if (c->version == 2)
-			e = hand_down(c, (enum cgroup_controller)k, settings);
-		else
-			e = join_controller(c, folder, settings);
-		if (!e)
-			e = apply(c, (enum cgroup_controller)k, l, folder);
-		if (e) {
+		error *e = confine_one(c, (enum cgroup_controller)k, limited[k], settings);
+		if (e && limited[k]) {
 			e->code = EXIT_CANNOT;
 			return err_wrap(e, "cgroup limit on %s", controllers[k]);
 		}
+		if (e)
+			strlist_addf(said, "the VMs' %s cannot be counted: %s",
+				     k == CGROUP_MEMORY ? "memory" : "tasks", e->msg);
+		err_free(e);
 	}
+	open_counters(c);
 	return NULL;
+}
+
+static long long read_count(int fd)
+{
+	char text[64];
+	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	return strtoll(text, NULL, 10);
+}
+
+long long cgroup_mem_bytes(const struct cgroup *c)
+{
+	return read_count(c->count_fds[CGROUP_MEMORY]);
+}
+
+long long cgroup_tasks(const struct cgroup *c)
+{
+	return read_count(c->count_fds[CGROUP_PIDS]);
 }
 
 static long long read_value(const char *folder, const char *file, const char *key)
@@ -179,7 +247,7 @@ void cgroup_read_hits(const struct cgroup *c, struct cgroup_hits *ret)
 		ret->refused_pids = read_value(pids, "pids.events", "max");
 		ret->pids = read_value(pids, "pids.current", NULL);
 	}
-	if (c->limits.mem_bytes > 0) {
+	if (c->limits.mem_bytes > 0 || c->counted) {
 		long long cache =
 			read_value(mem, "memory.stat", v2 ? "inactive_file" : "total_inactive_file");
 

@@ -62,6 +62,8 @@
 	M(GUEST_RSS, "guest_rss_kb", "RSS of a guest process, mean of a sample", "kB", false) \
 	M(GUEST_PSS, "guest_pss_kb", "PSS of a guest process, mean of a sample", "kB", false) \
 	M(GUEST_USS, "guest_uss_kb", "USS of a guest process, mean of a sample", "kB", false) \
+	M(CGROUP_MEM, "cgroup_mem_kb", "memory of the VMs' cgroup", "kB", false)              \
+	M(CGROUP_TASKS, "cgroup_tasks", "tasks in the VMs' cgroup", "tasks", false)           \
 	M(HARNESS_RSS, "harness_rss_kb", "RSS of the harness", "kB", false)                   \
 	M(SAMPLE_COST, "sample_cost_us", "CPU time of taking this sample", "us", false)
 

@@ -375,6 +375,12 @@ void sampler_take(struct sampler *s, struct sample *ret)
 	ret->v[METRIC_GUEST_RSS] = s->rss_kb;
 	ret->v[METRIC_GUEST_PSS] = s->pss_kb;
 	ret->v[METRIC_GUEST_USS] = s->uss_kb;
+	if (s->population) {
+		long long bytes = cgroup_mem_bytes(s->population);
+
+		ret->v[METRIC_CGROUP_MEM] = bytes < 0 ? (double)NAN : (double)bytes / 1024;
+		ret->v[METRIC_CGROUP_TASKS] = kb(cgroup_tasks(s->population));
+	}
 	long long pages = -1;
 	if (sscanf(read_source(s, SRC_STATM), "%*d %lld", &pages) == 1)
 		ret->v[METRIC_HARNESS_RSS] = (double)(pages * s->page_kb);

@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "guest/profile.h"
+#include "inspect.h"
 #include "plan/place.h"
 
 #define VMS 4
@@ -45,6 +46,11 @@ static bool check(bool good, const char *what, const char *why)
 		printf("# %s\n", why);
 	bad += !good;
 	return good;
+}
+
+static void skip(const char *what, const char *why)
+{
+	printf("ok %u - %s # SKIP %s\n", ++tests, what, why);
 }
 
 static bool check_error(error *e, const char *what)
@@ -152,17 +158,41 @@ static void wake(struct subject *s)
 	check_error(e, "a VM can be asked again and again");
 }
 
+/* The process in which a VM runs; 0 of none. */
+static pid_t process_of(const struct subject *s, uint32_t vm)
+{
+	return s->ops->carrier ? s->ops->carrier(s->b, vm) : s->vms[vm].pid;
+}
+
+/* Whether it runs in the process of VM 2, which is killed. */
 static void death(struct subject *s)
 {
-	kill(s->vms[2].pid, SIGKILL);
-	struct backend_event ev = next_event(s);
+	pid_t killed = process_of(s, 2), of[VMS];
+	bool told = true, lives = true;
+	error *e = NULL;
 
-	check(ev.kind == BACKEND_DIED && ev.vm == 2 && ev.reason && *ev.reason,
-	      "a VM whose process is killed is reported as died, with a reason", ev.reason);
-	free(ev.reason);
-	check(s->vms[2].state == VM_GONE, "it is not counted any more", NULL);
+	for (uint32_t i = 0; i < VMS; i++)
+		of[i] = process_of(s, i);
+	kill(killed, SIGKILL);
+	for (uint32_t i = 0; i < VMS; i++) {
+		if (of[i] != killed)
+			continue;
+		struct backend_event ev = next_event(s);
+		told = told && ev.kind == BACKEND_DIED && ev.vm < VMS && of[ev.vm] == killed && ev.reason &&
+		       *ev.reason && s->vms[ev.vm].state == VM_GONE;
+		free(ev.reason);
+	}
+	check(told,
+	      "a VM whose process is killed is reported as died, with a reason, and not counted any more",
+	      NULL);
+	for (uint32_t i = 0; i < VMS && !e; i++) {
+		lives = lives && (of[i] == killed || s->vms[i].state == VM_READY);
+		if (of[i] != killed && can(s, BACKEND_WAKE))
+			e = must_answer(s, i, "ping", "pong");
+	}
+	check(lives, "others are not touched by it", NULL);
 	if (can(s, BACKEND_WAKE))
-		check_error(must_answer(s, 3, "ping", "pong"), "its neighbour lives on");
+		check_error(e, "and answer");
 }
 
 static void stop(struct subject *s)
@@ -172,7 +202,7 @@ static void stop(struct subject *s)
 	char reply[64];
 
 	for (unsigned i = 0; i < VMS; i++)
-		pids[i] = s->vms[i].pid;
+		pids[i] = process_of(s, i);
 	check_error(s->ops->stop_all(s->b, NULL, NULL), "the population is stopped");
 	for (unsigned i = 0; i < VMS; i++) {
 		gone = gone && (pids[i] <= 0 || (kill(pids[i], 0) < 0 && errno == ESRCH));
@@ -251,6 +281,38 @@ static void describe(const struct subject *s)
 	json_decref(d);
 }
 
+/* Copies of one booted VM: each at the same addresses, none sees what another writes. */
+static void clones(struct subject *s)
+{
+	json_t *d = s->ops->describe(s->b), *launched = json_object_get(d, "launch");
+	const char *mode = json_string_value(json_object_get(launched, "mode"));
+	const char *note = json_string_value(json_object_get(launched, "note"));
+
+	if (!str_eq(mode, launch_names[LAUNCH_CLONE])) {
+		skip("its VMs are clones", note ? note : "the launch mode is another");
+		json_decref(d);
+		return;
+	}
+	uint64_t at = inspect_find(s->image.bytes, s->vms[0].pid);
+	bool same = at != 0, alone = at != 0;
+	/* not used by the guest: above its sector */
+	uint64_t free_at = at + 0x1000;
+	int before = inspect_peek(s->vms[0].pid, free_at);
+
+	for (unsigned i = 1; i < VMS; i++)
+		same = same && inspect_find(s->image.bytes, s->vms[i].pid) == at;
+	check(same, "clones: the guest's memory is at one address in all of them, writable and private",
+	      NULL);
+	alone = alone && before >= 0 && inspect_poke(s->vms[0].pid, free_at, (unsigned char)(before ^ 0xa5));
+	for (unsigned i = 1; i < VMS; i++)
+		alone = alone && inspect_peek(s->vms[i].pid, free_at) == before;
+	check(alone && inspect_peek(s->vms[0].pid, free_at) == (before ^ 0xa5),
+	      "clones: what one has in its memory, the others do not see", NULL);
+	if (can(s, BACKEND_WAKE))
+		check_error(must_answer(s, 0, "ping", "pong"), "clones: it still answers");
+	json_decref(d);
+}
+
 /* The work of a backend that opened. */
 static void examine(struct subject *s)
 {
@@ -263,24 +325,16 @@ static void examine(struct subject *s)
 		processes(s);
 	if (can(s, BACKEND_WAKE))
 		wake(s);
-	if (can(s, BACKEND_PROCESSES))
+	if (can(s, BACKEND_QEMU) && str_eq(s->cfg.preset->launch, launch_names[LAUNCH_CLONE]))
+		clones(s);
+	if (process_of(s, 2) > 0)
 		death(s);
 	stop(s);
 	if (launch(s, "a second population starts after the first was stopped"))
 		check_error(s->ops->stop_all(s->b, NULL, NULL), "and is stopped as well");
 }
 
-static bool policy_is(pid_t pid, const char *wanted)
-{
-	_cleanup_free_ char *path = xasprintf("/proc/%d/numa_maps", (int)pid), *text = NULL;
-	error *e = fs_read(path, &text, NULL);
-	bool found = !e && strstr(text, wanted);
-
-	err_free(e);
-	return found;
-}
-
-/* Two VMs on the last CPU, with memory from node 0 alone. */
+/* All VMs on the last CPU, with memory from node 0 alone. */
 static void placed(struct subject *s)
 {
 	struct place_map h;
@@ -302,13 +356,12 @@ static void placed(struct subject *s)
 		bool pinned = true, bound = true;
 
 		for (int i = 0; i < VMS; i++) {
-			cpu_set_t cpus;
+			pid_t pid = process_of(s, (uint32_t)i);
 
-			pinned = pinned && sched_getaffinity(s->vms[i].pid, sizeof(cpus), &cpus) == 0 &&
-				 CPU_COUNT(&cpus) == 1 && CPU_ISSET((size_t)last, &cpus);
-			bound = bound && policy_is(s->vms[i].pid, "bind:0");
+			pinned = pinned && pid > 0 && inspect_is_on(pid, last);
+			bound = bound && inspect_policy(pid, "bind:0");
 		}
-		check(pinned, "they may use only the CPU they were given", NULL);
+		check(pinned, "they may use only the CPU they were given, with all threads", NULL);
 		if (h.numa)
 			check(bound, "and memory only of the node they were given", NULL);
 	}

@@ -23,11 +23,38 @@ page_names() {
 		return 1
 	}
 	while read -r o; do
-		grep -Eq -- "(^|[ ,])$o([ =]|\$)" "$T/section" || {
+		grep -Eq -- "(^|[ ,])$o([[ =]|\$)" "$T/section" || {
 			echo "$1 $2: $o is not in the page"
 			return 1
 		}
 	done <"$T/options"
+}
+
+# synopsis PROGRAM COMMAND...: each stands in the synopsis of its page, and nothing else does
+synopsis() {
+	sed -n '/^\.SH SYNOPSIS/,/^\.SH DESCRIPTION/p' "$t_root/man/$1.1.in" >"$T/synopsis"
+	[ "$1" = mvm ] || sed -i 's/^\.RB \[ run \]/.B mvmscale run/' "$T/synopsis"
+	sed -n "s/^\.B $1 \([a-z]*\).*/\1/p" "$T/synopsis" | sort >"$T/named"
+	program=$1
+	shift
+	printf '%s\n' "$@" | sort | diff "$T/named" - >"$T/differ" || {
+		echo "the synopsis of $program against its commands:"
+		cat "$T/differ"
+		return 1
+	}
+}
+
+# well_printed COMMAND WORD...: options of its --help stand in one column, their texts in another
+well_printed() {
+	"$@" --help >"$T/help" || return
+	# options begin at column 3 or 7; their text at 30, or in the next line where the option is too long
+	awk '/^Mandatory or optional/ { exit }
+		length($0) > 80 { print "too wide: " $0; bad = 1 }
+		/^ *-/ { match($0, /^ */)
+			if (RLENGTH == 29) next # the text goes on, with an option
+			if (RLENGTH != 2 && RLENGTH != 6) { print "out of its column: " $0; bad = 1 }
+			if (match($0, /^ +(-., )?--?[^ ]+ +[^ ]/) && RLENGTH != 30) { print "text begins at " RLENGTH ": " $0; bad = 1 } }
+		END { exit bad }' "$T/help"
 }
 
 without_warnings() {
@@ -240,7 +267,15 @@ t_ok "the pages are built" pages
 for c in $("$BUILD/mvmscale" help --list-commands); do
 	t_ok "every option of mvmscale $c is in its page" page_names mvmscale "$c"
 done
+# shellcheck disable=SC2046 # one word each
+t_ok "the synopsis of mvmscale names its commands" synopsis mvmscale $("$BUILD/mvmscale" help --list-commands)
+# shellcheck disable=SC2046 # one word each
+t_ok "the synopsis of mvm names its verbs" synopsis mvm $("$BUILD/mvm" --list-verbs)
+for c in $("$BUILD/mvmscale" help --list-commands); do
+	t_ok "mvmscale $c --help prints well" well_printed "$BUILD/mvmscale" "$c"
+done
 for v in $("$BUILD/mvm" --list-verbs); do
+	t_ok "mvm $v --help prints well" well_printed "$BUILD/mvm" "$v"
 	t_ok "every option of mvm $v is in its page" page_names mvm "$v"
 done
 if command -v man >/dev/null && command -v groff >/dev/null; then

@@ -15,7 +15,7 @@ make_there() {
 
 # Every file that the build made for users, and the pages of both programs
 is_complete() {
-	for f in bin/mvmscale bin/mvm lib/mvmscale/libmvmzygote.so share/man/man1/mvmscale.1 share/man/man1/mvm.1 \
+	for f in bin/mvmscale bin/mvm lib/mvmscale/libmvmzygote.so lib/mvmscale/mvminit share/man/man1/mvmscale.1 share/man/man1/mvm.1 \
 		share/mvmscale/guests/sleep.img share/mvmscale/guests/firmware.bin share/mvmscale/plots/scalability.gp \
 		share/bash-completion/completions/mvmscale share/bash-completion/completions/mvm \
 		share/doc/mvmscale/README.md share/doc/mvmscale/COPYING; do
@@ -42,6 +42,13 @@ builds_image() {
 null_run() {
 	(cd "$T" && "$bin/mvmscale" --backend null --max 100 --quiet -o run && [ -s run/intervals.csv ] &&
 		[ -s run/advice.json ] && { ! command -v gnuplot >/dev/null || [ -s run/plot.svg ]; })
+}
+
+# A run whose VMs are the installed mvminit: the record says which file they were.
+process_run() {
+	(cd "$T" && MVMSCALE_STATE=$T/state "$bin/mvmscale" --backend process --max 2 --intervals 1 --settle 0 --samples 2 \
+		--sample-time 0.05 --stop-on ram --verify all --quiet -o process &&
+		grep "\"binary\": \"$1/.*lib/mvmscale/mvminit\"" process/run.json; status=$?; rm -rf process; exit $status)
 }
 
 completes() {
@@ -74,6 +81,7 @@ t_ok "the installed mvmscale finds its presets" lists_presets
 t_ok "the installed mvm finds its guests" lists_guests
 t_ok "the installed mvm builds an image and a firmware" builds_image
 t_ok "a null run with what is installed" null_run
+t_ok "its processes are the installed mvminit" process_run "$T$prefix"
 if command -v bash >/dev/null; then
 	t_ok "completion asks the installed programs" completes
 else
@@ -91,6 +99,7 @@ moved=$T/elsewhere
 mv "$T$prefix" "$moved"
 bin=$moved/bin
 t_ok "a tree that was moved still finds its presets" lists_presets
+t_ok "and its mvminit" process_run "$moved"
 mv "$moved" "$T$prefix"
 t_ok "make uninstall" make_there uninstall
 t_ok "and nothing is left" nothing_left

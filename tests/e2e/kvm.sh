@@ -223,9 +223,17 @@ t_ok "its harness" harness
 t_ok "has VMs" within 20 event "$T/killed" '"ready":4,'
 kill -KILL "$(runners | head -n 1)"
 t_ok "a runner is killed: the run goes on, and is untrusted" ends_with 5
-t_ok "its VMs are told" event "$T/killed" '"vm_died".*its runner (process [0-9]*) was killed by signal 9'
+t_ok "its VMs are told" event "$T/killed" '"vm_died".*its runner (process [0-9]*) was killed by signal 9 (KILL), not for want of memory'
 t_ok "they were replaced" t_cell_is "$T/killed/intervals.csv" 7 vm_count 12
 t_ok "nothing is left" within 10 nothing_left
+
+# One that stops working and does not end is killed, and named.
+t_fail "a runner that hangs: the run goes on without it, and is untrusted" 5 'VMs died|VMs were lost|failed' \
+	env MVMSCALE_FAULT=runner-hangs:3 "$M" run --backend kvm --max 12 --intervals 3 --shard 4 --ready-timeout 0.5 \
+	--settle 0 --samples 2 --sample-time 0.01 --verify 0 --stop-on ram,swap --quiet -o "$T/hangs"
+t_ok "its VMs are told" event "$T/hangs" '"vm_died".*gave no sign of life for 2.5 s\|"vm_failed".*gave no sign of life for 2.5 s'
+t_ok "they were replaced" t_cell_is "$T/hangs/intervals.csv" 4 vm_count 12
+t_ok "nothing is left of it" within 10 nothing_left
 
 kvm "$T/int" --max 100 --intervals 50 --shard 10 --rate 10 >"$T/run.out" 2>&1 &
 shell=$!

@@ -23,10 +23,9 @@ t_remove() {
 trap t_remove EXIT
 trap 'exit 130' INT TERM HUP
 
-if [ -z "${MVMSCALE_STATE-}" ]; then
-	MVMSCALE_STATE=$t_base/state
-	export MVMSCALE_STATE
-fi
+# Never that of the caller's shell: tests tell runs by this folder, and kill some.
+MVMSCALE_STATE=${MVM_TESTS_STATE:-$t_base/state}
+export MVMSCALE_STATE
 # Forecasts of tests are no experience.
 if [ -z "${MVMSCALE_LEDGER-}" ]; then
 	MVMSCALE_LEDGER=$t_base/ledger.db

@@ -30,7 +30,65 @@ t_fail "a list that is none" 2 'spread, pack' processes --max 1 --pin both -o "$
 t_fail "a node that is not there" 3 'no memory node 1000|no memory policies' \
 	processes --max 1 --numa 1000 -o "$tmp/no"
 t_fail "a limit that is none" 2 'cgroup-mem' processes --max 1 --cgroup-mem none -o "$tmp/no"
+
+# Backends that place by other means than binding a process of the VM.
+status=0
+run --backend kvm --max 8 --shard 2 --pin spread --numa 0 -o "$tmp/kvm" >"$tmp/log" 2>&1 || status=$?
+if [ $status = 3 ]; then
+	t_skip "runners of KVM VMs spread over all CPUs" "$(tail -n 1 "$tmp/log")"
+else
+	t_ok "runners of KVM VMs spread over all CPUs" says "$tmp/kvm" '"pin": "spread"'
+	t_ok "packed: each VM on its CPU, all awake" run --backend kvm --max 8 --shard 3 --pin pack --verify all -o "$tmp/kvmpack"
+	t_ok "all 8 answered" t_cell_is "$tmp/kvmpack/intervals.csv" 3 proven_ping 8
+fi
+domains() { run --backend libvirt "$@"; }
+status=0
+domains --max 2 --pin 0 -o "$tmp/domains" >"$tmp/log" 2>&1 || status=$?
+if [ $status = 3 ]; then
+	t_skip "domains of libvirt on a CPU" "$(tail -n 1 "$tmp/log")"
+else
+	t_ok "domains of libvirt on a CPU" says "$tmp/domains" '"cpus": "0"'
+	t_fail "a policy that libvirt does not have" 2 'libvirt has no such policy' domains --max 1 --numa local -o "$tmp/no"
+	t_fail "a driver that would ignore CPUs" 2 'no .cpuset., so it would be ignored' \
+		domains --connect test:///default --max 1 --pin 0 -o "$tmp/no"
+	t_fail "a driver that would ignore memory nodes" 2 'no .numatune., so it would be ignored' \
+		domains --connect test:///default --max 1 --numa 0 -o "$tmp/no"
+	t_fail "VMs of a daemon are not in our cgroup" 2 "in cgroups of its own" \
+		domains --connect test:///default --max 1 --cgroup-pids 5 -o "$tmp/no"
+	t_fail "CPUs of one machine say nothing on several" 2 'run elsewhere' \
+		domains --connect test:///default --connect test:///default?1 --max 1 --pin 0 -o "$tmp/no"
+fi
+
+# The population's own cgroup.
+t_fail "no cgroup, and limits for it" 2 'leaves no cgroup' processes --max 1 --cgroup=none --cgroup-pids 5 -o "$tmp/no"
+t_fail "a cgroup without a name" 2 'needs auto' processes --max 1 --cgroup= -o "$tmp/no"
+t_fail "arithmetic has none" 2 'one cgroup' "$BUILD/mvmscale" run --backend null --max 1 --cgroup -o "$tmp/no"
+t_fail "a cgroup that is not there" 3 'there is no cgroup|no cgroup hierarchy' \
+	processes --max 1 --cgroup=not/there -o "$tmp/no"
 t_ok "nothing of these leaves a run folder" test ! -e "$tmp/no"
+t_ok "a run without a cgroup" processes --max 4 --cgroup=none -o "$tmp/none"
+t_ok "records none" sh -c "! grep -q '\"cgroup\": {' '$tmp/none/run.json'"
+t_ok "and where the CPU of its VMs is from" says "$tmp/none" 'no cgroup could be made'
+v2=$(find /sys/fs/cgroup -maxdepth 2 -name cgroup.controllers 2>/dev/null | head -n 1)
+if [ -n "$v2" ] && [ -w "$(dirname "$v2")" ]; then
+	t_ok "a cgroup of v2, by its folder" processes --max 4 --cgroup="$(dirname "$v2")" -o "$tmp/v2"
+	t_ok "is one of v2" says "$tmp/v2" '"version": 2'
+	t_ok "counts CPU time" test -n "$(t_cell "$tmp/v2/intervals.csv" 3 cpu_guests_pct_mean)"
+else
+	t_skip "a cgroup of v2, by its folder" "no v2 hierarchy is mounted and writable here"
+fi
+status=0
+processes --max 6 --cgroup -o "$tmp/counted" >"$tmp/log" 2>&1 || status=$?
+if [ $status = 3 ]; then
+	t_skip "memory and tasks counted in a cgroup" "$(tail -n 1 "$tmp/log")"
+elif [ -z "$(t_cell "$tmp/counted/intervals.csv" 3 cgroup_tasks_mean)" ]; then
+	t_skip "memory and tasks counted in a cgroup" "this host has no controllers for it"
+else
+	t_ok "tasks counted in a cgroup" t_cell_is "$tmp/counted/intervals.csv" 3 cgroup_tasks_mean 6
+	above_0() { awk -v x="$(t_cell "$1" 3 "$2")" 'BEGIN { exit !(x > 0) }'; }
+	t_ok "and memory, by VM" above_0 "$tmp/counted/intervals.csv" cgroup_mem_per_vm_kb
+	t_ok "the most that was used is recorded" says "$tmp/counted" '"peak_kb": [1-9]'
+fi
 
 status=0
 processes --max 1 --cgroup-cpu 50% --cgroup-mem 1G --cgroup-pids 100 -o "$tmp/first" >"$tmp/log" 2>&1 || status=$?

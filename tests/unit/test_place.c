@@ -142,6 +142,9 @@ static void memory_follows_the_policy(void **state)
 	assert_false(b.pinned);
 	assert_int_equal(b.policy, MPOL_INTERLEAVE);
 	assert_int_equal(b.nodes[0], 3);
+	_cleanup_free_ char *nodes = binding_nodes_text(&b), *cpus = binding_cpus_text(&b);
+	assert_string_equal(nodes, "0-1");
+	assert_string_equal(cpus, "");
 	placement_clear(&p);
 	assert_null(placement_make("none", "1", &h, 10, &p));
 	placement_of(&p, 3, &b);
