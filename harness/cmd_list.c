@@ -90,6 +90,11 @@ static error *list_metrics(json_t *rows)
 		_cleanup_free_ char *text = xasprintf("%s (intervals.csv only)", interval_extra_meanings[k]);
 		add(rows, interval_extra_columns[k], text);
 	}
+	for (int k = 0; k < NODE_COLUMN_COUNT; k++) {
+		_cleanup_free_ char *name = xasprintf("node<N>_%s", node_column_names[k]);
+		_cleanup_free_ char *text = xasprintf("%s (intervals.csv only)", node_column_meanings[k]);
+		add(rows, name, text);
+	}
 	return NULL;
 }
 

@@ -29,6 +29,7 @@ static const struct argp_option options[] = {
 	  "Plot each host of a run over several hosts, and all of them together. Without -o this is drawn "
 	  "besides, as plot-hosts.svg and plot-hosts.png, for every run that has a hosts.csv",
 	  0 },
+	{ "nodes", 'N', NULL, 0, "Plot the memory in use on each NUMA node", 0 },
 	{ "title", 't', "TEXT", 0, "Title of the figure; without it the title says what the values say", 0 },
 	{ 0 },
 };
@@ -46,6 +47,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'H':
 		a->hosts = true;
+		return 0;
+	case 'N':
+		a->metric = PLOT_NODES;
 		return 0;
 	case 't':
 		a->title = arg;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sample/nodes.h"
 #include "sample/sampler.h"
 
 /*
@@ -74,6 +75,7 @@ double moments_sd(const struct moments *m);	   /* sample sd; 0 of one, NAN of no
 struct interval {
 	struct moments vm_count;
 	struct moments metric[METRIC_COUNT];
+	struct moments node[NODES_SHOWN][NODE_COLUMN_COUNT]; /* one reading for each ramp */
 	double extra[EXTRA_COUNT]; /* of the latest ramp; latencies and rates averaged over ramps */
 	unsigned samples, invalid; /* invalid: samples with a counter that ran backward, left out */
 	unsigned runs;

@@ -228,7 +228,20 @@ error *run_folder_teardown(struct run_folder *r, const struct teardown_row *t)
 	return row_append(&row, r->teardown_fd, r->dir, "teardown.csv");
 }
 
-static void intervals_header(FILE *f)
+/* How many nodes have columns: up to the last that was read. */
+static int nodes_of(const struct interval *rows, size_t n)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (int node = count; node < NODES_SHOWN; node++)
+			for (int k = 0; k < NODE_COLUMN_COUNT; k++)
+				if (rows[i].node[node][k].n)
+					count = node + 1;
+	return count;
+}
+
+static void intervals_header(FILE *f, int nodes)
 {
 	fputs("vm_count", f);
 	for (int m = 0; m < METRIC_COUNT; m++) {
@@ -238,10 +251,13 @@ static void intervals_header(FILE *f)
 	}
 	for (int k = 0; k < EXTRA_COUNT; k++)
 		fprintf(f, ",%s", interval_extra_columns[k]);
+	for (int node = 0; node < nodes; node++)
+		for (int k = 0; k < NODE_COLUMN_COUNT; k++)
+			fprintf(f, ",node%d_%s", node, node_column_names[k]);
 	fputs(",invalid_samples\n", f);
 }
 
-static void interval_row(struct row *row, const struct interval *i)
+static void interval_row(struct row *row, const struct interval *i, int nodes)
 {
 	fprintf(row->f, "%.0f", moments_mean(&i->vm_count));
 	for (int m = 0; m < METRIC_COUNT; m++) {
@@ -252,18 +268,22 @@ static void interval_row(struct row *row, const struct interval *i)
 	}
 	for (int k = 0; k < EXTRA_COUNT; k++)
 		row_number(row, i->extra[k]);
+	for (int node = 0; node < nodes; node++)
+		for (int k = 0; k < NODE_COLUMN_COUNT; k++)
+			row_number(row, moments_mean(&i->node[node][k]));
 	fprintf(row->f, ",%u\n", i->invalid);
 }
 
 error *run_folder_intervals(struct run_folder *r, const struct interval *rows, size_t n)
 {
 	_cleanup_free_ char *path = xasprintf("%s/intervals.csv", r->dir);
+	int nodes = nodes_of(rows, n);
 	struct row all;
 
 	row_open(&all);
-	intervals_header(all.f);
+	intervals_header(all.f, nodes);
 	for (size_t i = 0; i < n; i++)
-		interval_row(&all, &rows[i]);
+		interval_row(&all, &rows[i], nodes);
 	fclose(all.f);
 	error *e = fs_write_atomic(path, all.text, all.len);
 	free(all.text);

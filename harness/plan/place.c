@@ -88,9 +88,9 @@ void place_map_read(struct place_map *ret)
 	*ret = (struct place_map){ .numa = numa_available() >= 0 };
 	if (sched_getaffinity(0, sizeof(ret->cpus), &ret->cpus) < 0)
 		CPU_SET(0, &ret->cpus);
+	/* also of CPUs that we may not use: what runs there is measured */
 	for (int cpu = 0; ret->numa && cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET((size_t)cpu, &ret->cpus))
-			ret->node_of[cpu] = (short)MAX(numa_node_of_cpu(cpu), 0);
+		ret->node_of[cpu] = (short)MAX(numa_node_of_cpu(cpu), 0);
 	struct bitmask *allowed = ret->numa ? numa_get_mems_allowed() : NULL;
 	for (int node = 0; allowed && node <= numa_max_node() && node < PLACE_MAX_NODES; node++)
 		ret->node[node] = numa_bitmask_isbitset(allowed, (unsigned)node) != 0;

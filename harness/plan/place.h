@@ -30,7 +30,7 @@ enum numa_mode {
 /* A host as placement sees it. */
 struct place_map {
 	cpu_set_t cpus;			     /* that we may use */
-	short node_of[CPU_SETSIZE];	     /* of each of these CPUs; 0 where the kernel knows no nodes */
+	short node_of[CPU_SETSIZE];	     /* of each CPU; 0 where the kernel knows no nodes */
 	unsigned char node[PLACE_MAX_NODES]; /* 1: that node has memory */
 	bool numa;			     /* the kernel has memory policies */
 };

@@ -11,6 +11,7 @@
 #include "report/gnuplot.h"
 #include "report/plot_text.h"
 #include "sample/metric.h"
+#include "sample/nodes.h"
 
 /*
  * The figure is one column of a paper wide (3.5 in) and all sizes are points of that
@@ -31,6 +32,7 @@
 #define AXIS_CHARS 26
 #define X_TICKS 5
 #define Y_TICKS 6
+#define MAX_SERIES 4
 #define LABEL_STEPS 16 /* points looked at between two intervals */
 
 struct series {
@@ -40,8 +42,9 @@ struct series {
 struct figure {
 	struct run_record *const *runs;
 	size_t n;
-	struct series series[4];
+	struct series series[MAX_SERIES];
 	size_t n_series;
+	const char *what; /* several series of one kind: what they are */
 	const char *unit;
 	const char *meaning; /* of a column that has no label, or NULL */
 	double divide;	     /* values are divided by this to be in unit */
@@ -88,12 +91,14 @@ static void find_ranges(struct figure *f)
 	for (size_t r = 0; r < f->n; r++) {
 		f->x_max = fmax(f->x_max, run_measured_to(f->runs[r]));
 		for (size_t i = 0; i < f->runs[r]->intervals->rows; i++) {
-			double v = value(f, r, i, 0, false), sd = value(f, r, i, 0, true);
+			for (size_t s = 0; s < f->n_series; s++) {
+				double v = value(f, r, i, s, false), sd = value(f, r, i, s, true);
 
-			if (!isfinite(v))
-				continue;
-			lowest = fmin(lowest, v - sd);
-			highest = fmax(highest, v + sd);
+				if (!isfinite(v))
+					continue;
+				lowest = fmin(lowest, v - sd);
+				highest = fmax(highest, v + sd);
+			}
 		}
 	}
 	f->x_max = f->x_max > 0 ? f->x_max : 1;
@@ -175,6 +180,32 @@ static void drop_last_series(struct figure *f)
 	f->n_series--;
 	free(f->series[f->n_series].column);
 	free(f->series[f->n_series].label);
+}
+
+static error *choose_nodes(struct figure *f)
+{
+	for (int node = 0;; node++) {
+		_cleanup_free_ char *column = xasprintf("node%d_%s", node, node_column_names[NODE_USED]);
+		_cleanup_free_ char *label = xasprintf("node %d", node);
+
+		if (csv_column(f->runs[0]->intervals, column) < 0)
+			break;
+		if (f->n_series == MAX_SERIES)
+			return err_new(EXIT_BAD_INPUT,
+				       "a figure shows at most %d memory nodes: plot one with --metric %s",
+				       MAX_SERIES, column);
+		add_series(f, column, label);
+	}
+	for (size_t r = 0; r < f->n; r++)
+		if (!f->n_series || !has_values(f, r, 0))
+			return err_new(EXIT_BAD_INPUT,
+				       "%s: it has no memory of nodes: the kernel did not tell, or an older "
+				       "mvmscale made the run",
+				       f->runs[r]->dir);
+	f->what = f->n_series > 1 ? "memory used per node" : "memory used on node 0";
+	f->unit = "kB";
+	scale_unit(f);
+	return NULL;
 }
 
 static void choose_standard(struct figure *f)
@@ -306,7 +337,10 @@ static void put_names(const struct figure *f, FILE *out)
 static double put_words(const struct figure *f, const char *title, FILE *out)
 {
 	struct strlist parts = { 0 }, lines = { 0 };
-	_cleanup_free_ char *own = plot_title(f->runs, f->n, f->percent ? NULL : f->series[0].label);
+	_cleanup_free_ char *own = plot_title(f->runs, f->n,
+					      f->what	   ? f->what
+					      : f->percent ? NULL
+							   : f->series[0].label);
 	_cleanup_free_ char *cut = plot_cut(title ? title : own, TITLE_CHARS);
 
 	gnuplot_string(out, "figure_title", cut);
@@ -320,7 +354,7 @@ static double put_words(const struct figure *f, const char *title, FILE *out)
 
 		gnuplot_string(out, name, lines.items[i]);
 	}
-	size_t rows = f->n > 1 ? f->n + (f->n_series > 1) : f->percent ? 1 : 0;
+	size_t rows = f->n > 1 ? f->n + (f->n_series > 1) : f->n_series > 1 ? 1 : 0;
 	double above = TITLE_PT + SMALL_PT * (double)lines.count + 13;
 	double below = AXIS_PT + SMALL_PT * (double)rows + 3;
 	double height = above + BODY_PT + below;
@@ -340,7 +374,7 @@ static void put_axes(const struct figure *f, FILE *out)
 	fprintf(out, "x_max = %.10g\ny_min = %.10g\ny_max = %.10g\n", f->x_max, f->y_min, f->y_max);
 	fprintf(out, "left_pt = %g\n", fmax(LEFT_PT, LEFT_NAME_PT + DIGIT_PT * (double)plot_ticks_width(y)));
 	fprintf(out, "set xtics (%s)\nset ytics (%s)\n", x, y);
-	_cleanup_free_ char *name = plot_cut(f->series[0].label, AXIS_CHARS);
+	_cleanup_free_ char *name = plot_cut(f->what ? f->what : f->series[0].label, AXIS_CHARS);
 	label = f->percent ? xstrdup("share of the host (%)")
 		: *f->unit ? xasprintf("%s (%s)", name, f->unit)
 			   : xstrdup(name);
@@ -395,7 +429,9 @@ error *plot_runs(struct run_record *const *runs, size_t n, const char *metric, c
 	if (n == 0 || n > PLOT_MAX_RUNS)
 		return err_new(EXIT_BAD_INPUT, "a figure shows 1 to %d runs, not %zu: draw several figures",
 			       PLOT_MAX_RUNS, n);
-	if (metric)
+	if (str_eq(metric, PLOT_NODES))
+		e = choose_nodes(&f);
+	else if (metric)
 		e = choose_metric(&f, metric);
 	else
 		choose_standard(&f);

@@ -20,6 +20,7 @@
 	T(PROFILE, "profile", "profile", -1, "what the guests do")                                 \
 	T(VMS, "vms", "VMs", 0, "population at the last interval; all that follows is from there") \
 	T(MEM, "mem_per_vm_kb", "RAM/VM kB", 0, "drop of MemAvailable per VM, kernel included")    \
+	T(CGROUP, "cgroup_mem_per_vm_kb", "cgroup/VM kB", 0, "memory of the VMs' cgroup per VM")   \
 	T(RSS, "rss_kb", "RSS kB", 0, "of a VM's process, shared pages counted in full")           \
 	T(PSS, "pss_kb", "PSS kB", 0, "of a VM's process, shared pages counted by share")          \
 	T(USS, "uss_kb", "USS kB", 0, "of a VM's process, its own pages only")                     \

@@ -168,6 +168,7 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 	choose_pss_vms(s);
 	fleet_interval_begin(s);
 	session_sample(s, &sm); /* its window holds the PSS reading: not a measuring sample */
+	confine_nodes_begin(s);
 	for (unsigned i = 0; i < s->o->samples && !run_interrupted; i++) {
 		if ((e = wait_watching(s, period, STAGE_MEASURE)))
 			return e;
@@ -183,7 +184,7 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 	row->extra[EXTRA_PROVEN_READY] = s->cloned ? 0 : s->ready;
 	row->extra[EXTRA_PROVEN_CLONE] = s->cloned ? s->ready : 0;
 	row->extra[EXTRA_DIED] = s->out->died;
-	if ((e = confine_nodes(s, interval)))
+	if ((e = confine_nodes(s, interval, row)))
 		return e;
 	if (s->ready && can_ask && s->o->verify_pct > 0 && !run_interrupted)
 		e = verify(s, row);

@@ -37,6 +37,7 @@ struct session {
 	struct cgroup cgroup;
 	struct place_map place_map;
 	struct placement place;
+	struct node_ticks node_ticks[NODES_SHOWN];
 	struct sampler *sampler;
 	struct backend *backend;
 	struct fleet *fleet; /* NULL: the VMs run on this machine */
@@ -119,8 +120,10 @@ void confine_preflight(struct session *s, double tasks_per_vm);
 void confine_record(struct session *s);
 /* Whether a limit of the cgroup was met; the run's stop then says so. */
 bool confine_met(struct session *s);
-/* Memory of each node, at the end of an interval. */
-error *confine_nodes(struct session *s, unsigned interval) ERR_MUST_CHECK;
+/* From here to the next confine_nodes() the CPU time of each node is taken. */
+void confine_nodes_begin(struct session *s);
+/* What each node uses, at the end of an interval, into *row and nodes.csv. */
+error *confine_nodes(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;
 
 /* measure.c: settles, samples, verifies at the present population; *row gets it all. */
 error *measure_interval(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;

@@ -9,6 +9,45 @@
 
 #define NODES "/sys/devices/system/node"
 
+const char *const node_column_names[NODE_COLUMN_COUNT] = {
+#define NODE_NAME(sym, name, meaning) [NODE_##sym] = (name),
+	NODE_COLUMNS(NODE_NAME)
+#undef NODE_NAME
+};
+const char *const node_column_meanings[NODE_COLUMN_COUNT] = {
+#define NODE_MEANING(sym, name, meaning) [NODE_##sym] = (meaning),
+	NODE_COLUMNS(NODE_MEANING)
+#undef NODE_MEANING
+};
+
+void node_ticks_parse(const char *stat, const short *node_of, size_t cpus, struct node_ticks ret[NODES_SHOWN])
+{
+	memset(ret, 0, NODES_SHOWN * sizeof(*ret));
+	for (const char *p = stat; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
+		/* user nice system idle iowait irq softirq steal; guest time is already in user */
+		long long v[8] = { 0 };
+		unsigned cpu;
+
+		if (sscanf(p, "cpu%u %lld %lld %lld %lld %lld %lld %lld %lld", &cpu, &v[0], &v[1], &v[2],
+			   &v[3], &v[4], &v[5], &v[6], &v[7]) < 5 ||
+		    cpu >= cpus || node_of[cpu] < 0 || node_of[cpu] >= NODES_SHOWN)
+			continue;
+		long long busy = v[0] + v[1] + v[2] + v[5] + v[6];
+
+		ret[node_of[cpu]].busy += busy;
+		ret[node_of[cpu]].total += busy + v[3] + v[4] + v[7];
+	}
+}
+
+void node_ticks_read(const short *node_of, size_t cpus, struct node_ticks ret[NODES_SHOWN])
+{
+	_cleanup_free_ char *text = NULL;
+	error *e = fs_read("/proc/stat", &text, NULL);
+
+	err_free(e);
+	node_ticks_parse(text, node_of, cpus, ret);
+}
+
 bool node_memory_parse(const char *text, struct node_memory *ret)
 {
 	static const struct {

@@ -22,6 +22,22 @@ if [ -d /sys/devices/system/node/node0 ]; then
 		grep -q 'one memory node' '$tmp/numa/run.json'"
 	t_ok "memory of each node is recorded for each interval" \
 		test "$(awk -F, '$5 == 0' "$tmp/numa/nodes.csv" | wc -l)" = 3
+	node0() { awk -v x="$(t_cell "$tmp/numa/intervals.csv" 3 "node0_$1")" 'BEGIN { exit !(x > 0) }'; }
+	for column in used_kb free_kb anon_kb; do
+		t_ok "intervals.csv has node0_$column" node0 $column
+	done
+	t_ok "and the CPU of its cores" test -n "$(t_cell "$tmp/numa/intervals.csv" 3 node0_cpu_pct)"
+	if command -v gnuplot >/dev/null; then
+		t_ok "memory of the nodes can be plotted" "$BUILD/mvmscale" plot "$tmp/numa" --nodes -o "$tmp/nodes.svg"
+		# the same run as it would be with another node, half as full
+		awk -F, -v OFS=, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "node0_used_kb") at = i }
+			{ print $0, NR == 1 ? "node1_used_kb" : $at / 2 }' "$tmp/numa/intervals.csv" >"$tmp/two.csv"
+		mv "$tmp/two.csv" "$tmp/numa/intervals.csv"
+		t_ok "of two nodes as well" "$BUILD/mvmscale" plot "$tmp/numa" --nodes -o "$tmp/nodes2.svg"
+		t_ok "each has a line of its own" grep -q 'node 1' "$tmp/nodes2.svg"
+	else
+		t_skip "memory of the nodes can be plotted" "no gnuplot"
+	fi
 else
 	t_skip "memory interleaved over the nodes" "this kernel has no memory nodes"
 fi

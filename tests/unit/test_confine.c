@@ -306,6 +306,23 @@ static void memory_of_a_node(void **state)
 	assert_false(node_memory_parse("Node 0 MemFree: 5 kB\n", &m));
 }
 
+static void cpu_time_by_node(void **state)
+{
+	/* CPU 1 is of a node that has no column, CPU 3 is not known */
+	const char *stat = "cpu  100 0 0 900 0 0 0 0 0 0\ncpu0 10 1 2 80 3 4 5 6 7 8\ncpu1 50 0 0 50\n"
+			   "cpu2 1 0 0 99 0 0 0 0\ncpu3 9 9 9 9\nintr 5 5 5 5 5\nctxt 7\n";
+	const short node_of[] = { 0, NODES_SHOWN, 0 };
+	struct node_ticks t[NODES_SHOWN];
+
+	(void)state;
+	node_ticks_parse(stat, node_of, ARRAY_LEN(node_of), t);
+	assert_int_equal(t[0].busy, 22 + 1);
+	assert_int_equal(t[0].total, 22 + 80 + 3 + 6 + 100);
+	assert_int_equal(t[1].total, 0);
+	node_ticks_parse(NULL, node_of, ARRAY_LEN(node_of), t);
+	assert_int_equal(t[0].total, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +331,7 @@ int main(void)
 		cmocka_unit_test(flat_values_are_whole_words),
 		cmocka_unit_test(a_path_below_its_hierarchy),
 		cmocka_unit_test(memory_of_a_node),
+		cmocka_unit_test(cpu_time_by_node),
 		cmocka_unit_test_setup_teardown(limits_of_v2_are_set_and_read_back, make_root, drop_root),
 		cmocka_unit_test_setup_teardown(what_v2_lacks_is_told, make_root, drop_root),
 		cmocka_unit_test_setup_teardown(v1_is_joined_controller_by_controller, make_root, drop_root),
