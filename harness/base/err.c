@@ -12,6 +12,7 @@ static error *make(enum exit_code code, int sys, char *msg)
 {
 	error *e = xcalloc(1, sizeof(*e));
 
+	text_clean(msg);
 	e->code = code;
 	e->sys = sys;
 	e->msg = msg;

@@ -2,6 +2,7 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -173,6 +174,26 @@ bool parse_bytes(const char *s, double *ret)
 bool str_eq(const char *a, const char *b)
 {
 	return a && b && strcmp(a, b) == 0;
+}
+
+bool text_is_utf8(const char *s)
+{
+	json_t *text = json_string(s);
+
+	json_decref(text);
+	return text;
+}
+
+void text_clean(char *s)
+{
+	bool readable = text_is_utf8(s);
+
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7F || (c > 0x7F && !readable))
+			*s = '?';
+	}
 }
 
 bool str_starts(const char *s, const char *prefix)

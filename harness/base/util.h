@@ -78,6 +78,11 @@ bool parse_double(const char *s, double min, double max, double *ret);
  * refused. */
 bool parse_bytes(const char *s, double *ret);
 bool str_eq(const char *a, const char *b);
+bool text_is_utf8(const char *s);
+/* Text from elsewhere (a guest, a program's complaint), for messages and records, in place: control
+   characters but line ends and tabs become '?', and so does what lies beyond ASCII where the whole is no
+   UTF-8. */
+void text_clean(char *s);
 bool str_starts(const char *s, const char *prefix);
 
 #endif

@@ -71,6 +71,7 @@ void session_stop(struct session *s, enum stop_kind kind, const char *metric, co
 	*st = (struct run_stop){ .kind = kind, .metric = metric, .sys = sys, .value = value };
 	st->limit = limit ? xstrdup(limit) : NULL;
 	st->evidence = xvasprintf(fmt, ap);
+	text_clean(st->evidence);
 	va_end(ap);
 }
 
