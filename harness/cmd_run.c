@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "cmd.h"
 #include "cmd_run.h"
@@ -55,6 +56,14 @@ static int run_main(int argc, char **argv)
 	error *e = NULL;
 
 	run_args_parse(argc, argv, &a);
+	/* rather than a record in which what cannot be written is missing */
+	for (int i = 1; i < argc; i++)
+		if (!text_is_utf8(argv[i]))
+			return cmd_fail(
+				err_new(EXIT_BAD_INPUT,
+					"'%s' is no UTF-8 text, and run.json can hold no other: give the "
+					"file another name",
+					argv[i]));
 	/* before the first VM: a file that cannot be read must not cost a run */
 	if (a.slo && (e = slo_load(a.slo, &slo)))
 		return cmd_fail(e);

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
+#include "base/text.h"
 
 static int take_sigchld(void)
 {
@@ -197,6 +198,8 @@ void crew_fail(struct crew *c, struct crew_slot *s, char *reason, int sys)
 
 void crew_queue_event(struct crew *c, enum backend_event_kind kind, uint32_t vm, char *reason, int sys)
 {
+	if (reason)
+		text_clean(reason);
 	c->queue = xrealloc(c->queue, c->queued + 1, sizeof(*c->queue));
 	c->queue[c->queued++] =
 		(struct backend_event){ .kind = kind, .vm = vm, .reason = reason, .sys = sys };

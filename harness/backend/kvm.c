@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/text.h"
 #include "base/util.h"
 
 /* Starts under way in all runners together: enough to keep them busy, few enough to stop soon. */
@@ -26,6 +27,8 @@ static struct kvm *self(struct backend *b)
 
 static void queue_event(struct kvm *k, enum backend_event_kind kind, uint32_t vm, char *reason, int sys)
 {
+	if (reason)
+		text_clean(reason);
 	k->queue = xrealloc(k->queue, k->queued + 1, sizeof(*k->queue));
 	k->queue[k->queued++] =
 		(struct backend_event){ .kind = kind, .vm = vm, .reason = reason, .sys = sys };

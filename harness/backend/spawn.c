@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
+#include "base/text.h"
 #include "base/util.h"
 
 /* Above every number that a child shall find a descriptor under. */
@@ -131,9 +132,14 @@ static void read_until(int fd, uint64_t deadline, char *buf, size_t size)
 		uint64_t now = clock_ns();
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
-		if (now >= deadline || poll(&p, 1, (int)((deadline - now) / 1000000) + 1) <= 0)
+		if (now >= deadline)
 			break;
+		/* a signal for the harness is not the end of what the program says */
+		if (poll(&p, 1, (int)((deadline - now) / 1000000) + 1) <= 0)
+			continue;
 		ssize_t n = read(fd, buf + len, size - 1 - len);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			break;
 		len += (size_t)n;
@@ -174,6 +180,7 @@ error *spawn_capture(char *const *argv, int timeout_ms, char **ret_text, int *re
 		}
 		clock_sleep_ns(1000000);
 	}
+	text_clean(text);
 	*ret_text = text;
 	return NULL;
 }

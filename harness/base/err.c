@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/util.h"
 
 static error *make(enum exit_code code, int sys, char *msg)
 {
 	error *e = xcalloc(1, sizeof(*e));
 
+	text_clean(msg);
 	e->code = code;
 	e->sys = sys;
 	e->msg = msg;

@@ -39,6 +39,18 @@ char *text_line(const char *s)
 	return line;
 }
 
+void text_clean(char *s)
+{
+	bool utf8 = text_is_utf8(s);
+
+	for (; *s; s++) {
+		unsigned char byte = (unsigned char)*s;
+
+		if ((byte < ' ' && byte != '\n' && byte != '\t') || byte == 0x7f || (byte >= 0x80 && !utf8))
+			*s = '?';
+	}
+}
+
 char *text_shell(const char *s)
 {
 	static const char plain[] =

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Texts that people read. All are pure but the last; the caller frees what they return. */
+/* Texts that people read. All are pure but the last two; the caller frees what they return. */
 
 /* Characters as they stand on a terminal, not bytes: those that go on with a character of UTF-8 do not count.
  */
@@ -15,6 +15,10 @@ bool text_is_utf8(const char *s);
 /* Fit for one line of a terminal and for JSON: a control character becomes a blank, a byte that is not UTF-8
    a '?'. */
 char *text_line(const char *s);
+/* Text from elsewhere (a guest, a program's complaint), for messages and records, in place: control
+   characters but line ends and tabs become '?', and so does what lies beyond ASCII where the whole is no
+   UTF-8. */
+void text_clean(char *s);
 /* As it is typed in a POSIX shell: in quotes where the shell would take it apart. */
 char *text_shell(const char *s);
 /* Whether colours and moving about are wanted there: a terminal that is not TERM=dumb; colours: no NO_COLOR.

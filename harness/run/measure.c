@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "curve/settle.h"
 #include "run/fleet.h"
 #include "run/session.h"
@@ -117,6 +118,7 @@ static error *ask_one(struct session *s, uint32_t id, double *ms, size_t *answer
 	}
 	_cleanup_free_ char *what = e ? xstrdup(e->msg) : xasprintf("answered '%s' to ping", reply);
 	err_free(e);
+	text_clean(what);
 	session_notice(s, "VM %u does not answer: %s", id, what);
 	return run_folder_event(&s->folder, "ping_failed",
 				json_pack("{s:i,s:s}", "vm", (int)id, "reason", what));

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/text.h"
 #include "run/fleet.h"
 
 #define STATUS_PERIOD_NS 100000000ULL
@@ -71,6 +72,7 @@ void session_stop(struct session *s, enum stop_kind kind, const char *metric, co
 	*st = (struct run_stop){ .kind = kind, .metric = metric, .sys = sys, .value = value };
 	st->limit = limit ? xstrdup(limit) : NULL;
 	st->evidence = xvasprintf(fmt, ap);
+	text_clean(st->evidence);
 	va_end(ap);
 }
 

@@ -80,6 +80,7 @@ t_fail "an unknown profile lists the known" 2 "'none'.*sleep" null --profile non
 t_fail "a profile file that is not there" 2 "$T/x.profile" null --profile "$T/x.profile" -o "$T/none"
 head -c 511 "$img" >"$T/short.img"
 head -c 510 "$img" | cat - /dev/zero | head -c 512 >"$T/unsigned.img"
+t_fail "a name that run.json cannot hold" 2 'caf\?. is no UTF-8' null --name "$(printf 'caf\351')" -o "$T/none"
 t_fail "an image of 511 bytes" 2 'short.img.* 511 bytes' real --image "$T/short.img" -o "$T/none"
 t_fail "an image without signature" 2 'unsigned.img.*signature' real --image "$T/unsigned.img" -o "$T/none"
 t_fail "a folder as image" 2 "$T" real --image "$T" -o "$T/none"
@@ -99,6 +100,11 @@ t_fail "a QEMU that never boots its guest" 3 'did not become ready within 1.0 s 
 	real --qemu "$T/silent" --ready-timeout 1 -o "$T/none"
 t_fail "a machine type that this QEMU lacks" 3 'no-such-machine|supported machines' \
 	real --machine no-such-machine -o "$T/none"
+# the probe guest boots, later ones do not, and what it says is no text
+fake later 'echo x >>"$0.n"; [ "$(wc -l <"$0.n")" -gt 1 ] || exec qemu-system-x86_64 "$@"; printf "it \\033[1m\\377 broke\\n" >&2; exit 1'
+t_fail "a QEMU that says what is no text" 3 'it \?\[1m\? broke' real --qemu "$T/later" --launch exec -o "$T/no-text"
+t_ok "is an event all the same" holds "$T/no-text/events.jsonl" '"event":"vm_failed","vm":0,"reason":".*it \?.1m\? broke'
+t_ok "and the reason of the stop" holds "$T/no-text/run.json" '"evidence": ".*it \?.1m\? broke'
 t_fail "no QEMU on PATH" 3 'apt-get install' env PATH="$T" "$M" --quiet --preset lean -o "$T/none"
 t_ok "none of them made a run folder" test ! -e "$T/none"
 t_ok "nor left a process" nothing_runs

@@ -13,7 +13,6 @@
 #include <sys/wait.h>
 
 #include "base/fs.h"
-#include "plan/journal.h"
 #include "plan/settings.h"
 
 /* A folder of its own for each test: the state, and files that stand for /proc/sys. */
@@ -456,22 +455,6 @@ static void damaged_journal_is_reported(void **state)
 	settings_close(s);
 }
 
-/* Killed between writing a journal and giving it its name: it was not in force yet. */
-static void half_written_journal_is_removed(void **state)
-{
-	struct fixture *f = *state;
-	_cleanup_free_ char *half = xasprintf("%s/restore-1.json.tmp", f->state);
-	_cleanup_free_ char *other = xasprintf("%s/restore-1.json.tmp.mine", f->state);
-
-	assert_null(journal_make_folder(f->state));
-	put(half, "{\"format\": 1, \"ent");
-	put(other, "x");
-	assert_null(settings_recover(&f->said));
-	assert_int_equal(access(half, F_OK), -1);
-	assert_int_equal(access(other, F_OK), 0);
-	unlink(other);
-}
-
 static void child_does_not_restore(void **state)
 {
 	struct fixture *f = *state;
@@ -510,7 +493,6 @@ int main(void)
 					    TEST(other_kinds),
 					    TEST(unsafe_folder_is_refused),
 					    TEST(damaged_journal_is_reported),
-					    TEST(half_written_journal_is_removed),
 					    TEST(child_does_not_restore) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
