@@ -15,6 +15,8 @@ bool text_is_utf8(const char *s);
 /* Fit for one line of a terminal and for JSON: a control character becomes a blank, a byte that is not UTF-8
    a '?'. */
 char *text_line(const char *s);
+/* In a cell of a Markdown table: on one line, and nothing in it is a mark. */
+char *text_markdown(const char *s);
 /* As it is typed in a POSIX shell: in quotes where the shell would take it apart. */
 char *text_shell(const char *s);
 /* Whether colours and moving about are wanted there: a terminal that is not TERM=dumb; colours: no NO_COLOR.
