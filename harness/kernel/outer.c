@@ -118,8 +118,9 @@ static error *mark_nested(const struct machine *m, const char *why)
 	}
 	if (!e) {
 		json_object_set_new(run, "nested",
-				    json_pack("{s:s,s:s,s:s,s:s?,s:i,s:i}", "kernel", o->vmlinuz, "sha256",
-					      sha, "accel", m->accel, "append", o->append, "memory_mb",
+				    json_pack("{s:s,s:s,s:s,s:s?,s:s?,s:s?,s:i,s:i}", "kernel", o->vmlinuz,
+					      "sha256", sha, "accel", m->accel, "append", o->append,
+					      "modules", o->modules, "load", o->load, "memory_mb",
 					      (int)o->memory_mb, "cpus", (int)o->cpus));
 		dump = json_dumps(run, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
 		e = fs_write_atomic(path, dump, strlen(dump));
