@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "cmd.h"
+#include "cmd_ab_kernel.h"
 #include "cmd_compare.h"
 #include "cmd_run.h"
 #include "compare/plan.h"
@@ -19,14 +20,15 @@
 
 #define ROUNDS_AUTO_MAX 60
 
-enum { KEY_A = 256, KEY_B, KEY_ROUNDS, KEY_BUDGET, KEY_OUT, KEY_QUIET };
+enum { KEY_A = 256, KEY_B, KEY_ROUNDS, KEY_BUDGET, KEY_OUT, KEY_OUTER };
 
 extern char **environ;
 
 struct ab_args {
 	struct judge_args judge;
 	const char *spec[2];
-	size_t rounds; /* 0: auto */
+	const char *outer; /* options of kernel for both sides, or NULL */
+	size_t rounds;	   /* 0: auto */
 	double budget_s;
 	char *out;
 	bool quiet;
@@ -37,6 +39,7 @@ struct ab_args {
 struct ab {
 	const struct ab_args *args;
 	struct strlist options[2], intended;
+	struct strlist kernel[2]; /* options of `mvmscale kernel`; empty: runs on this host */
 	struct side sides[2];
 	struct look_plan plan;
 	struct comparison *last; /* the latest look */
@@ -53,6 +56,10 @@ static const struct argp_option options[] = {
 	{ "a", KEY_A, "SPEC", 0,
 	  "Options of run for side A: KEY=VALUE,... such as qemu=/opt/old/qemu-system-x86_64", 0 },
 	{ "b", KEY_B, "SPEC", 0, "The same for side B", 0 },
+	{ "outer", KEY_OUTER, "OPTIONS", 0,
+	  "Where the sides name kernels (vmlinuz=FILE): options of 'mvmscale kernel' for both, such as "
+	  "'--memory 4096'",
+	  0 },
 	{ "rounds", KEY_ROUNDS, "N|auto", 0,
 	  "Runs of each side; auto (default) goes on until the answer is known, 60 rounds are made or the "
 	  "budget is spent",
@@ -91,6 +98,9 @@ static error_t parse(int key, char *arg, struct argp_state *st)
 	case KEY_OUT:
 		a->out = xstrdup(arg);
 		return 0;
+	case KEY_OUTER:
+		a->outer = arg;
+		return 0;
 	case 'q':
 		a->quiet = true;
 		return 0;
@@ -108,7 +118,8 @@ static const struct argp argp = {
 	.args_doc = "-- [RUN-OPTION...]",
 	.doc = "Runs two configurations in turns, A B B A, and says whether B costs more than A. Each run is "
 	       "one of "
-	       "'mvmscale run' with the options after -- and those of its side. With --rounds auto it looks "
+	       "'mvmscale run', or of 'mvmscale kernel' where both name a vmlinuz, with the options after -- "
+	       "and those of its side. With --rounds auto it looks "
 	       "at the results "
 	       "at rounds planned beforehand, and the chance of a false alarm stays that of --alpha over all "
 	       "looks.\v"
@@ -116,7 +127,11 @@ static const struct argp argp = {
 	       "  mvmscale ab --a qemu=/usr/bin/qemu-system-x86_64 --b qemu=./build/qemu-system-x86_64 -- "
 	       "--preset lean --max "
 	       "40 --intervals 4\n"
-	       "  mvmscale ab --a tune= --b tune=+ksm --budget 600 -- --max 500\n\n"
+	       "  mvmscale ab --a tune= --b tune=+ksm --budget 600 -- --max 500\n"
+	       "  mvmscale ab --a vmlinuz=/boot/vmlinuz-6.1 --b vmlinuz=arch/x86/boot/bzImage -- --preset "
+	       "lean "
+	       "--accel tcg "
+	       "--max 20 --intervals 4\n\n"
 	       "Ctrl-C ends it, keeps the runs that are complete and compares them.\n\n"
 	       "Exit status: 0 pass or improved, 1 regressed or a limit is broken, 2 bad input, 3 a run "
 	       "cannot be made here, 4 "
@@ -148,8 +163,13 @@ static void add_command(const struct ab *ab, int side, const char *dir, struct s
 {
 	bool seeded = false;
 
+	bool nested = ab->kernel[side].count;
+
 	strlist_add(argv, "mvmscale");
-	strlist_add(argv, "run");
+	if (nested)
+		ab_add_kernel(&ab->kernel[side], ab->args->outer, dir, argv);
+	else
+		strlist_add(argv, "run");
 	strlist_add(argv, "--quiet");
 	for (size_t i = 0; i < ab->args->common.count; i++)
 		strlist_add(argv, ab->args->common.items[i]);
@@ -160,7 +180,8 @@ static void add_command(const struct ab *ab, int side, const char *dir, struct s
 	/* runs that draw the same numbers would not be independent */
 	if (!seeded)
 		strlist_addf(argv, "--seed=%zu", ab->started + 1);
-	strlist_addf(argv, "--out=%s", dir);
+	if (!nested)
+		strlist_addf(argv, "--out=%s", dir);
 }
 
 /* "out/log-a-1" of "out/a-1": patterns such as out/a-* name the runs alone. */
@@ -317,11 +338,17 @@ static error *prepare(struct ab *ab)
 	const struct ab_args *a = ab->args;
 	error *e = NULL;
 
+	_cleanup_free_ struct argp_option *table = ab_spec_table();
+
 	for (int k = 0; k < 2 && !e; k++)
-		e = spec_parse(a->spec[k], run_argp.options, &ab->options[k]);
+		e = spec_parse(a->spec[k], table, &ab->options[k]);
 	if (e)
 		return e;
 	spec_differences(&ab->options[0], &ab->options[1], &ab->intended);
+	for (int k = 0; k < 2; k++)
+		ab_take_kernel_options(&ab->options[k], &ab->kernel[k]);
+	if ((e = ab_check_kernels(ab->kernel, a->outer)))
+		return e;
 	if (access(a->out, F_OK) == 0)
 		return err_new(EXIT_BAD_INPUT, "%s exists already: give another folder with --out", a->out);
 	return fs_mkdirs(a->out);
@@ -331,6 +358,7 @@ static void ab_clear(struct ab *ab)
 {
 	for (int k = 0; k < 2; k++) {
 		strlist_clear(&ab->options[k]);
+		strlist_clear(&ab->kernel[k]);
 		side_clear(&ab->sides[k]);
 	}
 	strlist_clear(&ab->intended);

@@ -27,6 +27,7 @@ enum {
 struct kernel_args {
 	struct outer_options o;
 	struct strlist run;
+	struct run_args parsed; /* of it */
 	char *out;
 	bool inside;
 };
@@ -35,8 +36,8 @@ static const struct argp_option options[] = {
 	{ "vmlinuz", KEY_VMLINUZ, "FILE", 0, "The kernel to test, as the boot loader takes it (bzImage)", 0 },
 	{ "modules", KEY_MODULES, "DIR", 0,
 	  "Its modules: a folder with modules.dep, such as /lib/modules/VERSION", 0 },
-	{ "load", KEY_LOAD, "NAME,...", 0, "Modules to load, with what they need (default kvm-intel,kvm-amd)",
-	  0 },
+	{ "load", KEY_LOAD, "NAME,...", 0,
+	  "Modules to load, with what they need (default: KVM's, if there are any)", 0 },
 	{ "append", KEY_APPEND, "TEXT", 0, "More for the kernel's command line", 0 },
 	{ "memory", KEY_MEMORY, "MB", 0, "Memory of the outer machine (default 2048)", 0 },
 	{ "cpus", KEY_CPUS, "N", 0, "Its processors (default: those of this host)", 0 },
@@ -130,9 +131,10 @@ static void say(const char *text)
 	fprintf(stderr, "mvmscale: %s\n", text);
 }
 
+/* The first ends the run inside, and its results come out; the second ends the outer machine. */
 static void on_signal(int sig)
 {
-	run_interrupted = sig;
+	run_interrupted = run_interrupted ? SIGKILL : sig;
 }
 
 static void check(const struct kernel_args *a)
@@ -145,10 +147,22 @@ static void check(const struct kernel_args *a)
 				  a->run.items[i]);
 }
 
+/* Errors in the options of the run end this here, and not after the kernel has booted. */
+static void parse_run(struct kernel_args *a)
+{
+	_cleanup_free_ char **argv = xcalloc(a->run.count + 2, sizeof(*argv));
+
+	argv[0] = (char *)"run";
+	for (size_t i = 0; i < a->run.count; i++)
+		argv[i + 1] = a->run.items[i];
+	run_args_parse((int)a->run.count + 1, argv, &a->parsed);
+	a->o.run = &a->run;
+	a->o.parsed = &a->parsed.o;
+}
+
 static int run(int argc, char **argv)
 {
-	struct kernel_args a = { .o = { .load = "kvm-intel,kvm-amd",
-					.accel = "auto",
+	struct kernel_args a = { .o = { .accel = "auto",
 					.qemu = "qemu-system-x86_64",
 					.memory_mb = 2048,
 					.cpus = sysconf(_SC_NPROCESSORS_ONLN),
@@ -169,7 +183,7 @@ static int run(int argc, char **argv)
 		clock_utc_stamp(stamp);
 		a.out = xasprintf("runs/%s-kernel", stamp);
 	}
-	a.o.run = &a.run;
+	parse_run(&a);
 	a.o.out = a.out;
 	sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_signal }, NULL);
 	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_signal }, NULL);
@@ -182,6 +196,7 @@ static int run(int argc, char **argv)
 
 		printf("%sRun folder: %s\n", advice, a.out);
 	}
+	run_args_clear(&a.parsed);
 	strlist_clear(&a.run);
 	free(a.out);
 	return status;

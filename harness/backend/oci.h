@@ -2,7 +2,7 @@
 #ifndef MVM_BACKEND_OCI_H
 #define MVM_BACKEND_OCI_H
 
-/* Private to the oci backend. */
+/* Private to the oci backend, but for oci_runtime_path(). */
 
 #include "backend/crew.h"
 #include "backend/init.h"
@@ -16,6 +16,8 @@ struct oci_runtime {
 	struct strlist envp;
 };
 
+/* The program that was asked for, or the first of the usual ones (NULL); NULL when there is none. */
+char *oci_runtime_path(const char *asked);
 /* Finds it and asks its version; EXIT_CANNOT with the reason. */
 error *oci_runtime_find(const struct backend_config *cfg, struct oci_runtime *ret) ERR_MUST_CHECK;
 void oci_runtime_clear(struct oci_runtime *r);

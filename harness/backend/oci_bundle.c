@@ -14,7 +14,7 @@
 
 static const char *const usual_runtimes[] = { "runc", "crun", "youki" };
 
-static char *find_runtime(const char *asked)
+char *oci_runtime_path(const char *asked)
 {
 	char *path = asked ? fs_find_program(asked) : NULL;
 
@@ -56,7 +56,7 @@ error *oci_runtime_find(const struct backend_config *cfg, struct oci_runtime *re
 	const char *path = getenv("PATH");
 	error *e;
 
-	ret->path = find_runtime(cfg->runtime);
+	ret->path = oci_runtime_path(cfg->runtime);
 	if (!ret->path && cfg->runtime)
 		return err_new(EXIT_CANNOT,
 			       "OCI runtime '%s' (--runtime): no such program, or not executable",

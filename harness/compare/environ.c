@@ -52,6 +52,14 @@ static const struct {
 	{ "sample-time", "measurement" },
 	{ "samples", "measurement" },
 	{ "stop-on", "options.stop_on" },
+	{ "vmlinuz", "nested.kernel" },
+	{ "vmlinuz", "nested.sha256" },
+	{ "vmlinuz", "host.kernel" },
+	{ "vmlinuz", "host.mitigations" },
+	{ "modules", "nested.modules" },
+	{ "load", "nested.load" },
+	{ "append", "nested.append" },
+	{ "append", "host.cmdline" },
 	{ "null-mem", "backend.synthetic" },
 	{ "null-cpu", "backend.synthetic" },
 	{ "null-start", "backend.synthetic" },
@@ -265,7 +273,9 @@ void environ_compare(const struct run_record *base, const struct run_record *oth
 
 const char *environ_other_host(const struct environ_diff *d)
 {
-	static const char *const hardware[] = { "host.cpu", "host.cores", "host.ram_kb", "host.numa_nodes" };
+	static const char *const hardware[] = { "host.cpu",	   "host.cores",   "host.ram_kb",
+						"host.numa_nodes", "nested.accel", "nested.memory_mb",
+						"nested.cpus" };
 
 	for (size_t i = 0; i < d->count; i++)
 		for (size_t k = 0; k < ARRAY_LEN(hardware); k++)

@@ -83,29 +83,65 @@ static error *unpack_one(const char *name, size_t mode, const char *data, size_t
 	return S_ISREG(mode) ? fs_write_atomic(path, data, len) : NULL;
 }
 
+/* One entry as it stands in an archive; name is NULL where the archive is cut. */
+struct view {
+	const char *name, *data;
+	size_t mode, size, next;
+};
+
+static error *look(const char *data, size_t len, size_t at, const char *what, struct view *ret)
+{
+	const char *header = data + at;
+	size_t name_size;
+
+	*ret = (struct view){ 0 };
+	if (at > len || len - at < HEADER)
+		return NULL;
+	if (memcmp(header, MAGIC, 6) != 0 || !field(header, 1, &ret->mode) || !field(header, 6, &ret->size) ||
+	    !field(header, 11, &name_size))
+		return err_new(EXIT_BAD_INPUT, "%s: byte %zu: no header of an archive", what, at);
+	size_t body = (at + HEADER + name_size + 3) & ~(size_t)3;
+	if (!name_size || name_size > len - at - HEADER || header[HEADER + name_size - 1] != '\0' ||
+	    body > len || ret->size > len - body)
+		return NULL;
+	ret->data = data + body;
+	ret->next = (body + ret->size + 3) & ~(size_t)3;
+	ret->name = header + HEADER;
+	return NULL;
+}
+
 error *cpio_unpack(const char *data, size_t len, const char *what, const char *into)
 {
-	for (size_t at = 0; at + HEADER <= len;) {
-		size_t mode, size, name_size;
-		const char *header = data + at;
+	struct view v = { 0 };
 
-		if (memcmp(header, MAGIC, 6) != 0 || !field(header, 1, &mode) || !field(header, 6, &size) ||
-		    !field(header, 11, &name_size))
-			return err_new(EXIT_BAD_INPUT, "%s: byte %zu: no header of an archive", what, at);
-		size_t body = (at + HEADER + name_size + 3) & ~(size_t)3;
-		const char *name = header + HEADER;
-		if (!name_size || name_size > len - at - HEADER || name[name_size - 1] != '\0' ||
-		    body > len || size > len - body)
-			break;
-		if (str_eq(name, LAST))
-			return NULL;
-		if (leads_out(name))
-			return err_new(EXIT_BAD_INPUT, "%s: the name '%s' leads out of the folder", what,
-				       name);
-		error *e = unpack_one(name, mode, data + body, size, into);
+	for (size_t at = 0;; at = v.next) {
+		error *e = look(data, len, at, what, &v);
+
 		if (e)
 			return e;
-		at = (body + size + 3) & ~(size_t)3;
+		if (!v.name)
+			return err_new(EXIT_BAD_INPUT, "%s: the archive is cut: its last entry is missing",
+				       what);
+		if (str_eq(v.name, LAST))
+			return NULL;
+		if (leads_out(v.name))
+			return err_new(EXIT_BAD_INPUT, "%s: the name '%s' leads out of the folder", what,
+				       v.name);
+		if ((e = unpack_one(v.name, v.mode, v.data, v.size, into)))
+			return e;
 	}
-	return err_new(EXIT_BAD_INPUT, "%s: the archive is cut: its last entry is missing", what);
+}
+
+size_t cpio_whole(const char *data, size_t len)
+{
+	struct view v = { 0 };
+
+	for (size_t at = 0;; at = v.next) {
+		_cleanup_err_ error *e = look(data, len, at, "", &v);
+
+		if (e || !v.name)
+			return 0;
+		if (str_eq(v.name, LAST))
+			return MIN(v.next, len);
+	}
 }

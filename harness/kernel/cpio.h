@@ -29,5 +29,8 @@ void cpio_end(struct cpio *c);
  * of the folder, are EXIT_BAD_INPUT; `what` names the archive in errors.
  */
 error *cpio_unpack(const char *data, size_t len, const char *what, const char *into) ERR_MUST_CHECK;
+/* Length of the archive that stands first in data, 0 where it is cut or damaged: archives may follow each
+ * other. */
+size_t cpio_whole(const char *data, size_t len);
 
 #endif

@@ -6,26 +6,27 @@
 
 #include "base/err.h"
 #include "base/util.h"
+#include "run/run.h"
 
 /* A run under another kernel, in an outer QEMU. All strings are borrowed. */
 struct outer_options {
-	const char *vmlinuz, *modules, *load, *append, *qemu, *accel; /* accel: auto, kvm, tcg */
+	const char *vmlinuz, *modules, *append, *qemu, *accel; /* accel: auto, kvm, tcg */
+	const char *load;				       /* modules to load, or NULL: the usual ones */
 	long memory_mb, cpus;
 	double timeout_s;
-	const struct strlist *run; /* options of `mvmscale run` */
-	const char *out;	   /* run folder */
+	const struct strlist *run;	  /* options of `mvmscale run` */
+	const struct run_options *parsed; /* the same, parsed */
+	const char *out;		  /* run folder */
 	void (*notice)(const char *text);
 };
 
 /*
  * Packs this program, QEMU, firmware and their libraries into an initramfs, boots the kernel with it, and
  * brings the run folder out to `out`, marked as nested. *ret_status is the exit status of the run inside.
- * EXIT_CANNOT with the reason when a part is missing, the kernel does not come up, or time is over.
+ * EXIT_CANNOT with the reason when a part is missing, the kernel does not come up, or time is over; what was
+ * measured until then is in `out` all the same, marked as failed. run_interrupted ends the run inside, which
+ * then comes out; SIGKILL in it ends all at once.
  */
 error *outer_run(const struct outer_options *o, int *ret_status) ERR_MUST_CHECK;
-
-/* The files of `names` (comma-separated) and what they need, in the order to load them, from the text of a
-   modules.dep; names that it does not hold are left out. Pure. */
-void outer_module_order(const char *modules_dep, const char *names, struct strlist *ret);
 
 #endif

@@ -2,6 +2,7 @@
 #include "kernel/pack.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -49,10 +50,23 @@ error *pack_file(struct pack *p, const char *path, const char *as)
 	return cpio_file(&p->archive, name, access(path, X_OK) == 0 ? 0755 : 0644, path);
 }
 
-void pack_text(struct pack *p, const char *as, const char *text)
+void pack_data(struct pack *p, const char *as, const char *data, size_t len)
 {
 	folders_above(p, inside(as));
-	cpio_data(&p->archive, inside(as), 0644, text, strlen(text));
+	cpio_data(&p->archive, inside(as), 0644, data, len);
+}
+
+void pack_text(struct pack *p, const char *as, const char *text)
+{
+	pack_data(p, as, text, strlen(text));
+}
+
+bool pack_is_script(const char *path)
+{
+	char head[2] = { 0 };
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+
+	return f && fread(head, 1, 2, f) == 2 && memcmp(head, "#!", 2) == 0;
 }
 
 void pack_libraries(const char *listing, struct strlist *ret)
@@ -72,20 +86,42 @@ void pack_libraries(const char *listing, struct strlist *ret)
 	}
 }
 
+/* Without a dynamic section nothing would be loaded for it, and the dynamic linker is not asked. */
+static bool is_static(const char *path)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	Elf64_Ehdr head;
+	Elf64_Phdr part;
+
+	if (!f || fread(&head, sizeof(head), 1, f) != 1 || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    head.e_ident[EI_CLASS] != ELFCLASS64)
+		return false;
+	for (unsigned i = 0; i < head.e_phnum; i++)
+		if (fseek(f, (long)(head.e_phoff + (Elf64_Off)i * head.e_phentsize), SEEK_SET) < 0 ||
+		    fread(&part, sizeof(part), 1, f) != 1 || part.p_type == PT_DYNAMIC)
+			return false;
+	return true;
+}
+
 error *pack_program(struct pack *p, const char *path, const char *as)
 {
 	char *argv[] = { (char *)LINKER, (char *)"--list", (char *)path, NULL };
 	struct strlist libraries = { 0 };
 	_cleanup_free_ char *listing = NULL;
 	int status = 0;
-	error *e = pack_file(p, path, as);
+	error *e;
 
-	if (!e)
-		e = spawn_capture(argv, LIST_TIMEOUT_MS, &listing, &status);
-	if (e)
+	if (pack_is_script(path))
+		return err_new(EXIT_CANNOT,
+			       "%s is a script, and no shell is taken along: name the program that it starts",
+			       path);
+	e = pack_file(p, path, as);
+	if (e || is_static(path))
 		return e;
-	/* a static program needs none, and the linker says so */
-	if (status && !strstr(listing, "statically linked") && !strstr(listing, "not a dynamic"))
+	if ((e = spawn_capture(argv, LIST_TIMEOUT_MS, &listing, &status)))
+		return e;
+	/* a position-independent one may be static all the same, and the linker says so */
+	if (status && !strstr(listing, "statically linked"))
 		return err_new(EXIT_CANNOT, "%s: its libraries cannot be told: %s", path, listing);
 	if (strstr(listing, "not found"))
 		return err_new(EXIT_CANNOT, "%s needs a library that is not on this host: %s", path, listing);
