@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 tmp=$(t_tmp)
-run() { "$BUILD/mvmscale" run --settle 0 --samples 2 --sample-time 0.1 --intervals 1 --quiet "$@"; }
+run() { "$BUILD/mvmscale" run --stop-on ram --settle 0 --samples 2 --sample-time 0.1 --intervals 1 --quiet "$@"; }
 # column FOLDER NAME: that column in the last row of intervals.csv
 column() {
 	awk -F, -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i } END { print $c }' "$1/intervals.csv"

@@ -151,7 +151,7 @@ t_fail "a kernel without MemAvailable" 3 '/proc/meminfo' fault proc-fields null 
 t_ok "makes no run folder" test ! -e "$T/none"
 t_ok "processes that vanish while they are read" fault pid-vanished real --max 4 --intervals 2 -o "$T/vanished"
 t_ok "leave a whole run" says "$T/vanished" state '"complete"'
-t_ok "KVM that does not work, --accel auto" fault no-kvm run --preset lean --settle 0.2 --samples 2 \
+t_ok "KVM that does not work, --accel auto" fault no-kvm run --preset lean --stop-on ram --settle 0.2 --samples 2 \
 	--max 2 --intervals 1 -o "$T/no-kvm"
 t_ok "runs under TCG" says "$T/no-kvm" accel '"tcg"'
 t_ok "and says why" holds "$T/no-kvm/run.json" '"accel_note": "KVM cannot be used'

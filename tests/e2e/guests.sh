@@ -72,7 +72,7 @@ t_ok "and of 3 MB" answers 3 655
 run() {
 	r_profile=$1 r_dir=$2
 	shift 2
-	"$mvmscale" run --max 2 --intervals 1 --accel tcg --preset lean --profile "$r_profile" --stop-on ram,swap \
+	"$mvmscale" run --max 2 --intervals 1 --accel tcg --preset lean --profile "$r_profile" --stop-on ram \
 		--settle 0 --samples 3 --verify all --quiet -o "$r_dir" "$@"
 }
 # more DIR COLUMN FACTOR: it has more than so much per VM in the last row than in the first

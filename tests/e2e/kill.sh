@@ -61,23 +61,17 @@ measured() {
 under_way() {
 	measured "$out" 4 || [ ! -d "/proc/$pid" ]
 }
-# begin FOLDER OPTION...: a run in the background, in $pid, that would take minutes; made again where
-# something else keeps all cores busy, which ends it at once
+# begin FOLDER OPTION...: a run in the background, in $pid, that would take minutes
 begin() {
 	out=$1
 	shift
-	for _ in 1 2 3 4 5; do
-		"$M" run --quiet --accel tcg --threshold 99 --settle 0.3 --samples 3 --sample-time 0.1 --rate 20 \
-			-o "$out" "$@" >"$T/run.out" 2>&1 &
-		pid=$!
-		within 60 under_way && kill -0 "$pid" 2>/dev/null && break
+	"$M" run --quiet --accel tcg --threshold 99 --stop-on ram --settle 0.3 --samples 3 --sample-time 0.1 --rate 20 \
+		-o "$out" "$@" >"$T/run.out" 2>&1 &
+	pid=$!
+	within 60 under_way && kill -0 "$pid" 2>/dev/null && [ -n "$(vms)" ] || {
 		cat "$T/run.out"
-		kill -KILL "$pid" 2>/dev/null
-		wait "$pid" 2>/dev/null
-		rm -rf "$out"
-		sleep 1
-	done
-	kill -0 "$pid" && [ -n "$(vms)" ]
+		return 1
+	}
 }
 ends_with() {
 	status=0

@@ -17,7 +17,7 @@ trap t_stop EXIT
 kvm() {
 	out=$1
 	shift
-	"$M" run --backend kvm --quiet --stop-on ram,swap --settle 0.1 --samples 2 --sample-time 0.1 -o "$out" "$@"
+	"$M" run --backend kvm --quiet --stop-on ram --settle 0.1 --samples 2 --sample-time 0.1 -o "$out" "$@"
 }
 # runners: processes of ours, by their working folder
 runners() {
@@ -212,7 +212,7 @@ t_fail "an image without a signature" 2 'signature' kvm "$T/empty" --image "$T/e
 # VMs that die are replaced, and said.
 t_fail "VMs that die make the run untrusted" 5 'VMs died' env MVMSCALE_FAULT=vm-dies:5 \
 	"$M" run --backend kvm --max 20 --intervals 1 --settle 0 --samples 2 --sample-time 0.01 --verify 0 \
-	--stop-on ram,swap --quiet -o "$T/dies"
+	--stop-on ram --quiet -o "$T/dies"
 t_ok "each is an event" event "$T/dies" '"vm_died".*told to die'
 
 # A runner that is killed takes its own VMs along, and no others.

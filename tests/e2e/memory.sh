@@ -5,7 +5,7 @@
 
 M=$BUILD/mvmscale
 T=$(t_tmp)
-run() { "$M" run --accel tcg --settle 0 --samples 2 --sample-time 0.1 --quiet --stop-on ram,swap "$@"; }
+run() { "$M" run --accel tcg --settle 0 --samples 2 --sample-time 0.1 --quiet --stop-on ram "$@"; }
 no_swap_of_ours() { ! grep -q 'mvmscale-swap\|/dev/zram[1-9]' /proc/swaps && ! ls /var/tmp/mvmscale-swap.* 2>/dev/null; }
 ksm() { cat /sys/kernel/mm/ksm/run /sys/kernel/mm/ksm/pages_to_scan /sys/kernel/mm/ksm/sleep_millisecs \
 	/sys/kernel/mm/ksm/use_zero_pages 2>/dev/null; }

@@ -69,8 +69,12 @@ else
 		domains --connect test:///default --max 1 --pin 0 -o "$tmp/no"
 	t_fail "a driver that would ignore memory nodes" 2 'no .numatune., so it would be ignored' \
 		domains --connect test:///default --max 1 --numa 0 -o "$tmp/no"
-	t_fail "VMs of a daemon are not in our cgroup" 2 "in cgroups of its own" \
-		domains --connect test:///default --max 1 --cgroup-pids 5 -o "$tmp/no"
+	if processes --max 1 --cgroup-pids 50 -o "$tmp/can" >"$tmp/log" 2>&1; then
+		t_fail "VMs of a daemon are not in our cgroup" 2 "in cgroups of its own" \
+			domains --connect test:///default --max 1 --cgroup-pids 5 -o "$tmp/no"
+	else
+		t_skip "VMs of a daemon are not in our cgroup" "$(tail -n 1 "$tmp/log")"
+	fi
 	t_fail "CPUs of one machine say nothing on several" 2 'run elsewhere' \
 		domains --connect test:///default --connect test:///default?1 --max 1 --pin 0 -o "$tmp/no"
 fi
