@@ -124,6 +124,9 @@ void lv_embed_clean(struct lv *b);
 /* lv_store.c: puts image and firmware where that host's hypervisor can read them. */
 error *lv_store_files(struct lv_host *h) ERR_MUST_CHECK;
 void lv_store_remove(struct lv_host *h);
+/* Storage pools that a harness which is gone left; as lv_leftovers(), but adds to *count. */
+error *lv_store_leftovers(virConnectPtr conn, const char *host, bool remove, struct strlist *said,
+			  uint32_t *count) ERR_MUST_CHECK;
 
 /* lv_domain.c: one domain from name to ready. */
 error *lv_domain_probe(struct lv_host *h) ERR_MUST_CHECK;
@@ -155,7 +158,7 @@ size_t lv_take_news(struct lv *b, int timeout_ms, struct lv_news *ret, size_t ma
 json_t *lv_describe(const struct backend *base);
 
 /* lv_left.c */
-/* Domains on that connection that a harness which is gone left; with `remove` destroys them.
+/* Domains and storage pools on that connection that a harness which is gone left; with `remove` destroys them.
    `said` gets a line for each. */
 error *lv_leftovers(virConnectPtr conn, const char *host, bool remove, struct strlist *said,
 		    uint32_t *ret_count) ERR_MUST_CHECK;

@@ -150,14 +150,25 @@ static void read_versions(struct lv_host *h)
 	virResetLastError();
 }
 
+/* What libvirt is given. Many hosts are opened at a time: ssh must fail rather than ask on the terminal. */
+static char *real_uri(const struct lv_host *h)
+{
+	const char *uri = h->spec->uri, *transport = strchr(uri, '+');
+
+	if (h->embed)
+		return xasprintf("qemu:///embed?root=%s", h->root);
+	if (transport && str_starts(transport, "+ssh://") && !strstr(uri, "no_tty="))
+		return xasprintf("%s%sno_tty=1", uri, strchr(uri, '?') ? "&" : "?");
+	return xstrdup(uri);
+}
+
 error *lv_host_open(struct lv_host *h)
 {
 	const char *uri = h->spec->uri;
-	_cleanup_free_ char *real = NULL;
+	_cleanup_free_ char *real = real_uri(h);
 	struct strlist said = { 0 };
 	error *e;
 
-	real = h->embed ? xasprintf("qemu:///embed?root=%s", h->root) : xstrdup(uri);
 	h->conn = virConnectOpen(real);
 	if (!h->conn)
 		return lv_error(EXIT_CANNOT, "cannot connect to %s", uri);

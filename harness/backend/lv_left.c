@@ -38,7 +38,7 @@ error *lv_leftovers(virConnectPtr conn, const char *host, bool remove, struct st
 		virDomainFree(all[i]);
 	}
 	free(all);
-	return e;
+	return e ? e : lv_store_leftovers(conn, host, remove, said, ret_count);
 }
 
 error *libvirt_leftovers(const char *uri, bool remove, struct strlist *said)

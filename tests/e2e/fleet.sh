@@ -6,9 +6,9 @@
 # in_hub: the runs themselves, in the namespaces of the test
 in_hub() {
 	hub_open
-	hub_host 1
-	hub_host 2
-	hub_host 3 "$small_mb"
+	hub_host 1 tcp
+	hub_host 2 tcp
+	hub_host 3 tcp "$small_mb"
 	hub_wait 1 2 3
 	for i in 1 2 3; do
 		printf '[h%s]\nuri = qemu+tcp://10.123.77.%s/system\n' "$i" "$i"

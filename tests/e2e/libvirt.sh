@@ -100,7 +100,7 @@ t_ok "doctor lists what a killed run left, and nothing else" only_ours domain
 t_ok "doctor --restore destroys that, and nothing else" only_ours "destroyed domain" --restore
 told() {
 	"$bin" run --backend libvirt --connect "test://$T/left.xml" --max 1 --intervals 1 --settle 0 --samples 2 \
-		--sample-time 0.1 --threshold 99 --stop-on ram -o "$T/told" 2>&1 | grep '1 domains of runs that are gone'
+		--sample-time 0.1 --threshold 99 --stop-on ram -o "$T/told" 2>&1 | grep '1 domains and storage pools of runs that are gone'
 }
 t_ok "a run tells of leftovers" told
 
@@ -166,17 +166,76 @@ killed() {
 t_ok "kill -9 of the harness takes the VMs down" killed
 
 # Through a daemon
-if [ "$(id -u)" = 0 ] && command -v libvirtd >/dev/null && unshare --mount --pid --fork true 2>/dev/null; then
-	"$t_root/tests/e2e/private-libvirtd" "$T/daemon" >"$T/daemon.log" 2>&1 &
-	daemon=$!
-	wait_for test -S "$T/daemon/sock/libvirt-sock" || cat "$T/daemon.log"
-	t_ok "through a daemon: image sent, domains booted" lv --connect \
-		"qemu+unix:///system?socket=$T/daemon/sock/libvirt-sock" --accel tcg --max 2 --intervals 1 --verify all -o "$T/d"
-	t_ok "proven by their ready lines, read through libvirt" reached "$T/d" 2
-	t_ok "and they answer" test "$(last "$T/d/intervals.csv" proven_ping)" = 2
-	kill -9 $daemon
-	wait $daemon 2>/dev/null
-else
+if [ "$(id -u)" != 0 ] || ! command -v libvirtd >/dev/null || ! unshare --mount --pid --fork true 2>/dev/null; then
 	t_skip "through a daemon" "needs root, namespaces and libvirtd"
+	t_done
+fi
+"$t_root/tests/e2e/private-libvirtd" "$T/daemon" >"$T/daemon.log" 2>&1 &
+daemon=$!
+wait_for test -S "$T/daemon/sock/libvirt-sock" || cat "$T/daemon.log"
+inside=$(pgrep -P $daemon)
+socket="qemu+unix:///system?socket=$T/daemon/sock/libvirt-sock"
+brief() { # brief OPTION...: two domains, all of them asked
+	lv --accel tcg --max 2 --intervals 1 --verify all "$@"
+}
+pools() { # folders that we made on that host
+	nsenter -t "$inside" -m ls /var/tmp | grep -c '^mvmscale-'
+}
+t_ok "through a daemon: image sent, domains booted" brief --connect "$socket" -o "$T/d"
+t_ok "proven by their ready lines, read through libvirt" reached "$T/d" 2
+t_ok "and they answer" test "$(last "$T/d/intervals.csv" proven_ping)" = 2
+t_ok "nothing of it is left there" test "$(pools)" = 0
+system() { # beside that daemon the machine's own cannot be reached
+	nsenter -t "$inside" --mount --pid "$@"
+}
+t_ok "qemu:///system" system env MVMSCALE_STATE="$T/s2" "$bin" run --quiet --backend libvirt --connect qemu:///system \
+	--accel tcg --max 1 --intervals 1 --settle 0 --samples 2 --sample-time 0.1 --verify all --threshold 99 \
+	--stop-on ram -o "$T/system"
+t_ok "its domain answers" test "$(last "$T/system/intervals.csv" proven_ping)" = 1
+
+killed_remote() {
+	"$bin" run --quiet --backend libvirt --connect "$socket" --accel tcg --max 2 --intervals 1 --settle 0 --samples 2 \
+		--sample-time 1 --threshold 99 --stop-on ram -o "$T/killed2" >/dev/null 2>&1 &
+	run=$!
+	wait_for grep -qs '"event":"launched"' "$T/killed2/events.jsonl" || return 1
+	kill -9 $run
+	wait $run 2>/dev/null
+	wait_for none_runs
+}
+none_runs() {
+	[ "$(nsenter -t "$inside" --mount --pid pgrep -fc guest=mvmscale-)" = 0 ]
+}
+t_ok "kill -9 of the harness takes domains of a daemon down too" killed_remote
+pool_is() { # pool_is WORD OPTION...
+	word=$1
+	shift
+	"$bin" doctor --connect "$socket" "$@" >"$T/said" && grep -q "$word mvmscale-.* on qemu+unix" "$T/said" || {
+		cat "$T/said"
+		return 1
+	}
+}
+t_ok "doctor finds the folder that it left there" pool_is "storage pool"
+t_ok "doctor --restore removes it" pool_is "removed storage pool" --restore
+t_ok "it is gone" test "$(pools)" = 0
+kill -9 $daemon
+wait $daemon 2>/dev/null
+
+# qemu:///session: libvirt starts a daemon for an ordinary user; here it ends with the namespace.
+session() {
+	mkdir -p "$T/home" "$T/user" "$T/user/run"
+	chmod 711 "$t_base" "$T"
+	chown -R 65534:65534 "$T/home" "$T/user"
+	chmod 700 "$T/user/run"
+	unshare --mount --pid --fork --kill-child --mount-proc sh -c '"$@" & wait $!' sh \
+		setpriv --reuid 65534 --regid 65534 --clear-groups \
+		env HOME="$T/home" XDG_RUNTIME_DIR="$T/user/run" MVMSCALE_STATE="$T/user/s" MVMSCALE_LEDGER= \
+		"$bin" run --quiet --backend libvirt --connect qemu:///session --accel tcg --max 1 --intervals 1 --settle 0 \
+		--samples 2 --sample-time 0.1 --verify all --threshold 99 --stop-on ram -o "$T/user/session"
+}
+if command -v setpriv >/dev/null && setpriv --reuid 65534 --regid 65534 --clear-groups test -x "$bin"; then
+	t_ok "qemu:///session, as an ordinary user" session
+	t_ok "its domain answers" test "$(last "$T/user/session/intervals.csv" proven_ping)" = 1
+else
+	t_skip "qemu:///session, as an ordinary user" "needs setpriv, and a build folder that others may read"
 fi
 t_done
