@@ -263,15 +263,18 @@ static error *load_all(const struct strlist *dirs, struct run_record **runs)
 	return e;
 }
 
-static error *advise(const struct advise_args *args, struct run_record **runs, int *status)
+static error *advise(struct advise_args *args, struct run_record **runs, int *status)
 {
 	_cleanup_(advice_freep) struct advice *a = NULL;
-	_cleanup_free_ char *ledger = ledger_path();
+	_cleanup_free_ char *ledger = ledger_path(), *host = NULL;
 	error *e = load_all(&args->dirs, runs);
 
-	if (!e)
-		e = advise_run_with(runs[0], &args->o, &a);
 	if (e)
+		return e;
+	host = ledger_host(runs[0]);
+	if (ledger) /* what is wrong with it is said below */
+		err_free(ledger_wander(ledger, host, &args->o.wander));
+	if ((e = advise_run_with(runs[0], &args->o, &a)))
 		return e;
 	e = advice_complete(runs[0], a, runs + 1, args->dirs.count - 1, ledger);
 	if (e) /* the advice stands without it */

@@ -6,10 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "advise/accuracy.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "cmd.h"
 #include "cmd_run.h"
+#include "plan/host.h"
 #include "report/progress.h"
 #include "run/run.h"
 
@@ -46,6 +48,23 @@ static void on_interval(void *user, const struct run_status *s, double kb, bool 
 	progress_interval(user, s, kb, settled);
 }
 
+/* How far growth strayed from forecasts on this host; 0: the ledger does not say (why, its next entry says).
+ */
+static double wander_here(void)
+{
+	_cleanup_free_ char *ledger = ledger_path(), *name = NULL;
+	struct host h;
+	double wander = 0;
+
+	if (!ledger)
+		return 0;
+	host_read(&h, "");
+	name = ledger_host_name(h.cpu_model, (double)h.cores_online, (double)h.mem_total_kb);
+	host_free(&h);
+	err_free(ledger_wander(ledger, name, &wander));
+	return wander;
+}
+
 static int run_main(int argc, char **argv)
 {
 	_cleanup_(run_args_clear) struct run_args a = { 0 };
@@ -71,6 +90,8 @@ static int run_main(int argc, char **argv)
 	a.o.fast = a.o.backend->flags & BACKEND_SYNTHETIC;
 	if (a.o.fast)
 		a.o.sample_s = MIN(a.o.sample_s, 0.005);
+	if (a.o.predict && !a.o.fast)
+		a.o.wander = wander_here();
 	progress_init(&p, stderr, a.quiet);
 	struct run_observer obs = {
 		.user = &p, .status = on_status, .notice = on_notice, .interval = on_interval

@@ -11,7 +11,10 @@
 
 /* Two runs that end at the same time wait for each other so long. */
 #define BUSY_MS 5000
-#define LEDGER_VERSION 1
+#define LEDGER_VERSION 2
+/* Errors of forecasts that were made in another way say nothing about those made in this one. */
+#define FORECAST_METHOD 2
+#define ONE_SD_QUANTILE 0.683
 
 char *ledger_path(void)
 {
@@ -32,8 +35,22 @@ char *ledger_host(const struct run_record *r)
 	/* what no machine did says nothing about one */
 	if (str_eq(run_str(r, "backend.name"), "null"))
 		return xstrdup("synthetic");
-	return xasprintf("%s, %.0f cores, %.0f GiB", cpu ? cpu : "unknown CPU",
-			 fmax(run_num(r, "host.cores"), 0), fmax(run_num(r, "host.ram_kb"), 0) / 1048576);
+	return ledger_host_name(cpu, run_num(r, "host.cores"), run_num(r, "host.ram_kb"));
+}
+
+char *ledger_host_name(const char *cpu, double cores, double ram_kb)
+{
+	return xasprintf("%s, %.0f cores, %.0f GiB", cpu && *cpu ? cpu : "unknown CPU", fmax(cores, 0),
+			 fmax(ram_kb, 0) / 1048576);
+}
+
+double forecast_wander(double *strays, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		strays[i] = fabs(strays[i]);
+	double q = n ? quantile(strays, n, ONE_SD_QUANTILE) : 0;
+	return sqrt((WANDER_RUNS * GROWTH_WANDER * GROWTH_WANDER + (double)n * q * q) /
+		    (WANDER_RUNS + (double)n));
 }
 
 bool forecast_check(const struct run_record *r, const struct advice *a, struct forecast_check *ret)
@@ -67,12 +84,6 @@ void forecast_check_clear(struct forecast_check *c)
 	*c = (struct forecast_check){ 0 };
 }
 
-static error *fault(sqlite3 *db, const char *path)
-{
-	return err_new(EXIT_CANNOT, "the ledger %s: %s: move it away or set MVMSCALE_LEDGER to another file",
-		       path, db ? sqlite3_errmsg(db) : "out of memory");
-}
-
 static void close_db(sqlite3 **db)
 {
 	sqlite3_close(*db);
@@ -84,13 +95,36 @@ static const char schema[] =
 	"preset TEXT, profile TEXT, launch TEXT, threshold REAL, forecast REAL, lower REAL, upper REAL, at "
 	"REAL, "
 	"resource TEXT, stop TEXT, binding TEXT, truth REAL, error_pct REAL, counts INTEGER, ram_kb REAL, "
-	"core_pct REAL, PRIMARY KEY (started, host, backend, preset, profile, truth));"
-	"PRAGMA user_version = 1;";
+	"core_pct REAL, method INTEGER, PRIMARY KEY (started, host, backend, preset, profile, truth));"
+	"PRAGMA user_version = 2;";
+/* A ledger of the first version becomes one of this: what it holds was forecast in the first way. */
+static const char renew[] = "ALTER TABLE forecasts ADD COLUMN method INTEGER DEFAULT 1;"
+			    "PRAGMA user_version = 2;";
 
+static error *fault(sqlite3 *db, const char *path)
+{
+	return err_new(EXIT_CANNOT, "the ledger %s: %s: move it away or set MVMSCALE_LEDGER to another file",
+		       path, db ? sqlite3_errmsg(db) : "out of memory");
+}
+
+static error *version_of(sqlite3 *db, const char *path, int *ret)
+{
+	sqlite3_stmt *st = NULL;
+	error *e = NULL;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW)
+		*ret = sqlite3_column_int(st, 0);
+	else
+		e = fault(db, path);
+	sqlite3_finalize(st);
+	return e;
+}
+
+/* *ret stays NULL where there is nothing to be read yet. */
 static error *open_db(const char *path, bool create, sqlite3 **ret)
 {
 	_cleanup_(close_db) sqlite3 *db = NULL;
-	sqlite3_stmt *st = NULL;
 	int version = 0;
 
 	if (sqlite3_open_v2(path, &db,
@@ -98,22 +132,19 @@ static error *open_db(const char *path, bool create, sqlite3 **ret)
 			    NULL) != SQLITE_OK)
 		return fault(db, path);
 	sqlite3_busy_timeout(db, BUSY_MS);
-	if (create && sqlite3_exec(db, schema, NULL, NULL, NULL) != SQLITE_OK)
-		return fault(db, path);
-	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK ||
-	    sqlite3_step(st) != SQLITE_ROW) {
-		sqlite3_finalize(st);
-		return fault(db, path);
-	}
-	version = sqlite3_column_int(st, 0);
-	sqlite3_finalize(st);
-	if (version == 0 && !create)
-		return NULL; /* nobody wrote into it yet */
-	if (version != LEDGER_VERSION)
+	error *e = version_of(db, path, &version);
+	if (e)
+		return e;
+	if (version > LEDGER_VERSION)
 		return err_new(EXIT_BAD_INPUT,
 			       "the ledger %s has version %d, this mvmscale reads %d: set MVMSCALE_LEDGER to "
 			       "another file",
 			       path, version, LEDGER_VERSION);
+	if (version < LEDGER_VERSION && !create)
+		return NULL; /* the next run with a forecast writes it */
+	if (version < LEDGER_VERSION &&
+	    sqlite3_exec(db, version ? renew : schema, NULL, NULL, NULL) != SQLITE_OK)
+		return fault(db, path);
 	*ret = STEAL(db);
 	return NULL;
 }
@@ -136,7 +167,7 @@ error *ledger_add(const char *path, const struct run_record *r, const struct adv
 {
 	static const char sql[] =
 		"INSERT OR IGNORE INTO forecasts VALUES "
-		"(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)";
+		"(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)";
 	_cleanup_(close_db) sqlite3 *db = NULL;
 	_cleanup_free_ char *host = ledger_host(r), *copy = xstrdup(path);
 	sqlite3_stmt *st = NULL;
@@ -166,37 +197,62 @@ error *ledger_add(const char *path, const struct run_record *r, const struct adv
 	sqlite3_bind_int(st, 19, c->counts);
 	bind_real(st, 20, a->ram_kb);
 	bind_real(st, 21, a->core_pct);
+	sqlite3_bind_int(st, 22, FORECAST_METHOD);
 	int status = sqlite3_step(st);
 	sqlite3_finalize(st);
 	return status == SQLITE_DONE ? NULL : fault(db, path);
 }
 
-/* Errors of forecasts that count, of one host or (NULL) all: how many, median, 90th percentile. */
-static error *errors_of(sqlite3 *db, const char *path, const char *host, size_t *n, double *median,
-			double *p90)
+/* A figure of the forecasts that count, of one host or (NULL) all, one a row; the caller frees *ret. */
+static error *figures_of(sqlite3 *db, const char *path, const char *host, const char *figure, double **ret,
+			 size_t *n)
 {
+	_cleanup_free_ char *sql =
+		xasprintf("SELECT %s AS figure FROM forecasts WHERE counts = 1 AND figure IS "
+			  "NOT NULL AND method = %d AND (?1 IS NULL OR host = ?1)",
+			  figure, FORECAST_METHOD);
 	sqlite3_stmt *st = NULL;
-	double *v = NULL;
-	size_t count = 0;
 
-	if (sqlite3_prepare_v2(
-		    db,
-		    "SELECT error_pct FROM forecasts WHERE counts = 1 AND error_pct IS NOT NULL AND "
-		    "(?1 IS NULL OR host = ?1)",
-		    -1, &st, NULL) != SQLITE_OK)
+	*ret = NULL;
+	*n = 0;
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
 		return fault(db, path);
 	if (host)
 		bind_text(st, 1, host);
 	while (sqlite3_step(st) == SQLITE_ROW) {
-		v = xrealloc(v, count + 1, sizeof(*v));
-		v[count++] = sqlite3_column_double(st, 0);
+		*ret = xrealloc(*ret, *n + 1, sizeof(**ret));
+		(*ret)[(*n)++] = sqlite3_column_double(st, 0);
 	}
 	sqlite3_finalize(st);
-	*n = count;
-	*median = quantile(v, count, 0.5);
-	*p90 = quantile(v, count, 0.9);
-	free(v);
 	return NULL;
+}
+
+static error *errors_of(sqlite3 *db, const char *path, const char *host, size_t *n, double *median,
+			double *p90)
+{
+	_cleanup_free_ double *v = NULL;
+	error *e = figures_of(db, path, host, "error_pct", &v, n);
+
+	if (e)
+		return e;
+	*median = quantile(v, *n, 0.5);
+	*p90 = quantile(v, *n, 0.9);
+	return NULL;
+}
+
+error *ledger_wander(const char *path, const char *host, double *ret)
+{
+	_cleanup_(close_db) sqlite3 *db = NULL;
+	_cleanup_free_ double *v = NULL;
+	size_t n = 0;
+	error *e = access(path, F_OK) == 0 ? open_db(path, false, &db) : NULL;
+
+	if (!e && db)
+		e = figures_of(db, path, host,
+			       "CASE WHEN truth > at THEN (forecast - truth) / (truth - at) END", &v, &n);
+	if (!e)
+		*ret = forecast_wander(v, n);
+	return e;
 }
 
 /* The newest run of each other configuration with the same profile on such a host. */

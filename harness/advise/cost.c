@@ -64,7 +64,7 @@ static double inside_of(const struct run_record *r, const struct vm_cost *c)
 void vm_cost_of(const struct run_record *r, struct vm_cost *ret)
 {
 	double cores = run_num(r, "host.cores");
-	struct vm_cost c = { 0 };
+	struct vm_cost c = { .woken_kb = (double)NAN };
 
 	for (int i = 0; i < COST_PART_COUNT; i++) {
 		double kb = run_slope(r, parts[i].column);
@@ -91,10 +91,11 @@ json_t *vm_cost_json(const struct vm_cost *c)
 	for (int i = 0; i < COST_PART_COUNT; i++)
 		json_object_set_new(parts[i].kernel ? kernel : memory, parts[i].name,
 				    advice_real(c->part_kb[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "inside_kb",
-			 advice_real(c->inside_kb), "user_kb", advice_real(c->user_kb), "kernel_kb",
-			 advice_real(c->kernel_kb), "user_by_kind_kb", memory, "kernel_by_kind_kb", kernel,
-			 "guest_core_pct", advice_real(c->guest_core_pct), "kdamond_core_pct",
-			 advice_real(c->kdamond_core_pct), "wakes_per_s", advice_real(c->wakes_per_s),
-			 "cpu_us_per_wake", advice_real(c->wake_core_us));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "inside_kb",
+			 advice_real(c->inside_kb), "woken_kb", advice_real(c->woken_kb), "user_kb",
+			 advice_real(c->user_kb), "kernel_kb", advice_real(c->kernel_kb), "user_by_kind_kb",
+			 memory, "kernel_by_kind_kb", kernel, "guest_core_pct",
+			 advice_real(c->guest_core_pct), "kdamond_core_pct", advice_real(c->kdamond_core_pct),
+			 "wakes_per_s", advice_real(c->wakes_per_s), "cpu_us_per_wake",
+			 advice_real(c->wake_core_us));
 }

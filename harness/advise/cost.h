@@ -30,6 +30,7 @@ struct vm_cost {
 	double user_kb, kernel_kb; /* sums of the parts that are known */
 	double inside_kb; /* what VMs hold by their own count: PSS and the kernel's parts; NAN where unknown
 			   */
+	double woken_kb;  /* what one that was pinged keeps on top; NAN: cannot be told */
 	double guest_core_pct;			/* CPU of the guests themselves, % of one core */
 	double kdamond_core_pct, ksmd_core_pct; /* CPU of kernel threads that comes with a VM */
 	double wakes_per_s;			/* of a VM at rest */

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "curve/forecast.h"
+#include "curve/interval.h"
+#include "sample/metric.h"
 
 /* Swap below this is noise of a host that does not swap yet. */
 #define SWAP_STARTS_PCT 0.1
@@ -14,7 +16,13 @@
 #define Z95 1.96
 
 struct point {
-	double x, y, sd;
+	double x, y, sd, asked, held_kb;
+};
+
+/* The curve as it is fitted, in order of VM count. */
+struct curve {
+	struct growth_input in;
+	double *x, *y, *sd, *asked, *held_kb;
 };
 
 static int by_x(const void *a, const void *b)
@@ -22,6 +30,14 @@ static int by_x(const void *a, const void *b)
 	const struct point *p = a, *q = b;
 
 	return p->x < q->x ? -1 : p->x > q->x;
+}
+
+/* What a woken VM may have grown by; slab is left out: the first VMs fill what others left half empty. */
+static double held_kb(const struct run_record *r, size_t row)
+{
+	return csv_cell(r->intervals, row, interval_extra_columns[EXTRA_LEDGER_ANON]) +
+	       csv_cell(r->intervals, row, interval_extra_columns[EXTRA_LEDGER_PAGE_TABLES]) +
+	       csv_cell(r->intervals, row, interval_extra_columns[EXTRA_LEDGER_STACKS]);
 }
 
 /* The finite points of a metric in order of VM count; the caller frees them. */
@@ -36,7 +52,8 @@ static struct point *take_points(const struct run_record *r, const char *column,
 
 		if (isfinite(y))
 			p[n++] = (struct point){ csv_cell(r->intervals, i, "vm_count"), y * scale,
-						 isfinite(dev) ? dev * scale : 0 };
+						 isfinite(dev) ? dev * scale : 0,
+						 csv_cell(r->intervals, i, "ping_asked"), held_kb(r, i) };
 	}
 	qsort(p, n, sizeof(*p), by_x);
 	*ret_n = n;
@@ -63,7 +80,7 @@ bool curve_crossing(const double *x, const double *y, const double *sd, size_t n
 
 static void find_threshold(double threshold, double measured_to, struct metric_advice *m)
 {
-	if (!forecast_crossing(&m->shape, threshold, &m->vms, &m->lower, &m->upper)) {
+	if (!growth_crossing(&m->growth, threshold, &m->vms, &m->lower, &m->upper)) {
 		m->vms = m->lower = m->upper = (double)NAN;
 		return;
 	}
@@ -75,53 +92,107 @@ static void find_threshold(double threshold, double measured_to, struct metric_a
 	m->upper = fmax(m->upper, measured_to);
 }
 
-static void judge_fit(const double *x, const double *y, size_t n, double threshold, double measured_to,
+/* What one VM takes, those among them that were woken taking their part. */
+static double mean_slope(const struct growth *g, double measured_to)
+{
+	double woken = measured_to > 0 ? woken_at(&g->woken, measured_to) / measured_to : 0;
+
+	return g->shape.tail.b + g->woken_pct * woken;
+}
+
+static void judge_fit(const struct growth_input *in, double threshold, double measured_to,
 		      struct metric_advice *m)
 {
-	shape_fit(x, y, n, FORECAST_TOLERATED_PCT, &m->shape);
-	const struct line_fit *f = &m->shape.tail;
-	bool levels = m->shape.shape == SHAPE_SATURATING;
+	growth_fit(in, &m->growth);
+	const struct line_fit *f = &m->growth.shape.tail;
+	bool levels = m->growth.shape.shape == SHAPE_SATURATING;
 
-	if (!m->shape.has_tail)
+	if (!m->growth.shape.has_tail)
 		return;
-	m->per_vm_pct = levels ? 0 : f->b;
+	m->per_vm_pct = levels ? 0 : mean_slope(&m->growth, measured_to);
 	m->per_vm_half = fit_slope_half_width(f);
 	m->rises = !levels && fit_rises(f);
-	m->holdout_pct = shape_holdout_pct(x, y, n, FORECAST_TOLERATED_PCT);
+	m->holdout_pct = growth_holdout_pct(in);
 	find_threshold(threshold, measured_to, m);
 }
 
-void curve_judge(const struct run_record *r, const char *column, double scale, double threshold,
+static void curve_free(struct curve *c)
+{
+	free(c->x);
+	free(c->y);
+	free(c->sd);
+	free(c->asked);
+	free(c->held_kb);
+}
+
+static struct curve curve_take(const struct run_record *r, const char *column, const struct curve_view *v)
+{
+	double ram_kb = run_num(r, "host.ram_kb");
+	size_t n;
+	_cleanup_free_ struct point *p = take_points(r, column, v->scale, &n);
+	struct curve c = { .x = xcalloc(n, sizeof(double)),
+			   .y = xcalloc(n, sizeof(double)),
+			   .sd = xcalloc(n, sizeof(double)),
+			   .asked = xcalloc(n, sizeof(double)),
+			   .held_kb = xcalloc(n, sizeof(double)) };
+
+	for (size_t i = 0; i < n; i++) {
+		c.x[i] = p[i].x;
+		c.y[i] = p[i].y;
+		c.sd[i] = p[i].sd;
+		c.asked[i] = p[i].asked;
+		c.held_kb[i] = p[i].held_kb;
+	}
+	c.in = (struct growth_input){ .n = n, .vms = c.x, .pct = c.y, .wander = v->wander };
+	if (strcmp(column, metric_table[METRIC_RAM].column) == 0 && ram_kb > 0) {
+		c.in.asked = c.asked;
+		c.in.held_kb = c.held_kb;
+		c.in.pct_per_kb = 100 / ram_kb * v->scale;
+	}
+	return c;
+}
+
+void curve_judge(const struct run_record *r, const char *column, const struct curve_view *v,
 		 struct metric_advice *m)
 {
-	size_t n, skip = 0;
-	_cleanup_free_ struct point *p = take_points(r, column, scale, &n);
-	_cleanup_free_ double *x = xcalloc(n, sizeof(*x)), *y = xcalloc(n, sizeof(*y));
-	_cleanup_free_ double *sd = xcalloc(n, sizeof(*sd));
+	_cleanup_(curve_free) struct curve c = curve_take(r, column, v);
+	size_t n = c.in.n, skip = 0;
 	double at[3];
 
 	m->baseline_pct = m->per_vm_pct = m->per_vm_half = (double)NAN;
 	m->vms = m->lower = m->upper = m->holdout_pct = (double)NAN;
-	m->scale = scale;
+	m->scale = v->scale;
 	m->present = n > 0;
-	for (size_t i = 0; i < n; i++) {
-		x[i] = p[i].x;
-		y[i] = p[i].y;
-		sd[i] = p[i].sd;
-	}
 	/* Swap is a hinge: flat until RAM is short. The line is that of its second part. */
-	while (strcmp(m->name, "swap") == 0 && skip + 1 < n && y[skip + 1] < SWAP_STARTS_PCT)
+	while (strcmp(m->name, "swap") == 0 && skip + 1 < n && c.y[skip + 1] < SWAP_STARTS_PCT)
 		skip++;
 	if (n) {
-		m->baseline_pct = y[0];
-		m->last_pct = y[n - 1];
+		m->baseline_pct = c.y[0];
+		m->last_pct = c.y[n - 1];
 	}
-	judge_fit(x + skip, y + skip, n - skip, threshold, run_measured_to(r), m);
-	if (curve_crossing(x, y, sd, n, threshold, at)) {
+	c.in.n -= skip;
+	c.in.vms += skip;
+	c.in.pct += skip;
+	judge_fit(&c.in, v->threshold, run_measured_to(r), m);
+	if (curve_crossing(c.x, c.y, c.sd, n, v->threshold, at)) {
 		m->measured = true;
 		m->bends = false;
 		m->vms = at[0];
 		m->lower = at[1];
 		m->upper = at[2];
 	}
+}
+
+void curve_judge_overflow(const struct run_record *r, const struct metric_advice *ram, double swap_per_ram,
+			  double threshold, struct metric_advice *swap)
+{
+	double full = forecast_overflow_pct(threshold, swap_per_ram);
+
+	if (!swap->present || swap->measured || isfinite(swap->vms) || !(swap->last_pct < SWAP_STARTS_PCT) ||
+	    !isfinite(full) || !growth_crossing(&ram->growth, full, &swap->vms, &swap->lower, &swap->upper))
+		return;
+	swap->overflows = true;
+	swap->vms = fmax(swap->vms, run_measured_to(r));
+	swap->upper = fmax(swap->upper, swap->vms);
+	swap->lower = fmin(swap->lower, swap->vms);
 }

@@ -4,8 +4,19 @@
 
 #include "advise/verdict.h"
 
-/* Fills m for one of the three metrics; scale turns % of the measured host into % of the asked one. */
-void curve_judge(const struct run_record *r, const char *column, double scale, double threshold,
+/* How a metric is looked at. */
+struct curve_view {
+	double scale;	  /* % of the measured host -> % of the asked one */
+	double wander;	  /* see struct growth_input */
+	double threshold; /* in % of the asked host */
+};
+
+/* Fills m for one of the three metrics. */
+void curve_judge(const struct run_record *r, const char *column, const struct curve_view *v,
 		 struct metric_advice *m);
+/* Swap that has not begun ends where RAM overflows; ram was judged with the same view. swap_per_ram: of the
+   host asked for. */
+void curve_judge_overflow(const struct run_record *r, const struct metric_advice *ram, double swap_per_ram,
+			  double threshold, struct metric_advice *swap);
 
 #endif

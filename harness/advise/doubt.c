@@ -106,6 +106,31 @@ static void remark_others(struct advice *a)
 		a->ram_kb, inside);
 }
 
+/* Limits that the answer lies beyond, as they were in force. */
+static void remark_limits(const struct run_record *r, struct advice *a)
+{
+	json_t *limits = json_object_get(r->meta, "limits"), *l;
+	size_t i;
+
+	json_array_foreach(limits, i, l)
+	{
+		const char *name = json_string_value(json_object_get(l, "name"));
+		const json_t *now = json_object_get(l, "vms_now"), *raised = json_object_get(l, "vms_raised");
+		double vms = json_number_value(now);
+
+		if (!name || a->projected || !a->ok || !json_is_number(now) || !json_is_number(raised) ||
+		    !(vms > a->measured_to && vms < a->vms && json_number_value(raised) > vms) ||
+		    !advice_raises_limits(r, name))
+			continue;
+		_cleanup_free_ char *at = plot_thousands(vms, 0);
+		strlist_addf(
+			&a->reasons,
+			"the limit %s in force then ends at %s VMs: 'mvmscale run' raises it for as long as "
+			"it runs, other tools need it raised before ('mvmscale doctor --apply')",
+			name, at);
+	}
+}
+
 /* What does not change the verdict but belongs to it. */
 static void remarks(const struct run_record *r, const struct candidates *c, struct advice *a)
 {
@@ -118,7 +143,7 @@ static void remarks(const struct run_record *r, const struct candidates *c, stru
 			    "projected onto another host: its limits, its kernel and its own use at rest "
 			    "were not measured");
 	for (size_t i = 0; i < ADVICE_METRICS; i++) {
-		const struct shape_fit *f = &a->metrics[i].shape;
+		const struct shape_fit *f = &a->metrics[i].growth.shape;
 		_cleanup_free_ char *at = plot_thousands(f->knee, 0),
 				    *from = plot_thousands(f->knee_lower, 0);
 		_cleanup_free_ char *to = plot_thousands(f->knee_upper, 0);
@@ -132,7 +157,11 @@ static void remarks(const struct run_record *r, const struct candidates *c, stru
 			strlist_addf(&a->reasons, "%s stays at %.1f %% from %s VMs on", a->metrics[i].label,
 				     f->level, at);
 	}
+	if (c->n && c->items[0].metric && c->items[0].metric->overflows)
+		strlist_add(&a->reasons, "swap has not begun: that it takes what does not fit into RAM is "
+					 "reckoned, not measured");
 	remark_others(a);
+	remark_limits(r, a);
 	if (a->nodes > 1 && !(run_num(r, "host.numa_nodes") > 1))
 		strlist_addf(&a->reasons,
 			     "measured on one NUMA node: what memory of a far node costs on %.0f of them is "

@@ -29,6 +29,8 @@ void advice_classify(const struct run_record *r, const struct candidates *c, str
 /* assume.c: fills assumptions and falsify. */
 void advice_assume(const struct run_record *r, struct advice *a);
 void advice_falsify(const struct run_record *r, struct advice *a);
+/* Whether a run such as this one raises that limit by itself when it needs more of it. */
+bool advice_raises_limits(const struct run_record *r, const char *name);
 /* null for what is not finite; a new reference. */
 json_t *advice_real(double v);
 /* The items with ", " between them; the caller frees it. */

@@ -132,6 +132,12 @@ static void tell_ledger(const struct vm_cost *c, FILE *out)
 				fprintf(out, "%s%s %.0f", told++ ? ", " : "", parts[i].words, c->part_kb[i]);
 		fprintf(out, "); %.0f are not explained.\n", c->part_kb[COST_REST]);
 	}
+	if (isfinite(c->woken_kb))
+		fprintf(out,
+			"A VM that was pinged keeps %.0f KiB more than one that still sleeps: that bends the "
+			"RAM "
+			"curve, and is part of the answer.\n",
+			c->woken_kb);
 	if (isfinite(c->guest_core_pct) && isfinite(c->kdamond_core_pct))
 		fprintf(out, "Of the CPU %.2g %% of a core per VM are the guests' own, %.2g %% kdamond's.\n",
 			fmax(c->guest_core_pct, 0), fmax(c->kdamond_core_pct, 0));

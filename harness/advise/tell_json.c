@@ -22,9 +22,10 @@ static json_t *metric_json(const struct metric_advice *m)
 			      "per_vm_pct_upper", advice_real(m->per_vm_pct + m->per_vm_half),
 			      "holdout_error_pct", advice_real(m->holdout_pct));
 
-	json_object_set_new(o, "shape", json_string(shape_names[m->shape.shape]));
-	json_object_set_new(o, "shape_probability", advice_real(m->shape.probability));
-	json_object_set_new(o, "knee", isfinite(m->shape.knee) ? json_real(m->shape.knee) : json_null());
+	json_object_set_new(o, "shape", json_string(shape_names[m->growth.shape.shape]));
+	json_object_set_new(o, "shape_probability", advice_real(m->growth.shape.probability));
+	json_object_set_new(o, "knee",
+			    isfinite(m->growth.shape.knee) ? json_real(m->growth.shape.knee) : json_null());
 	return o;
 }
 

@@ -23,10 +23,21 @@ static double scale_to(double measured, double asked)
 	return measured > 0 && asked > 0 ? measured / asked : 1;
 }
 
+/* Arithmetic does not stray from its lines; hosts do. */
+static double wander_of(const struct run_record *r, const struct advise_options *o)
+{
+	const char *backend = run_str(r, "backend.name");
+
+	if (!backend || str_eq(backend, "null"))
+		return 0;
+	return o->wander > 0 ? o->wander : GROWTH_WANDER;
+}
+
 static void judge_metrics(const struct run_record *r, const struct advise_options *o, struct advice *a)
 {
 	const struct host_spec *host = o->host;
 	double swap_kb = run_num(r, "host.swap_kb"), scale[ADVICE_METRICS] = { 1, 1, 1 };
+	double threshold = a->threshold_pct - a->reserve_pct;
 
 	if (host) {
 		scale[0] = scale_to(run_num(r, "host.cores"), host->cores);
@@ -40,8 +51,8 @@ static void judge_metrics(const struct run_record *r, const struct advise_option
 
 		m->name = judged[i].name;
 		m->label = metric_table[judged[i].metric].label;
-		curve_judge(r, metric_table[judged[i].metric].column, scale[i],
-			    a->threshold_pct - a->reserve_pct, m);
+		curve_judge(r, metric_table[judged[i].metric].column,
+			    &(struct curve_view){ scale[i], wander_of(r, o), threshold }, m);
 	}
 	if (swap_kb == 0 || (host && host->swap_kb == 0)) {
 		struct metric_advice *swap = &a->metrics[2];
@@ -49,7 +60,14 @@ static void judge_metrics(const struct run_record *r, const struct advise_option
 		*swap = (struct metric_advice){ .name = swap->name, .label = swap->label };
 		swap->baseline_pct = swap->per_vm_pct = swap->per_vm_half = swap->last_pct = (double)NAN;
 		swap->vms = swap->lower = swap->upper = swap->holdout_pct = (double)NAN;
+		return;
 	}
+	double ram_kb = run_num(r, "host.ram_kb");
+	if (host) {
+		swap_kb = host->swap_kb > 0 ? host->swap_kb : swap_kb;
+		ram_kb = host->ram_kb > 0 ? host->ram_kb : ram_kb;
+	}
+	curve_judge_overflow(r, &a->metrics[1], swap_kb / ram_kb, threshold, &a->metrics[2]);
 }
 
 static void per_vm(const struct run_record *r, const struct host_spec *host, struct advice *a)
@@ -108,10 +126,22 @@ static void add_metrics(const struct run_record *r, const struct advice *a, stru
 				      isfinite(m->lower) ? fmin(m->lower, a->measured_to) : a->measured_to,
 				      isfinite(m->upper) ? fmax(m->upper, a->measured_to) : a->measured_to,
 				      true);
-		else if (m->present && isfinite(m->vms) && (m->measured || m->rises) &&
+		else if (m->present && isfinite(m->vms) && (m->measured || m->rises || m->overflows) &&
 			 (a->projected || !left_out(r, m->name)))
 			add_candidate(c, xstrdup(m->name), m, m->vms, m->lower, m->upper, m->measured);
 	}
+}
+
+bool advice_raises_limits(const struct run_record *r, const char *name)
+{
+	json_t *tried = json_object_get(r->meta, "raised"), *t;
+	size_t i;
+
+	if (json_is_true(json_object_get(json_object_get(r->meta, "options"), "no_raise")))
+		return false;
+	json_array_foreach(tried, i, t) if (str_eq(json_string_value(json_object_get(t, "name")), name) &&
+					    json_is_false(json_object_get(t, "took"))) return false;
+	return true;
 }
 
 /* The smallest of the limits that the run found; RAM among them is judged by its curve. */
@@ -124,10 +154,12 @@ static const char *nearest_limit(const struct run_record *r, double *vms)
 	json_array_foreach(limits, i, l)
 	{
 		const char *this = json_string_value(json_object_get(l, "name"));
-		/* a run raises a limit only as far as it needs: how far it could go is the answer */
-		bool raised = json_is_true(json_object_get(l, "raised"));
-		const json_t *v = json_object_get(l, raised ? "vms_raised" : "vms_now");
+		const json_t *v = json_object_get(l, "vms_now"), *raised = json_object_get(l, "vms_raised");
 
+		/* a run raises a limit only when it needs to, and as far as it needs: how far it could go
+		 * counts */
+		if (json_is_number(raised) && advice_raises_limits(r, this))
+			v = raised;
 		if (!this || !json_is_number(v) || strcmp(this, "ram") == 0 ||
 		    (name && json_number_value(v) >= *vms))
 			continue;
@@ -244,6 +276,8 @@ error *advise_run_with(const struct run_record *r, const struct advise_options *
 	judge_metrics(r, o, a);
 	per_vm(r, o->host, a);
 	vm_cost_of(r, &a->cost);
+	if (a->metrics[1].growth.woken.n)
+		a->cost.woken_kb = a->metrics[1].growth.woken.kb;
 	add_metrics(r, a, &c);
 	add_limit(r, a, &c);
 	choose(&c, a);

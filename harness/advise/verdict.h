@@ -9,8 +9,8 @@
 #include "advise/host_spec.h"
 #include "base/err.h"
 #include "base/util.h"
+#include "curve/growth.h"
 #include "curve/runread.h"
-#include "curve/shape.h"
 
 /* An answer may reach this far beyond what was measured. */
 #define ADVICE_REACH 2.0
@@ -22,17 +22,18 @@
 
 /* What one metric says. Percents are of the host; NAN = not known. */
 struct metric_advice {
-	const char *name, *label;		      /* "cpu", "CPU" */
-	bool present;				      /* has values (swap: and the host has any) */
-	bool rises;				      /* the slope is above 0 at 95 % confidence */
-	bool measured;				      /* the threshold was crossed inside the data */
-	bool bends;				      /* the line would have crossed where the data did not */
+	const char *name, *label; /* "cpu", "CPU" */
+	bool present;		  /* has values (swap: and the host has any) */
+	bool rises;		  /* the slope is above 0 at 95 % confidence */
+	bool measured;		  /* the threshold was crossed inside the data */
+	bool overflows; /* swap that is not in use yet: vms is where RAM overflows into it and fills it */
+	bool bends;	/* the line would have crossed where the data did not */
 	double baseline_pct, per_vm_pct, per_vm_half; /* half: of the 95 % interval of per_vm_pct */
 	double vms, lower, upper; /* VM count at the threshold, 95 % prediction interval */
 	double holdout_pct;
-	double last_pct;	/* of the last interval */
-	double scale;		/* % of the measured host -> % of the one asked for */
-	struct shape_fit shape; /* of swap: from where it begins */
+	double last_pct;      /* of the last interval */
+	double scale;	      /* % of the measured host -> % of the one asked for */
+	struct growth growth; /* of swap: from where it begins */
 };
 
 /* What the run as a whole is. */
@@ -52,6 +53,7 @@ struct advise_options {
 	bool force;			       /* give numbers beyond ADVICE_REACH, too */
 	double reserve_pct;		       /* of every resource, left free below the threshold */
 	double overcommit_cpu, overcommit_ram; /* count the host so many times as large; 0 = 1 */
+	double wander; /* what past forecasts say of such hosts (forecast_wander()); 0: what is usual */
 };
 
 /* Something that was so while the run was made, and that the answer rests on. */

@@ -7,14 +7,23 @@
 
 static const char *const names[FORECAST_RESOURCES] = { "cpu", "ram", "swap" };
 
-bool forecast_crossing(const struct shape_fit *f, double y, double *vms, double *lower, double *upper)
+double forecast_overflow_pct(double threshold_pct, double swap_per_ram)
 {
-	bool levels = f->shape == SHAPE_FLAT || f->shape == SHAPE_SATURATING;
+	return swap_per_ram > 0 ? FORECAST_RAM_FULL_PCT + threshold_pct * swap_per_ram : (double)NAN;
+}
 
-	if (levels || !f->has_tail || !fit_inverse(&f->tail, y, vms, lower, upper))
-		return false;
-	*lower = fmax(*lower, 0);
-	return *vms > 0;
+/* Only RAM knows what bends it; what else strays does so in any resource. */
+static void fit(const struct forecast_input *in, const double *pct, bool is_ram, struct growth *ret)
+{
+	growth_fit(&(struct growth_input){ .n = in->n,
+					   .vms = in->vms,
+					   .pct = pct,
+					   .asked = is_ram ? in->asked : NULL,
+					   .held_kb = is_ram ? in->held_kb : NULL,
+					   .pct_per_kb = is_ram ? in->pct_per_kb : 0,
+					   .left = in->left,
+					   .wander = in->wander },
+		   ret);
 }
 
 /* Takes an end that comes before the ones known so far. */
@@ -36,13 +45,13 @@ static void take(struct forecast *f, const char *name, bool is_limit, const doub
 /* Swap begins when RAM is full: what would not fit goes there. */
 static bool overflow(const struct forecast_input *in, double at[3])
 {
-	struct shape_fit f;
+	double full = forecast_overflow_pct(in->threshold_pct, in->swap_per_ram);
+	struct growth g;
 
-	if (!(in->swap_per_ram > 0) || !in->ram_pct)
+	if (!isfinite(full) || !in->ram_pct)
 		return false;
-	shape_fit(in->vms, in->ram_pct, in->n, FORECAST_TOLERATED_PCT, &f);
-	double full = FORECAST_RAM_FULL_PCT + in->threshold_pct * in->swap_per_ram;
-	return forecast_crossing(&f, full, &at[0], &at[1], &at[2]);
+	fit(in, in->ram_pct, true, &g);
+	return growth_crossing(&g, full, &at[0], &at[1], &at[2]);
 }
 
 struct forecast forecast_stop(const struct forecast_input *in)
@@ -55,12 +64,12 @@ struct forecast forecast_stop(const struct forecast_input *in)
 	if (in->n < FORECAST_INTERVALS)
 		return f;
 	for (int r = 0; r < FORECAST_RESOURCES; r++) {
-		struct shape_fit s;
+		struct growth g;
 
 		if (!in->pct[r])
 			continue;
-		shape_fit(in->vms, in->pct[r], in->n, FORECAST_TOLERATED_PCT, &s);
-		if (forecast_crossing(&s, in->threshold_pct, &at[0], &at[1], &at[2]) ||
+		fit(in, in->pct[r], r == FORECAST_RAM, &g);
+		if (growth_crossing(&g, in->threshold_pct, &at[0], &at[1], &at[2]) ||
 		    (r == FORECAST_SWAP && overflow(in, at))) {
 			at[0] = fmax(at[0], f.at); /* so many did run */
 			take(&f, names[r], false, at);

@@ -5,13 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "curve/shape.h"
+#include "curve/growth.h"
 
 /* A forecast begins when this share of a ramp is done, and with so many intervals at least. */
 #define FORECAST_SHARE 0.25
 #define FORECAST_INTERVALS 4
-/* Scatter of a use in % of the host that still counts as flat. */
-#define FORECAST_TOLERATED_PCT 2.0
 /* RAM this full is where swapping is expected to begin. */
 #define FORECAST_RAM_FULL_PCT 97.0
 
@@ -27,6 +25,9 @@ struct forecast_input {
 	 */
 	double swap_per_ram;
 	const double *ram_pct;
+	/* What bends the RAM curve, see struct growth_input; NULL and 0: nothing. */
+	const double *asked, *held_kb;
+	double pct_per_kb, left, wander;
 	const char *limit; /* name of the nearest limit, NULL: none is known */
 	double limit_vms;
 	double max; /* of the run; 0: none */
@@ -48,8 +49,10 @@ struct forecast {
  * ledger of past forecasts says. ok is false while there are too few intervals. Pure.
  */
 struct forecast forecast_stop(const struct forecast_input *in);
-
-/* Where one curve reaches y: its tail by inverse prediction. False when it does not get there. */
-bool forecast_crossing(const struct shape_fit *f, double y, double *vms, double *lower, double *upper);
+/*
+ * Swap that is not in use yet: it begins when RAM is full, so it is at the threshold where RAM would be at so
+ * many % of itself. swap_per_ram: their sizes; 0 or less: there is none, and NAN comes back.
+ */
+double forecast_overflow_pct(double threshold_pct, double swap_per_ram);
 
 #endif

@@ -455,20 +455,3 @@ double shape_at(const struct shape_fit *f, double x)
 		y = f->tail.a + f->tail.b * past;
 	return isfinite(f->knee) && x < f->knee ? y - f->slope_before * (f->knee - x) : y;
 }
-
-double shape_holdout_pct(const double *x, const double *y, size_t n, double tolerated)
-{
-	struct points p = take_sorted(x, y, n);
-	size_t train = p.n * 6 / 10;
-	double errors = 0, values = 0;
-	struct shape_fit f;
-
-	shape_fit(p.x, p.y, train, tolerated, &f);
-	for (size_t i = train; i < p.n; i++) {
-		errors += fabs(p.y[i] - shape_at(&f, p.x[i]));
-		values += fabs(p.y[i]);
-	}
-	bool any = train < p.n && train >= 3 && values > 0 && isfinite(errors);
-	points_free(&p);
-	return any ? 100 * errors / values : (double)NAN;
-}

@@ -47,11 +47,5 @@ struct shape_fit {
 void shape_fit(const double *x, const double *y, size_t n, double tolerated, struct shape_fit *ret);
 /* The model's value at x; NAN when it has none. */
 double shape_at(const struct shape_fit *f, double x);
-/*
- * Hold-out test: fits the first 60 % of the points (in order of x) and predicts
- * the rest. The sum of absolute errors over the sum of absolute values, in %; NAN
- * when there are too few points.
- */
-double shape_holdout_pct(const double *x, const double *y, size_t n, double tolerated);
 
 #endif

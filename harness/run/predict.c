@@ -16,6 +16,17 @@ static double *means(const struct session *s, enum metric m)
 	return v;
 }
 
+/* Pings sent, and the memory that woken VMs may have grown by: why the RAM curve bends. */
+static void bends_of(const struct session *s, double *asked, double *held_kb)
+{
+	for (size_t i = 0; i < s->row_count; i++) {
+		const double *x = s->rows[i].extra;
+
+		asked[i] = x[EXTRA_PING_ASKED];
+		held_kb[i] = x[EXTRA_LEDGER_ANON] + x[EXTRA_LEDGER_PAGE_TABLES] + x[EXTRA_LEDGER_STACKS];
+	}
+}
+
 static json_t *forecast_json(const struct forecast *f)
 {
 	return json_pack("{s:f, s:f, s:f, s:s, s:b, s:f, s:i}", "vms", f->vms, "lower", f->lower, "upper",
@@ -53,13 +64,24 @@ error *predict_stop(struct session *s, size_t index)
 	if (!due(s, index))
 		return NULL;
 	_cleanup_free_ double *vms = xcalloc(s->row_count, sizeof(*vms)), *ram = means(s, METRIC_RAM);
+	_cleanup_free_ double *asked = xcalloc(s->row_count, sizeof(*asked));
+	_cleanup_free_ double *held_kb = xcalloc(s->row_count, sizeof(*held_kb));
+
 	for (size_t i = 0; i < s->row_count; i++)
 		vms[i] = moments_mean(&s->rows[i].vm_count);
 	/* FORECAST_* and RESOURCE_* name the same three in the same order */
 	for (int i = 0; i < FORECAST_RESOURCES; i++)
 		if (session_stops_on(s, (enum run_resource)i))
 			in.pct[i] = pct[i] = means(s, run_resources[i].metric);
+	bends_of(s, asked, held_kb);
 	in.vms = vms;
+	in.asked = asked;
+	in.held_kb = held_kb;
+	in.pct_per_kb = ram_kb > 0 ? 100 / ram_kb : 0;
+	in.left = fmax((double)s->o->intervals - (double)index, 0);
+	in.wander = s->o->backend->flags & BACKEND_SYNTHETIC ? 0
+		    : s->o->wander > 0			     ? s->o->wander
+							     : GROWTH_WANDER;
 	in.ram_pct = ram;
 	in.swap_per_ram = ram_kb > 0 ? (double)s->host.swap_total_kb / ram_kb : 0;
 	if (s->limit_vms < s->o->max) {

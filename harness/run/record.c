@@ -23,13 +23,13 @@ static json_t *options_json(const struct run_options *o)
 	for (int i = 0; i < RESOURCE_COUNT; i++)
 		if (o->stop_on & 1U << i)
 			json_array_append_new(stop_on, json_string(run_resources[i].name));
-	return json_pack("{s:i,s:i,s:i,s:f,s:o,s:f,s:f,s:f,s:f,s:i,s:s?,s:s?,s:s?,s:s?,s:s?,s:f,s:f}",
+	return json_pack("{s:i,s:i,s:i,s:f,s:o,s:f,s:f,s:f,s:f,s:i,s:s?,s:s?,s:s?,s:s?,s:s?,s:f,s:f,s:b}",
 			 "intervals", (int)o->intervals, "repeat", (int)o->repeat, "jobs", (int)o->jobs,
 			 "threshold_pct", o->threshold_pct, "stop_on", stop_on, "verify_pct", o->verify_pct,
 			 "settle_s", o->settle_s, "rate", o->rate, "sample_s", o->sample_s, "samples",
 			 (int)o->samples, "qemu", o->qemu, "machine", o->machine, "runtime", o->runtime,
 			 "image", o->image, "swap", o->swap, "disk_capacity_mb_s", o->disk_mb_s,
-			 "net_capacity_mb_s", o->net_mb_s);
+			 "net_capacity_mb_s", o->net_mb_s, "no_raise", (int)o->no_raise);
 }
 
 static json_t *guest_json(const struct session *s)

@@ -43,6 +43,7 @@ struct run_options {
 	bool no_kvm_debugfs;	    /* the kernel makes no statistics files for each KVM VM */
 	bool no_raise;		    /* leave the host's limits as they are */
 	bool predict;		    /* forecast the stop while the ramp goes on */
+	double wander;		    /* of past forecasts on such hosts, see growth.h; 0: what is usual */
 	bool fast;		    /* null backend in tests: settle at once */
 	unsigned seed;
 	struct null_config null;

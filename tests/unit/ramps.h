@@ -10,6 +10,8 @@
 #include "base/util.h"
 #include "curve/runread.h"
 
+#define RAMP_RAM_KB 10000000
+
 enum ramp_kind {
 	RAMP_RAM,      /* RAM ends it, one line */
 	RAMP_CPU,      /* CPU ends it, one line */
@@ -22,11 +24,12 @@ enum ramp_kind {
 	RAMP_MISSING,  /* RAM, with intervals that have no value */
 	RAMP_DRIFT,    /* RAM; the CPU of others creeps up and down */
 	RAMP_BOTH,     /* CPU 20 % behind RAM */
+	RAMP_WOKEN,    /* RAM, bent by VMs that grow when they are pinged */
 	RAMP_KINDS
 };
 static const char *const ramp_names[RAMP_KINDS] = { "ram",     "cpu",	"ram knee", "cpu knee",
 						    "swap",    "limit", "level",    "outliers",
-						    "missing", "drift", "both" };
+						    "missing", "drift", "both",	    "woken" };
 
 struct ramp_made {
 	enum ramp_kind kind;
@@ -60,6 +63,19 @@ static inline double ramp_bend(double x, double k, double ratio)
 
 	return (fmin(x, k) + ratio * fmax(x - k, 0)) / whole;
 }
+
+/* A hundredth of the VMs is pinged after each interval; how many were woken before interval i. */
+static inline double ramp_woken(const struct ramp_made *m, size_t i)
+{
+	double woken = 0;
+
+	for (size_t k = 1; k < i; k++)
+		woken += 0.01 * (m->end * (double)k / (double)(m->n - 1) - woken);
+	return woken;
+}
+
+/* Points of RAM that woken VMs take at the end of such a ramp. */
+#define RAMP_WOKEN_PCT 20.0
 
 /* CPU, RAM and swap in % at x = VMs / end, without noise; 90 at 1 for what binds. */
 static inline void ramp_truth(const struct ramp_made *m, double x, double pct[3])
@@ -95,6 +111,11 @@ static inline void ramp_truth(const struct ramp_made *m, double x, double pct[3]
 	case RAMP_DRIFT:
 		pct[0] = 8 + 4 * sin(5 * x + m->seed);
 		break;
+	case RAMP_WOKEN:
+		pct[1] = 5 + (85 - RAMP_WOKEN_PCT) * x +
+			 RAMP_WOKEN_PCT * ramp_woken(m, (size_t)lround(x * (double)(m->n - 1))) /
+				 ramp_woken(m, m->n - 1);
+		break;
 	case RAMP_BOTH:
 		pct[0] = 2 + 73 * x;
 		break;
@@ -120,19 +141,30 @@ static inline struct ramp_made ramp_case(enum ramp_kind kind, uint32_t seed)
 /* The record of its first `share`; the caller frees it. */
 static inline struct run_record *ramp_record(const struct ramp_made *m, double share)
 {
-	static const char *const names[] = { "vm_count",     "cpu_pct_mean", "cpu_pct_sd",
-					     "ram_pct_mean", "ram_pct_sd",   "swap_pct_mean",
-					     "swap_pct_sd",  "samples",	     "settled" };
+	static const char *const names[] = { "vm_count",
+					     "cpu_pct_mean",
+					     "cpu_pct_sd",
+					     "ram_pct_mean",
+					     "ram_pct_sd",
+					     "swap_pct_mean",
+					     "swap_pct_sd",
+					     "samples",
+					     "settled",
+					     "ping_asked",
+					     "ledger_anon_kb",
+					     "ledger_page_tables_kb",
+					     "ledger_kernel_stack_kb" };
 	struct run_record *r = xcalloc(1, sizeof(*r));
 	struct csv *t = xcalloc(1, sizeof(*t));
 	uint32_t s = m->seed * 2654435761U + (uint32_t)m->kind;
 	_cleanup_free_ char *json = xasprintf(
-		"{\"format\":1,\"state\":\"complete\",\"threshold_pct\":90,\"host\":{\"cores\":4,\"ram_kb\":"
-		"10000000,\"swap_kb\":%d},\"options\":{\"stop_on\":[\"cpu\",%s\"swap\"]},\"limits\":[{"
+		"{\"format\":1,\"state\":\"complete\",\"threshold_pct\":90,\"host\":{\"cores\":4,\"ram_kb\":%"
+		"d,"
+		"\"swap_kb\":%d},\"options\":{\"stop_on\":[\"cpu\",%s\"swap\"]},\"limits\":[{"
 		"\"name\":"
 		"\"pid_max\",\"vms_now\":%.0f}],\"stop\":{\"kind\":\"max\"}}",
-		m->kind == RAMP_SWAP ? 5000000 : 0, m->kind == RAMP_SWAP ? "" : "\"ram\",",
-		m->kind == RAMP_LIMIT ? m->end : 50 * m->end);
+		RAMP_RAM_KB, m->kind == RAMP_SWAP ? RAMP_RAM_KB / 2 : 0,
+		m->kind == RAMP_SWAP ? "" : "\"ram\",", m->kind == RAMP_LIMIT ? m->end : 50 * m->end);
 
 	r->dir = xstrdup(ramp_names[m->kind]);
 	r->meta = json_loads(json, 0, NULL);
@@ -160,6 +192,15 @@ static inline struct run_record *ramp_record(const struct ramp_made *m, double s
 			c[1] = c[3] = (double)NAN;
 		c[7] = 8;
 		c[8] = 1;
+		c[9] = c[10] = c[11] = c[12] = (double)NAN;
+		if (m->kind == RAMP_WOKEN) {
+			c[9] = ceil(0.01 * c[0]);
+			c[10] = RAMP_WOKEN_PCT / 100 * RAMP_RAM_KB * ramp_woken(m, i) /
+					ramp_woken(m, m->n - 1) +
+				0.0002 * RAMP_RAM_KB * ramp_noise(&s) + 15 * c[0];
+			c[11] = 96 * c[0];
+			c[12] = 16 * c[0];
+		}
 	}
 	r->intervals = t;
 	return r;

@@ -277,6 +277,30 @@ static void swap_is_a_hinge(void **state)
 	assert_near(a->vms, 8400, 5);
 }
 
+/* Swap that has not begun: RAM at the threshold comes first, unless the run was told not to stop on it. */
+static void swap_is_foreseen(void **state)
+{
+	static const char *const json = "{\"options\":{\"stop_on\":[\"cpu\",\"swap\"]}}";
+	struct made m = { .n = 21, .step = 300, .cpu = flat, .ram = line, .swap = zero, .settled = 1 };
+	_cleanup_(advice_freep) struct advice *a = advised(&m, 0);
+	_cleanup_(advice_freep) struct advice *b = NULL;
+
+	(void)state;
+	assert_true(a->ok);
+	assert_string_equal(a->binding, "ram");
+	assert_string_equal(a->runner_up, "swap");
+	assert_near(a->vms, 8500, 2);
+	m.n = 41; /* up to where RAM would be at 125 % */
+	m.json = json;
+	b = advised(&m, 0);
+	assert_string_equal(b->binding, "swap");
+	assert_true(b->ok && b->metrics[2].overflows);
+	/* swap is half as large as RAM: 97 % and 45 more, of which 5 were there before */
+	assert_near(b->vms, 13700, 5);
+	_cleanup_free_ char *text = advice_text(b);
+	assert_non_null(strstr(text, "swap has not begun"));
+}
+
 static void absent_swap_is_not_judged(void **state)
 {
 	_cleanup_(advice_freep) struct advice *a =
@@ -317,6 +341,32 @@ static void known_limit_comes_first(void **state)
 	assert_string_equal(a->runner_up, "ram");
 	assert_near(a->vms, 7000, 0);
 	assert_near(a->runner_up_vms, 8500, 2);
+}
+
+/* A run raises what it needs: how far the limit can go is the end, unless that was forbidden or failed. */
+static void limits_that_can_be_raised_are(void **state)
+{
+	static const char *const more[] = {
+		"",
+		"\"options\":{\"no_raise\":true},",
+		"\"raised\":[{\"name\":\"pid_max\",\"took\":false}],",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+		_cleanup_free_ char *json = xasprintf(
+			"{%s\"limits\":[{\"name\":\"pid_max\",\"vms_now\":7000,\"vms_raised\":900000}]}",
+			more[i]);
+		_cleanup_(advice_freep) struct advice *a = advised(
+			&(struct made){
+				.n = 21, .step = 300, .cpu = flat, .ram = line, .json = json, .settled = 1 },
+			0);
+
+		assert_true(a->ok);
+		assert_string_equal(a->binding, i ? "limit:pid_max" : "ram");
+		assert_near(a->vms, i ? 7000 : 8500, 2);
+		assert_true(has_reason(a, "the limit pid_max in force then ends at 7,000 VMs") == (i == 0));
+	}
 }
 
 static void threshold_stop_is_measured(void **state)
@@ -403,9 +453,11 @@ int main(void)
 		cmocka_unit_test(threshold_inside_the_data),
 		cmocka_unit_test(bends_are_refused),
 		cmocka_unit_test(swap_is_a_hinge),
+		cmocka_unit_test(swap_is_foreseen),
 		cmocka_unit_test(absent_swap_is_not_judged),
 		cmocka_unit_test(limit_stop_is_measured),
 		cmocka_unit_test(known_limit_comes_first),
+		cmocka_unit_test(limits_that_can_be_raised_are),
 		cmocka_unit_test(threshold_stop_is_measured),
 		cmocka_unit_test(doubtful_runs),
 		cmocka_unit_test(other_host),

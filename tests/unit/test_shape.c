@@ -137,7 +137,7 @@ static void steps_and_drift_are_survived(void **state)
 	for (size_t i = 0; i < ROWS; i++)
 		m.y[i] = 10 + 1.5 * sin((double)i / 9);
 	f = fit(&m);
-	if (forecast_crossing(&f, 90, &at, &lower, &upper))
+	if (growth_crossing(&(struct growth){ .shape = f }, 90, &at, &lower, &upper))
 		assert_true(at > 6000); /* a wave must not look like an end at hand */
 }
 
@@ -164,7 +164,7 @@ static void edges(void **state)
 		m.x[m.n] = 10 * (double)m.n;
 		m.y[m.n] = 1;
 		struct shape_fit f = fit(&m);
-		assert_false(forecast_crossing(&f, 90, &at, &lower, &upper));
+		assert_false(growth_crossing(&(struct growth){ .shape = f }, 90, &at, &lower, &upper));
 	}
 	m.n = ROWS;
 	for (size_t i = 0; i < ROWS; i++) {
@@ -185,7 +185,12 @@ static void edges(void **state)
 	for (size_t i = 0; i < ROWS; i++)
 		m.y[i] = 50 - (double)i / 2; /* falls */
 	f = fit(&m);
-	assert_false(forecast_crossing(&f, 90, &at, &lower, &upper));
+	assert_false(growth_crossing(&(struct growth){ .shape = f }, 90, &at, &lower, &upper));
+}
+
+static double holdout(const struct made *m, size_t n)
+{
+	return growth_holdout_pct(&(struct growth_input){ .n = n, .vms = m->x, .pct = m->y });
 }
 
 static void holdout_sees_what_it_could_not_know(void **state)
@@ -194,10 +199,10 @@ static void holdout_sees_what_it_could_not_know(void **state)
 	struct made early = hinge(1, 20, 90, 0.2, 0.1, 3);
 
 	(void)state;
-	assert_true(shape_holdout_pct(line.x, line.y, ROWS, TOLERATED) < 1);
-	assert_true(shape_holdout_pct(early.x, early.y, ROWS, TOLERATED) < 3);
-	assert_true(shape_holdout_pct(late.x, late.y, ROWS, TOLERATED) > 30);
-	assert_true(isnan(shape_holdout_pct(line.x, line.y, 3, TOLERATED)));
+	assert_true(holdout(&line, ROWS) < 1);
+	assert_true(holdout(&early, ROWS) < 3);
+	assert_true(holdout(&late, ROWS) > 30);
+	assert_true(isnan(holdout(&line, 3)));
 }
 
 static void the_first_end_is_forecast(void **state)

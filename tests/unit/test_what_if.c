@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <sqlite3.h>
+
 #include "advise/accuracy.h"
 #include "advise/fleet.h"
 #include "advise/table.h"
@@ -195,6 +197,7 @@ static void raised_limits_gain_up_to_the_next_end(void **state)
 
 	(void)state;
 	json_object_set_new(limit, "vms_raised", json_integer(900000));
+	json_object_set_new(json_object_get(r->meta, "options"), "no_raise", json_true());
 	assert_null(advise_run(r, 0, &a));
 	assert_string_equal(a->binding, "limit:pid_max");
 	assert_null(advice_gains(r, a, NULL, 0, NULL));
@@ -314,6 +317,83 @@ static void the_ledger_remembers(void **state)
 	fs_remove_tree(dir);
 }
 
+/* How far forecasts stray: a few runs move what is usual a little, many take its place. */
+static void the_ledger_says_how_far_hosts_stray(void **state)
+{
+	char dir[] = "/tmp/mvm-ledger-XXXXXX";
+	double strays[100], wander = 0;
+
+	(void)state;
+	assert_near(forecast_wander(NULL, 0), GROWTH_WANDER, 1e-9);
+	for (size_t i = 0; i < ARRAY_LEN(strays); i++)
+		strays[i] = (i % 2 ? 0.1 : -0.1);
+	assert_near(forecast_wander(strays, 2), sqrt((8 * 0.0004 + 2 * 0.01) / 10), 1e-6);
+	assert_near(forecast_wander(strays, 100), 0.096, 0.001);
+	assert_non_null(mkdtemp(dir));
+	_cleanup_free_ char *path = xasprintf("%s/ledger.db", dir);
+	assert_null(ledger_wander(path, "a CPU, 4 cores, 10 GiB", &wander));
+	assert_near(wander, GROWTH_WANDER, 1e-9);
+	for (int i = 0; i < 8; i++) {
+		_cleanup_free_ char *started = xasprintf("2026-01-0%dT00:00:00Z", i + 1);
+		_cleanup_(run_record_freep) struct run_record *r = forecast_run(1150, 1000, started);
+		_cleanup_(advice_freep) struct advice *a = NULL;
+		struct forecast_check c;
+
+		assert_null(advise_run(r, 0, &a));
+		assert_true(forecast_check(r, a, &c));
+		assert_null(ledger_add(path, r, a, &c));
+		if (!i)
+			wander = (c.forecast - c.truth) / (c.truth - c.at);
+		forecast_check_clear(&c);
+	}
+	double usual = GROWTH_WANDER, expected = sqrt((usual * usual + wander * wander) / 2);
+	_cleanup_(run_record_freep) struct run_record *r = forecast_run(1150, 1000, "2026-02-01T00:00:00Z");
+	_cleanup_free_ char *host = ledger_host(r);
+	assert_null(ledger_wander(path, host, &wander));
+	assert_near(wander, expected, 1e-6);
+	assert_null(ledger_wander(path, "another host", &wander));
+	assert_near(wander, usual, 1e-9);
+	fs_remove_tree(dir);
+}
+
+/* A ledger of the first version: read as empty, kept and renewed by the next entry, and its errors not
+ * counted. */
+static void old_ledgers_are_renewed(void **state)
+{
+	static const char old[] =
+		"CREATE TABLE forecasts (started TEXT, host TEXT, kernel TEXT, backend TEXT, accel TEXT, "
+		"preset "
+		"TEXT, profile TEXT, launch TEXT, threshold REAL, forecast REAL, lower REAL, upper REAL, at "
+		"REAL, "
+		"resource TEXT, stop TEXT, binding TEXT, truth REAL, error_pct REAL, counts INTEGER, ram_kb "
+		"REAL, "
+		"core_pct REAL, PRIMARY KEY (started, host, backend, preset, profile, truth));"
+		"INSERT INTO forecasts (started, host, error_pct, counts) VALUES ('2026', 'a CPU', 40, 1);"
+		"PRAGMA user_version = 1;";
+	char dir[] = "/tmp/mvm-ledger-XXXXXX";
+	_cleanup_(run_record_freep) struct run_record *r = forecast_run(1010, 1000, "2026-01-01T00:00:00Z");
+	_cleanup_(advice_freep) struct advice *a = NULL;
+	struct forecast_check c;
+	sqlite3 *db = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	_cleanup_free_ char *path = xasprintf("%s/ledger.db", dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, old, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_null(advise_run(r, 0, &a));
+	assert_null(ledger_quote(path, r, a));
+	assert_int_equal(a->record.all_runs, 0);
+	assert_true(forecast_check(r, a, &c));
+	assert_null(ledger_add(path, r, a, &c));
+	forecast_check_clear(&c);
+	assert_null(ledger_quote(path, r, a));
+	assert_int_equal(a->record.all_runs, 1);
+	assert_true(a->record.all_median_pct < 2);
+	fs_remove_tree(dir);
+}
+
 /* A run that only reached its --max shows nothing about the forecast of an end. */
 static void reaching_max_does_not_count(void **state)
 {
@@ -345,6 +425,8 @@ int main(void)
 		cmocka_unit_test(fleets_are_packed),
 		cmocka_unit_test(the_last_host_is_a_small_one),
 		cmocka_unit_test(the_ledger_remembers),
+		cmocka_unit_test(the_ledger_says_how_far_hosts_stray),
+		cmocka_unit_test(old_ledgers_are_renewed),
 		cmocka_unit_test(reaching_max_does_not_count),
 	};
 
