@@ -70,10 +70,16 @@ static double or_zero(double v)
 	return isnan(v) ? 0 : v;
 }
 
+/* What became unavailable; free pages on the lists of single CPUs are not in MemAvailable, but nobody's. */
+static double drop_since(const struct interval *i, const struct interval *base)
+{
+	return -growth(i, base, METRIC_MEM_AVAILABLE) - or_zero(growth(i, base, METRIC_MEM_LISTS));
+}
+
 void interval_ledger(struct interval *i, const struct interval *baseline, const struct interval *previous)
 {
 	double n = moments_mean(&i->vm_count), *x = i->extra;
-	double drop = -growth(i, baseline, METRIC_MEM_AVAILABLE);
+	double drop = drop_since(i, baseline);
 
 	x[EXTRA_LEDGER_DROP] = drop;
 	x[EXTRA_LEDGER_ANON] = growth(i, baseline, METRIC_ANON);
@@ -98,7 +104,7 @@ void interval_ledger(struct interval *i, const struct interval *baseline, const 
 		return;
 	double more = n - moments_mean(&previous->vm_count);
 	if (more > 0)
-		x[EXTRA_MEM_MARGINAL] = -growth(i, previous, METRIC_MEM_AVAILABLE) / more;
+		x[EXTRA_MEM_MARGINAL] = drop_since(i, previous) / more;
 }
 
 double quantile(double *values, size_t n, double q)

@@ -33,6 +33,7 @@
 	M(PSI_IO, "psi_io_some_pct", "I/O pressure, some", "%", false)                        \
 	M(MEM_AVAILABLE, "mem_available_kb", "MemAvailable", "kB", false)                     \
 	M(MEM_FREE, "mem_free_kb", "MemFree", "kB", false)                                    \
+	M(MEM_LISTS, "mem_lists_kb", "free, on lists of single CPUs", "kB", false)            \
 	M(FILE_CACHE, "file_cache_kb", "page cache", "kB", false)                             \
 	M(ANON, "anon_kb", "anonymous memory", "kB", false)                                   \
 	M(SHMEM, "shmem_kb", "shared memory", "kB", false)                                    \

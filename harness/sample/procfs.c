@@ -68,6 +68,17 @@ void parse_meminfo(const char *text, struct meminfo *ret)
 	parse_fields(text, fields, ARRAY_LEN(fields), ret);
 }
 
+long long parse_zone_lists(const char *text)
+{
+	long long sum = -1;
+
+	for (const char *at = text; (at = strstr(at, "count:"));) {
+		at += strlen("count:");
+		sum = MAX(sum, 0LL) + strtoll(at, NULL, 10);
+	}
+	return sum;
+}
+
 void parse_vmstat(const char *text, struct vmstat *ret)
 {
 	static const struct field fields[] = {

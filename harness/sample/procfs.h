@@ -41,6 +41,10 @@ struct vmstat {
 };
 void parse_vmstat(const char *text, struct vmstat *ret);
 
+/* Pages on the free lists of single CPUs: the sum of all "count:" of /proc/zoneinfo; -1 when there is none.
+ */
+long long parse_zone_lists(const char *text);
+
 struct pid_stat {
 	char comm[64];
 	char state;

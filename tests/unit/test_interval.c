@@ -94,6 +94,24 @@ static struct interval interval_at(uint32_t vms, double available, double anon, 
 	return i;
 }
 
+/*
+ * The first VMs of a run after another came from pages that a CPU still kept. Expected: their whole memory;
+ * buggy: only what MemAvailable lost.
+ */
+static void lists_of_cpus_are_free_memory(void **state)
+{
+	struct interval base = interval_at(0, 9000, 100, 10, NAN), i = interval_at(10, 9000, 1100, 10, NAN);
+
+	(void)state;
+	moments_add(&base.metric[METRIC_MEM_LISTS], 1500);
+	moments_add(&i.metric[METRIC_MEM_LISTS], 500);
+	interval_ledger(&i, &base, &base);
+	assert_near(i.extra[EXTRA_LEDGER_DROP], 1000, 1e-9);
+	assert_near(i.extra[EXTRA_MEM_PER_VM], 100, 1e-9);
+	assert_near(i.extra[EXTRA_MEM_MARGINAL], 100, 1e-9);
+	assert_near(i.extra[EXTRA_LEDGER_REST], 0, 1e-9);
+}
+
 static void ledger_adds_up(void **state)
 {
 	struct interval base = interval_at(0, 10000, 100, 10, NAN),
@@ -155,6 +173,7 @@ int main(void)
 		cmocka_unit_test(moments_of_known_values),
 		cmocka_unit_test(moments_keep_their_digits),
 		cmocka_unit_test(backward_samples_are_left_out),
+		cmocka_unit_test(lists_of_cpus_are_free_memory),
 		cmocka_unit_test(ledger_adds_up),
 		cmocka_unit_test(quantiles),
 		cmocka_unit_test(columns_are_named_once),

@@ -156,6 +156,12 @@ static void small_files(void **state)
 	assert_int_equal(v.swap_in, 3);
 	assert_int_equal(v.swap_out, 4);
 	assert_int_equal(v.majfault, 5);
+	assert_int_equal(parse_zone_lists("Node 0, zone Normal\n  pages free 7\n  pagesets\n    cpu: 0\n"
+					  "              count:    13274\n              high:     13410\n"
+					  "    cpu: 1\n              count:    9254\n"),
+			 13274 + 9254);
+	assert_int_equal(parse_zone_lists("    cpu: 0\n              count: 0\n"), 0);
+	assert_int_equal(parse_zone_lists("Node 0, zone Normal\n  pages free 7\n"), -1);
 	parse_pressure("some avg10=0.00 avg60=0.00 avg300=0.00 total=77\n"
 		       "full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n",
 		       &a, &b);
