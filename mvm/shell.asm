@@ -64,12 +64,11 @@ answer:
 	; What is right so far may go on and be something else.
 	cmp	byte [si], 0
 	jne	hex.unknown
-	cmp	di, help
+	mov	si, di
+	cmp	si, help
 	je	.text
 	call	number_text
-	mov	di, si
 .text:
-	mov	si, di
 	jmp	uart_print
 
 ; Hexadecimal digits at SI -> CX, up to FFFF; SI is left at the NUL behind them, or behind a blank. What
@@ -88,9 +87,10 @@ hex:
 	jbe	.digit
 	; 'a' - '0' is 49 and 'A' - '0' is 17: bit 5 tells them apart.
 	or	al, 0x20
-	sub	al, 'a' - '0' - 10
-	cmp	al, 15
+	sub	al, 'a' - '0'
+	cmp	al, 5
 	ja	.bad
+	add	al, 10
 .digit:
 	test	ch, 0xF0
 	jnz	.bad

@@ -91,13 +91,14 @@ void place_map_read(struct place_map *ret)
 	/* also of CPUs that we may not use: what runs there is measured */
 	for (int cpu = 0; ret->numa && cpu < CPU_SETSIZE; cpu++)
 		ret->node_of[cpu] = (short)MAX(numa_node_of_cpu(cpu), 0);
-	struct bitmask *allowed = ret->numa ? numa_get_mems_allowed() : NULL;
-	for (int node = 0; allowed && node <= numa_max_node() && node < PLACE_MAX_NODES; node++)
-		ret->node[node] = numa_bitmask_isbitset(allowed, (unsigned)node) != 0;
-	if (allowed)
-		numa_bitmask_free(allowed);
-	if (!ret->numa)
+	if (!ret->numa) {
 		ret->node[0] = 1;
+		return;
+	}
+	struct bitmask *allowed = numa_get_mems_allowed();
+	for (int node = 0; node <= numa_max_node() && node < PLACE_MAX_NODES; node++)
+		ret->node[node] = numa_bitmask_isbitset(allowed, (unsigned)node) != 0;
+	numa_bitmask_free(allowed);
 }
 
 /* CPUs by rank within their node, then by node: the first of each node, the second of each... */

@@ -60,6 +60,15 @@ if ! command -v qemu-system-x86_64 >/dev/null; then
 	t_done
 	exit
 fi
+
+# the shell: letters and signs between the digits and the letters of hexadecimal are none
+addresses() {
+	printf '%s\n' 'peek 7c00' 'peek 7C00' 'peek W' 'peek :' 'peek @' 'peek G' 'poke 8000 Z' 'poke 8000 1F' 'peek 8000' |
+		"$mvm" boot "$BUILD/guests/shell.img" --accel tcg --wait 1 >"$T/got" || return
+	cat "$T/got"
+	[ "$(tr '\n' ' ' <"$T/got")" = 'MVM shell ready 250 250 ? ? ? ? ? 31 31 ' ]
+}
+t_ok "the shell refuses what is no address" addresses
 answers() {
 	printf 'pages\n' | "$mvm" boot "$T/touch.img" --accel tcg --memory "$1" --wait 1 | grep -qx "$2"
 }
