@@ -190,7 +190,15 @@ static error *boot(struct machine *m)
 	close(ends[1]);
 	if (e)
 		return e;
-	return watch(m, pid, ours, &status) && status ? qemu_failed(m, status) : NULL;
+	if (!watch(m, pid, ours, &status) || !status)
+		return NULL;
+	if (!m->result_len)
+		return qemu_failed(m, status);
+	/* what came out until then is kept */
+	free(m->why);
+	_cleanup_err_ error *failed = qemu_failed(m, status);
+	m->why = xstrdup(failed->msg);
+	return NULL;
 }
 
 /* That /dev/kvm opens does not say that it carries a kernel. */

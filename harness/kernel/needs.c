@@ -330,7 +330,7 @@ static error *pack_modules(struct pack *p, const struct outer_options *o)
 	_cleanup_(modules_clear) struct modules m = { 0 };
 	error *e = modules_open(o->modules, &m);
 
-	if (!e)
+	if (!e && (o->load || uses_kvm(o->parsed) || uses_qemu(o->parsed)))
 		e = add_modules(&m, o->load ? o->load : USUAL_MODULES, o->load || uses_kvm(o->parsed));
 	if (!e && o->parsed->swap)
 		e = add_modules(&m, "zram", true);

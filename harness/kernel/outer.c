@@ -109,7 +109,8 @@ static error *mark_nested(const struct machine *m, const char *why)
 	if (!e && !run)
 		e = err_new(EXIT_CANNOT, "%s: the run left no record", path);
 	if (!e && why && str_eq(json_string_value(json_object_get(run, "state")), "running")) {
-		_cleanup_free_ char *line = xasprintf("%.*s", (int)strcspn(why, "\n"), why);
+		const char *end = strstr(why, "; its console");
+		_cleanup_free_ char *line = xasprintf("%.*s", end ? (int)(end - why) : (int)strlen(why), why);
 
 		json_object_set_new(run, "state", json_string("failed"));
 		json_object_set_new(run, "stop",
