@@ -11,6 +11,9 @@
 #include "base/util.h"
 
 #define BAR_WIDTH 10
+/* Of a terminal too narrow for long bars: what is left of them must not cost the time that remains. */
+#define BAR_WIDTH_NARROW 4
+#define NARROW_COLUMNS 100
 #define CLEAR_LINE "\r\033[K"
 
 void progress_init(struct progress *p, FILE *out, bool quiet)
@@ -58,7 +61,7 @@ static void add_metric(FILE *f, const struct progress *p, const char *name, doub
 	char bar[BAR_WIDTH + 3];
 	bool high = pct >= threshold * 0.9;
 
-	progress_bar(bar, BAR_WIDTH, pct, threshold);
+	progress_bar(bar, columns(p->out) < NARROW_COLUMNS ? BAR_WIDTH_NARROW : BAR_WIDTH, pct, threshold);
 	if (isnan(pct))
 		fprintf(f, "  %s %s   ?  ", name, bar);
 	else
@@ -99,11 +102,6 @@ void progress_status(struct progress *p, const struct run_status *s)
 		return;
 	fprintf(f, "%-8s %u/%u VMs", run_stage_names[s->stage], s->ready,
 		s->stage == STAGE_STOP ? 0 : s->target);
-	if (s->forecast.ok)
-		fprintf(f, " (stop at %.0f, %.0f to %.0f, %s)", s->forecast.vms, s->forecast.lower,
-			s->forecast.upper, s->forecast.resource);
-	else if (s->predicted_end && s->predicted_end < s->max)
-		fprintf(f, " (stop near %u)", s->predicted_end);
 	if (s->stage == STAGE_LAUNCH && !isnan(s->rate_per_s))
 		fprintf(f, " %.0f/s", s->rate_per_s);
 	add_metric(f, p, "CPU", s->cpu_pct, s->threshold_pct);
@@ -112,6 +110,12 @@ void progress_status(struct progress *p, const struct run_status *s)
 		add_metric(f, p, "swap", s->swap_pct, s->threshold_pct);
 	progress_duration(eta, s->eta_s);
 	fprintf(f, "  ETA %s", eta);
+	/* last, for a narrow terminal cuts it off; a line of its own tells it after every interval */
+	if (s->forecast.ok)
+		fprintf(f, "  stop at %.0f (%.0f to %.0f) by %s", s->forecast.vms, s->forecast.lower,
+			s->forecast.upper, s->forecast.resource);
+	else if (s->predicted_end && s->predicted_end < s->max)
+		fprintf(f, "  stop near %u", s->predicted_end);
 	fclose(f);
 	cut(text, columns(p->out) - 1);
 	fprintf(p->out, CLEAR_LINE "%s%s", text, p->colour ? "\033[0m" : "");
