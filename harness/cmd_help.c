@@ -86,6 +86,14 @@ static void print_man_option(const struct argp_option *o)
 	putchar('\n');
 }
 
+/* What a group of options is about. */
+static void print_man_heading(const char *text)
+{
+	fputs(".PP\n\\fI", stdout);
+	print_roff(text);
+	puts("\\fR");
+}
+
 static void print_man(void)
 {
 	for (size_t i = 0; command_at(i); i++) {
@@ -94,7 +102,13 @@ static void print_man(void)
 		printf(".SS mvmscale %s\n\\&", c->name);
 		print_roff(c->summary);
 		puts(".");
-		for_options(c, print_man_option);
+		for (const struct argp_option *o = c->argp->options; o && (o->name || o->key || o->doc);
+		     o++) {
+			if (shown(o))
+				print_man_option(o);
+			else if (!o->name && o->doc)
+				print_man_heading(o->doc);
+		}
 	}
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What run.json says: enough to draw, judge and compare the run without its machine. */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -40,6 +41,42 @@ static json_t *guest_json(const struct session *s)
 	err_free(e);
 	return json_pack("{s:s,s:s?,s:I,s:I}", "name", *s->image.guest ? s->image.guest : "foreign", "sha256",
 			 sha, "seed", (json_int_t)s->image.seed, "phase_ms", (json_int_t)s->image.phase_ms);
+}
+
+/* A folder of a name that no other run has, not even one that begins in this very second. */
+static error *create_standard(struct session *s)
+{
+	char stamp[17];
+	error *e = NULL;
+
+	clock_utc_stamp(stamp);
+	_cleanup_free_ char *name =
+		xasprintf("runs/%s-%s-%s-%s", stamp, s->o->backend->name,
+			  s->preset ? s->preset->name : "none", s->profile ? s->profile->name : "image");
+	for (int i = 1; i == 1 || (e && e->sys == EEXIST && i < 1000); i++) {
+		_cleanup_free_ char *dir = i == 1 ? xstrdup(name) : xasprintf("%s-%d", name, i);
+
+		err_free(e);
+		e = run_folder_create(dir, &s->folder);
+	}
+	return e;
+}
+
+error *record_begin(struct session *s)
+{
+	const struct run_options *o = s->o;
+	char iso[21];
+
+	clock_utc_iso(iso);
+	error *e = o->out ? run_folder_create(o->out, &s->folder) : create_standard(s);
+	if (e)
+		return e;
+	s->out->dir = xstrdup(s->folder.dir);
+	json_object_set_new(s->folder.meta, "format", json_integer(1));
+	json_object_set_new(s->folder.meta, "tool", json_string("mvmscale " MVM_VERSION));
+	json_object_set_new(s->folder.meta, "started", json_string(iso));
+	json_object_set_new(s->folder.meta, "name", o->name ? json_string(o->name) : json_null());
+	return session_save(s, "running");
 }
 
 void record_environment(struct session *s)

@@ -213,42 +213,6 @@ static error *load_guest(struct session *s)
 	return e ? e : check_backend(s);
 }
 
-/* A folder of a name that no other run has, not even one that begins in this very second. */
-static error *create_standard(struct session *s)
-{
-	char stamp[17];
-	error *e = NULL;
-
-	clock_utc_stamp(stamp);
-	_cleanup_free_ char *name =
-		xasprintf("runs/%s-%s-%s-%s", stamp, s->o->backend->name,
-			  s->preset ? s->preset->name : "none", s->profile ? s->profile->name : "image");
-	for (int i = 1; i == 1 || (e && e->sys == EEXIST && i < 1000); i++) {
-		_cleanup_free_ char *dir = i == 1 ? xstrdup(name) : xasprintf("%s-%d", name, i);
-
-		err_free(e);
-		e = run_folder_create(dir, &s->folder);
-	}
-	return e;
-}
-
-static error *create_folder(struct session *s)
-{
-	const struct run_options *o = s->o;
-	char iso[21];
-
-	clock_utc_iso(iso);
-	error *e = o->out ? run_folder_create(o->out, &s->folder) : create_standard(s);
-	if (e)
-		return e;
-	s->out->dir = xstrdup(s->folder.dir);
-	json_object_set_new(s->folder.meta, "format", json_integer(1));
-	json_object_set_new(s->folder.meta, "tool", json_string("mvmscale " MVM_VERSION));
-	json_object_set_new(s->folder.meta, "started", json_string(iso));
-	json_object_set_new(s->folder.meta, "name", o->name ? json_string(o->name) : json_null());
-	return session_save(s, "running");
-}
-
 /* --swap: from here on it is the host's swap like any other. */
 static error *add_swap(struct session *s)
 {
@@ -413,7 +377,7 @@ error *session_open(struct session *s)
 	host_read(&s->host, "");
 	if ((o->backend->flags & BACKEND_QEMU) && (e = preset_load(o->preset, &s->preset)))
 		return e;
-	if ((e = confine_place(s)) || (e = load_guest(s)) || (e = create_folder(s)) ||
+	if ((e = confine_place(s)) || (e = load_guest(s)) || (e = record_begin(s)) ||
 	    (e = janitor_start(&s->janitor_fd, &s->janitor)) || (e = create_places(s)) ||
 	    (e = confine_begin(s)) || (e = sampler_open(&s->cgroup, &s->sampler)) || (e = open_backend(s)))
 		return e;

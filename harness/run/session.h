@@ -85,7 +85,8 @@ void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct);
 /* What the pace of launching is decided by. */
 void session_pressure(struct session *s, struct pace_reading *ret);
 
-/* record.c: the members of run.json. */
+/* record.c: the run folder, --out or one of a name of its own; then the members of run.json. */
+error *record_begin(struct session *s) ERR_MUST_CHECK;
 void record_environment(struct session *s);
 /* Tells the user how VMs are launched and which techniques are in force. */
 void record_announce(struct session *s);
