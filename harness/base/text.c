@@ -51,6 +51,18 @@ void text_clean(char *s)
 	}
 }
 
+char *text_markdown(const char *s)
+{
+	char *text = xcalloc(2 * strlen(s) + 1, 1), *to = text;
+
+	for (; *s; s++) {
+		if (strchr("\\|*_`<>[]", *s))
+			*to++ = '\\';
+		*to++ = *s == '\n' || *s == '\r' || *s == '\t' ? ' ' : *s;
+	}
+	return text;
+}
+
 char *text_shell(const char *s)
 {
 	static const char plain[] =

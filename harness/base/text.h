@@ -19,6 +19,8 @@ char *text_line(const char *s);
    characters but line ends and tabs become '?', and so does what lies beyond ASCII where the whole is no
    UTF-8. */
 void text_clean(char *s);
+/* In a cell of a Markdown table: on one line, and nothing in it is a mark. */
+char *text_markdown(const char *s);
 /* As it is typed in a POSIX shell: in quotes where the shell would take it apart. */
 char *text_shell(const char *s);
 /* Whether colours and moving about are wanted there: a terminal that is not TERM=dumb; colours: no NO_COLOR.

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "matrix/table.h"
+#include "report/grid.h"
 
 const struct table_column table_numbers[NUMBER_COUNT] = {
 #define NUMBER_ROW(sym, name, head, spread, meaning) [NUMBER_##sym] = { name, head, meaning, spread },
@@ -57,9 +58,7 @@ static const char *latex_of(char c)
 
 static void put_escaped(FILE *out, char c, enum table_format f)
 {
-	static const char *const backslash[FORMAT_COUNT] = {
-		[FORMAT_LATEX] = "&%$#_{}", [FORMAT_MARKDOWN] = "\\|*_`<>[]"
-	};
+	static const char *const backslash[FORMAT_COUNT] = { [FORMAT_LATEX] = "&%$#_{}" };
 	const char *word = f == FORMAT_LATEX ? latex_of(c) : NULL;
 
 	if (word) {
@@ -82,8 +81,10 @@ char *table_escape(const char *text, enum table_format f)
 {
 	_cleanup_free_ char *got = NULL;
 	size_t size;
-	FILE *out = open_memstream(&got, &size);
 
+	if (f == FORMAT_MARKDOWN)
+		return text_markdown(text);
+	FILE *out = open_memstream(&got, &size);
 	if (!out)
 		return xstrdup("");
 	for (; *text; text++)
@@ -171,16 +172,20 @@ static const char *head_of(struct shown column)
 	return column.text ? table_texts[column.k].head : table_numbers[column.k].head;
 }
 
-static int width_of(const char *s)
+/* The rows as people read them. */
+static struct grid grid_of(const struct table *t, enum table_format f)
 {
-	return (int)text_width(s);
-}
+	struct shown columns[ARRAY_LEN(shown)];
+	size_t n = choose_columns(t, columns);
+	struct grid g = grid_new(n, t->count);
 
-static void pad(FILE *out, const char *text, int width, bool left)
-{
-	int fill = MAX(width - width_of(text), 0);
-
-	fprintf(out, left ? "%2$s%1$*3$s" : "%1$*3$s%2$s", "", text, fill);
+	for (size_t c = 0; c < n; c++) {
+		g.headings[c] = head_of(columns[c]);
+		g.right[c] = !columns[c].text;
+		for (size_t i = 0; i < t->count; i++)
+			grid_put(&g, i, c, shown_text(&t->rows[i], columns[c], f));
+	}
+	return g;
 }
 
 /* Returns how many there are. */
@@ -216,30 +221,11 @@ static void put_legend(FILE *out, const char *before)
 
 static void put_text(FILE *out, const struct table *t)
 {
-	struct shown columns[ARRAY_LEN(shown)];
-	int width[ARRAY_LEN(shown)];
-	size_t n = choose_columns(t, columns);
+	struct grid g = grid_of(t, FORMAT_TEXT);
 
 	fprintf(out, "%s%s%s\n%s\n\n", t->name, *t->title ? ": " : "", t->title, t->host);
-	for (size_t c = 0; c < n; c++) {
-		width[c] = width_of(head_of(columns[c]));
-		for (size_t i = 0; i < t->count; i++) {
-			_cleanup_free_ char *text = shown_text(&t->rows[i], columns[c], FORMAT_TEXT);
-
-			width[c] = MAX(width[c], width_of(text));
-		}
-	}
-	for (size_t i = 0; i <= t->count; i++) {
-		for (size_t c = 0; c < n; c++) {
-			_cleanup_free_ char *text = i ? shown_text(&t->rows[i - 1], columns[c], FORMAT_TEXT)
-						      : xstrdup(head_of(columns[c]));
-
-			if (c)
-				fputs("  ", out);
-			pad(out, text, c + 1 == n && columns[c].text ? 0 : width[c], columns[c].text);
-		}
-		fputc('\n', out);
-	}
+	grid_text(&g, out);
+	grid_clear(&g);
 	fputc('\n', out);
 	put_notes(out, t, FORMAT_TEXT, "", "\n");
 	put_legend(out, "");
@@ -316,28 +302,13 @@ static void put_json(FILE *out, const struct table *t)
 
 static void put_markdown(FILE *out, const struct table *t)
 {
-	struct shown columns[ARRAY_LEN(shown)];
-	size_t n = choose_columns(t, columns);
-	_cleanup_free_ char *name = table_escape(t->name, FORMAT_MARKDOWN);
-	_cleanup_free_ char *title = table_escape(t->title, FORMAT_MARKDOWN);
-	_cleanup_free_ char *host = table_escape(t->host, FORMAT_MARKDOWN);
+	struct grid g = grid_of(t, FORMAT_MARKDOWN);
+	_cleanup_free_ char *name = text_markdown(t->name), *title = text_markdown(t->title);
+	_cleanup_free_ char *host = text_markdown(t->host);
 
-	fprintf(out, "**%s**%s%s\n%s\n\n|", name, *title ? ": " : "", title, host);
-	for (size_t c = 0; c < n; c++)
-		fprintf(out, " %s |", head_of(columns[c]));
-	fputs("\n|", out);
-	for (size_t c = 0; c < n; c++)
-		fputs(columns[c].text ? " --- |" : " ---: |", out);
-	fputc('\n', out);
-	for (size_t i = 0; i < t->count; i++) {
-		fputc('|', out);
-		for (size_t c = 0; c < n; c++) {
-			_cleanup_free_ char *text = shown_text(&t->rows[i], columns[c], FORMAT_MARKDOWN);
-
-			fprintf(out, " %s |", text);
-		}
-		fputc('\n', out);
-	}
+	fprintf(out, "**%s**%s%s\n%s\n\n", name, *title ? ": " : "", title, host);
+	grid_markdown(&g, out);
+	grid_clear(&g);
 	fputc('\n', out);
 	if (put_notes(out, t, FORMAT_MARKDOWN, "- ", "\n"))
 		fputc('\n', out);

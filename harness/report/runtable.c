@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/util.h"
+#include "report/grid.h"
 
 static const struct {
 	const char *name, *heading;
@@ -111,33 +112,30 @@ static error *fill(const struct run_record *r, struct cells *c)
 	return NULL;
 }
 
-static int width_of(const char *s)
+/* As people read it: what no run has is left out. */
+static struct grid grid_of(const struct cells *rows, size_t n, bool markdown)
 {
-	return (int)text_width(s);
+	struct grid g = grid_new(RUNTABLE_COLUMN_COUNT, n);
+
+	for (size_t k = 0; k < RUNTABLE_COLUMN_COUNT; k++) {
+		g.headings[k] = columns[k].heading;
+		g.right[k] = is_number((int)k);
+		for (size_t i = 0; i < n; i++) {
+			const char *s = rows[i].text[k];
+
+			grid_put(&g, i, k, !s ? NULL : markdown ? text_markdown(s) : xstrdup(s));
+		}
+	}
+	grid_drop_empty(&g);
+	return g;
 }
 
 static void print_text(FILE *f, const struct cells *rows, size_t n)
 {
-	int width[RUNTABLE_COLUMN_COUNT];
+	struct grid g = grid_of(rows, n, false);
 
-	for (int k = 0; k < RUNTABLE_COLUMN_COUNT; k++) {
-		width[k] = width_of(columns[k].heading);
-		for (size_t i = 0; i < n; i++)
-			width[k] = MAX(width[k], rows[i].text[k] ? width_of(rows[i].text[k]) : 1);
-	}
-	for (size_t i = 0; i <= n; i++)
-		for (int k = 0; k < RUNTABLE_COLUMN_COUNT; k++) {
-			const char *s = i ? rows[i - 1].text[k] : columns[k].heading;
-			bool last = k + 1 == RUNTABLE_COLUMN_COUNT;
-
-			s = s ? s : "-";
-			int pad = width[k] - width_of(s);
-			if (is_number(k))
-				fprintf(f, "%*s%s", pad, "", s);
-			else
-				fprintf(f, "%s%*s", s, pad, "");
-			fputs(last ? "\n" : "  ", f);
-		}
+	grid_text(&g, f);
+	grid_clear(&g);
 }
 
 /* RFC 4180: quoted where it must be. */
@@ -163,24 +161,10 @@ static void print_csv(FILE *f, const struct cells *rows, size_t n)
 
 static void print_markdown(FILE *f, const struct cells *rows, size_t n)
 {
-	for (size_t i = 0; i <= n; i++) {
-		for (int k = 0; k < RUNTABLE_COLUMN_COUNT; k++) {
-			const char *s = i ? rows[i - 1].text[k] : columns[k].heading;
+	struct grid g = grid_of(rows, n, true);
 
-			fputs(k ? " " : "| ", f);
-			for (s = s ? s : "-"; *s; s++) {
-				if (*s == '|')
-					fputc('\\', f);
-				fputc(*s == '\n' ? ' ' : *s, f);
-			}
-			fputs(" |", f);
-		}
-		fputc('\n', f);
-		for (int k = 0; !i && k < RUNTABLE_COLUMN_COUNT; k++)
-			fprintf(f, "%s %s |", k ? "" : "|", is_number(k) ? "---:" : "---");
-		if (!i)
-			fputc('\n', f);
-	}
+	grid_markdown(&g, f);
+	grid_clear(&g);
 }
 
 static void print_json(FILE *f, const struct cells *rows, size_t n)

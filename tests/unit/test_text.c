@@ -42,6 +42,14 @@ static void one_line(void **state)
 	assert_false(text_is_utf8("\xff"));
 }
 
+static void markdown(void **state)
+{
+	_cleanup_free_ char *text = text_markdown("a|b *c* <d>\n[e]_\\");
+
+	(void)state;
+	assert_string_equal(text, "a\\|b \\*c\\* \\<d\\> \\[e\\]\\_\\\\");
+}
+
 /* What is quoted comes back from a shell as it was. */
 static void shell_words(void **state)
 {
@@ -101,7 +109,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(widths),	    cmocka_unit_test(one_line),
 		cmocka_unit_test(shell_words),	    cmocka_unit_test(text_from_elsewhere_is_made_fit),
-		cmocka_unit_test(messages_are_fit),
+		cmocka_unit_test(messages_are_fit), cmocka_unit_test(markdown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
