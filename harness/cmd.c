@@ -40,6 +40,43 @@ void cmd_usage(const struct command *c, const char *fmt, ...)
 	exit(cmd_usage_status);
 }
 
+long cmd_whole(struct argp_state *st, const char *option, const char *arg, long min, long max)
+{
+	long v = 0;
+
+	if (!parse_long(arg, min, max, &v))
+		argp_error(st, "--%s %s: needs a whole number from %ld to %ld", option, arg, min, max);
+	return v;
+}
+
+double cmd_real(struct argp_state *st, const char *option, const char *arg, double min, double max)
+{
+	double v = 0;
+
+	if (!parse_double(arg, min, max, &v))
+		argp_error(st, "--%s %s: needs a number from %g to %g", option, arg, min, max);
+	return v;
+}
+
+void cmd_print_json(json_t *j, unsigned digits)
+{
+	json_dumpf(j, stdout, JSON_INDENT(2) | (digits ? JSON_REAL_PRECISION(digits) : 0));
+	putchar('\n');
+	json_decref(j);
+}
+
+error *cmd_load_runs(const char *const *dirs, size_t n, struct run_record **runs)
+{
+	error *e = NULL;
+
+	for (size_t i = 0; i < n && !e; i++) {
+		e = run_record_load(dirs[i], &runs[i]);
+		if (!e && runs[i]->note)
+			fprintf(stderr, "mvmscale: %s: %s\n", runs[i]->dir, runs[i]->note);
+	}
+	return e;
+}
+
 int cmd_fail(error *e)
 {
 	int code = (int)e->code;

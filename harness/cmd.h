@@ -3,9 +3,11 @@
 #define MVM_CMD_H
 
 #include <argp.h>
+#include <jansson.h>
 #include <stddef.h>
 
 #include "base/err.h"
+#include "curve/runread.h"
 
 /*
  * One verb of the command line. Its argp option table is the only place where its
@@ -43,6 +45,14 @@ extern int cmd_usage_status;
 void cmd_parse(const struct command *c, int argc, char **argv, void *input);
 /* A usage error found after parsing: message, pointer to --help, exit status 2. */
 void cmd_usage(const struct command *c, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+/* The value of an option, a number in a range; anything else is a usage error. */
+long cmd_whole(struct argp_state *st, const char *option, const char *arg, long min, long max);
+double cmd_real(struct argp_state *st, const char *option, const char *arg, double min, double max);
+/* Prints a JSON value with so many digits to its numbers (0: all), and frees it. */
+void cmd_print_json(json_t *j, unsigned digits);
+/* Reads run folders into runs[n], NULL before, whose records the caller frees also after an error; what is
+   odd about one is said on stderr. */
+error *cmd_load_runs(const char *const *dirs, size_t n, struct run_record **runs) ERR_MUST_CHECK;
 /* Prints the error to stderr, frees it, returns its exit status. */
 int cmd_fail(error *e);
 

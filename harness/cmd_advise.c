@@ -182,14 +182,6 @@ static const struct argp argp = {
 	       "(the reasons say what to do).\n",
 };
 
-/* Prints what is JSON, and gives it back. */
-static void print_json(json_t *o)
-{
-	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-	putchar('\n');
-	json_decref(o);
-}
-
 static int judge_table(const struct advise_args *args)
 {
 	_cleanup_(csv_freep) struct csv *t = NULL;
@@ -205,7 +197,7 @@ static int judge_table(const struct advise_args *args)
 	if (e)
 		return cmd_fail(e);
 	if (args->json) {
-		print_json(table_json(rows, n));
+		cmd_print_json(table_json(rows, n), 6);
 	} else {
 		_cleanup_free_ char *text = table_text(rows, n);
 		fputs(text, stdout);
@@ -228,7 +220,7 @@ static int plan_fleet(const struct advise_args *args)
 	fleet_pack(f, &p);
 	int status = p.left > 0 ? EXIT_REGRESSION : EXIT_DONE;
 	if (args->json) {
-		print_json(fleet_json(f, &p));
+		cmd_print_json(fleet_json(f, &p), 6);
 	} else {
 		_cleanup_free_ char *text = fleet_text(f, &p);
 		fputs(text, stdout);
@@ -248,7 +240,7 @@ static void print_advice(const struct advise_args *args, const struct run_record
 
 		if (args->target > 0)
 			json_object_set_new(o, "target", host_need_json(&need));
-		print_json(o);
+		cmd_print_json(o, 6);
 	} else {
 		_cleanup_free_ char *text = advice_text(a);
 

@@ -86,10 +86,8 @@ static int run(int argc, char **argv)
 	cmd_parse(&cmd_classify, argc, argv, &args);
 	for (size_t i = 0; i < args.dirs.count && !e; i++)
 		e = classify_one(&args, args.dirs.items[i], all, &status);
-	if (!e && args.json) {
-		json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-		putchar('\n');
-	}
+	if (!e && args.json)
+		cmd_print_json(json_incref(all), 6);
 	json_decref(all);
 	strlist_clear(&args.dirs);
 	return e ? cmd_fail(e) : status;

@@ -289,7 +289,7 @@ static json_t *json_verdict(const struct limits *l, bool raised)
 
 static void show_json(const struct doctor *d)
 {
-	json_auto_t *o =
+	json_t *o =
 		json_pack("{s:o, s:{s:f, s:f, s:f, s:f}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
 			  host_json(&d->host), "assumed", "vm_mem_kb", d->cost.mem_kb, "vm_tasks",
 			  d->cost.tasks, "vm_files", d->cost.fds_vm, "threshold_pct", THRESHOLD_PCT, "limits",
@@ -298,8 +298,7 @@ static void show_json(const struct doctor *d)
 			  json_lines(&d->warnings), "pending", json_lines(&d->pending), "raised",
 			  limit_raises_json(&d->raises), "restored", json_lines(&d->restored));
 
-	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-	putchar('\n');
+	cmd_print_json(o, 6);
 }
 
 static void show(const struct doctor *d)

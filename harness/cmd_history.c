@@ -131,13 +131,6 @@ static json_t *run_json(const struct history_run *r)
 			 "figures", figures);
 }
 
-static void print_json(json_t *j)
-{
-	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
-	putchar('\n');
-	json_decref(j);
-}
-
 /* All runs, or those of the baseline. */
 static error *do_list(struct history *h, const struct history_args *a, bool baseline)
 {
@@ -162,7 +155,7 @@ static error *do_list(struct history *h, const struct history_args *a, bool base
 		printf("  %s\n", r->dir);
 	}
 	if (!e && a->json)
-		print_json(json_incref(rows));
+		cmd_print_json(json_incref(rows), 8);
 	else if (!e && !json_array_size(rows))
 		printf("%s holds no %s\n", history_path(h), baseline ? "baseline" : "run");
 	json_decref(rows);
@@ -237,8 +230,9 @@ static error *do_trend(struct history *h, const struct history_args *a)
 		if (!a->metric || str_eq(a->metric, figure_table[f].name))
 			e = one_trend(a, &l, f, all, &changes);
 	if (!e && a->json)
-		print_json(json_pack("{s:s,s:i,s:O}", "series", l.items[0].series, "runs", (int)l.count,
-				     "figures", all));
+		cmd_print_json(json_pack("{s:s,s:i,s:O}", "series", l.items[0].series, "runs", (int)l.count,
+					 "figures", all),
+			       8);
 	else if (!e && !changes)
 		printf("  no change of level (it takes at least %d runs before and after one)\n",
 		       CHANGEPOINT_SEGMENT);

@@ -189,8 +189,7 @@ static int list_main(int argc, char **argv)
 		break;
 	}
 	if (!e && a.json) {
-		json_dumpf(rows, stdout, JSON_INDENT(2));
-		putchar('\n');
+		cmd_print_json(json_incref(rows), 0);
 	} else if (!e) {
 		json_array_foreach(rows, i, row)
 			printf("%-24s %s\n", json_string_value(json_object_get(row, "name")),

@@ -70,25 +70,16 @@ static enum table_format format_option(struct argp_state *st, const char *arg)
 	return FORMAT_TEXT;
 }
 
-static long whole(struct argp_state *st, const char *option, const char *arg, long max)
-{
-	long v = 0;
-
-	if (!parse_long(arg, 1, max, &v))
-		argp_error(st, "--%s %s: needs a whole number from 1 to %ld", option, arg, max);
-	return v;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *st)
 {
 	struct matrix_args *a = st->input;
 
 	switch (key) {
 	case 'n':
-		a->max = whole(st, "max", arg, 10000000);
+		a->max = cmd_whole(st, "max", arg, 1, 10000000);
 		return 0;
 	case OPT_ROUNDS:
-		a->rounds = (unsigned)whole(st, "rounds", arg, 1000);
+		a->rounds = (unsigned)cmd_whole(st, "rounds", arg, 1, 1000);
 		return 0;
 	case OPT_DRY:
 		a->dry_run = true;

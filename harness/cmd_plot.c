@@ -5,7 +5,6 @@
 
 #include "base/util.h"
 #include "cmd.h"
-#include "curve/runread.h"
 #include "report/hosts_plot.h"
 #include "report/plot.h"
 
@@ -129,14 +128,9 @@ static int run(int argc, char **argv)
 {
 	struct plot_args a = { 0 };
 	struct run_record *runs[PLOT_MAX_RUNS] = { 0 };
-	error *e = NULL;
 
 	cmd_parse(&cmd_plot, argc, argv, &a);
-	for (size_t i = 0; i < a.n && !e; i++) {
-		e = run_record_load(a.dirs[i], &runs[i]);
-		if (!e && runs[i]->note)
-			fprintf(stderr, "mvmscale: %s: %s\n", runs[i]->dir, runs[i]->note);
-	}
+	error *e = cmd_load_runs(a.dirs, a.n, runs);
 	if (!e && runs[0])
 		e = write_all(runs, &a);
 	for (size_t i = 0; i < a.n; i++)

@@ -131,9 +131,7 @@ void outcome_print_json(const struct run_outcome *out, int status)
 		out->stop.evidence, "vms", (int)out->reached, "died", (int)out->died, "failed",
 		(int)out->failed, "advice", advice, "forecast", forecast, "exit_status", status);
 
-	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
-	putchar('\n');
-	json_decref(j);
+	cmd_print_json(j, 10);
 }
 
 int outcome_status(const struct run_outcome *out)

@@ -8,24 +8,6 @@
 #include "cmd.h"
 #include "cmd_run_options.h"
 
-static long whole(struct argp_state *st, const char *option, const char *arg, long min, long max)
-{
-	long v = 0;
-
-	if (!parse_long(arg, min, max, &v))
-		argp_error(st, "--%s %s: needs a whole number from %ld to %ld", option, arg, min, max);
-	return v;
-}
-
-static double real(struct argp_state *st, const char *option, const char *arg, double min, double max)
-{
-	double v = 0;
-
-	if (!parse_double(arg, min, max, &v))
-		argp_error(st, "--%s %s: needs a number from %g to %g", option, arg, min, max);
-	return v;
-}
-
 static double verify_share(struct argp_state *st, const char *arg)
 {
 	_cleanup_free_ char *number = xstrdup(arg);
@@ -35,7 +17,7 @@ static double verify_share(struct argp_state *st, const char *arg)
 		return 100;
 	if (n && number[n - 1] == '%')
 		number[n - 1] = '\0';
-	return real(st, "verify", number, 0, 100);
+	return cmd_real(st, "verify", number, 0, 100);
 }
 
 static enum launch_mode launch_mode(struct argp_state *st, const char *arg)
@@ -88,7 +70,7 @@ static error_t parse_kvm(int key, char *arg, struct argp_state *st, struct run_a
 
 	switch (key) {
 	case OPT_SHARD:
-		o->shard = (unsigned)whole(st, "shard", arg, 1, 1000000);
+		o->shard = (unsigned)cmd_whole(st, "shard", arg, 1, 1000000);
 		return 0;
 	case OPT_NO_KVM_DEBUGFS:
 		o->no_kvm_debugfs = true;
@@ -102,16 +84,16 @@ static error_t parse_null(int key, char *arg, struct argp_state *st, struct null
 {
 	switch (key) {
 	case OPT_NULL_MEM:
-		n->mem_kb = real(st, "null-mem", arg, 0, 1e9);
+		n->mem_kb = cmd_real(st, "null-mem", arg, 0, 1e9);
 		return 0;
 	case OPT_NULL_CPU:
-		n->cpu_pct = real(st, "null-cpu", arg, 0, 100);
+		n->cpu_pct = cmd_real(st, "null-cpu", arg, 0, 100);
 		return 0;
 	case OPT_NULL_START:
-		n->start_ms = real(st, "null-start", arg, 0, 60000);
+		n->start_ms = cmd_real(st, "null-start", arg, 0, 60000);
 		return 0;
 	case OPT_NULL_NOISE:
-		n->noise = real(st, "null-noise", arg, 0, 1);
+		n->noise = cmd_real(st, "null-noise", arg, 0, 1);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -157,31 +139,31 @@ static error_t parse_measure(int key, char *arg, struct argp_state *st, struct r
 
 	switch (key) {
 	case OPT_SETTLE:
-		o->settle_s = str_eq(arg, "auto") ? -1 : real(st, "settle", arg, 0, 3600);
+		o->settle_s = str_eq(arg, "auto") ? -1 : cmd_real(st, "settle", arg, 0, 3600);
 		return 0;
 	case OPT_SAMPLES:
-		o->samples = (unsigned)whole(st, "samples", arg, 2, 10000);
+		o->samples = (unsigned)cmd_whole(st, "samples", arg, 2, 10000);
 		return 0;
 	case OPT_SAMPLE_TIME:
-		o->sample_s = real(st, "sample-time", arg, 0.001, 600);
+		o->sample_s = cmd_real(st, "sample-time", arg, 0.001, 600);
 		return 0;
 	case OPT_VERIFY:
 		o->verify_pct = verify_share(st, arg);
 		return 0;
 	case OPT_DISK_CAPACITY:
-		o->disk_mb_s = real(st, "disk-capacity", arg, 0.001, 1e9);
+		o->disk_mb_s = cmd_real(st, "disk-capacity", arg, 0.001, 1e9);
 		return 0;
 	case OPT_NET_CAPACITY:
-		o->net_mb_s = real(st, "net-capacity", arg, 0.001, 1e9);
+		o->net_mb_s = cmd_real(st, "net-capacity", arg, 0.001, 1e9);
 		return 0;
 	case OPT_SEED:
-		o->seed = (unsigned)whole(st, "seed", arg, 0, 0xffffffffL);
+		o->seed = (unsigned)cmd_whole(st, "seed", arg, 0, 0xffffffffL);
 		return 0;
 	case OPT_RATE:
-		o->rate = real(st, "rate", arg, 0.001, 1e6);
+		o->rate = cmd_real(st, "rate", arg, 0.001, 1e6);
 		return 0;
 	case OPT_TIMEOUT:
-		o->ready_timeout_s = real(st, "ready-timeout", arg, 0.05, 3600);
+		o->ready_timeout_s = cmd_real(st, "ready-timeout", arg, 0.05, 3600);
 		return 0;
 	default:
 		return parse_libvirt(key, arg, st, a);
@@ -224,19 +206,19 @@ error_t run_parse_option(int key, char *arg, struct argp_state *st)
 
 	switch (key) {
 	case 'n':
-		o->max = (uint32_t)whole(st, "max", arg, 1, 10000000);
+		o->max = (uint32_t)cmd_whole(st, "max", arg, 1, 10000000);
 		return 0;
 	case OPT_INTERVALS:
-		o->intervals = (unsigned)whole(st, "intervals", arg, 1, 10000);
+		o->intervals = (unsigned)cmd_whole(st, "intervals", arg, 1, 10000);
 		return 0;
 	case OPT_THRESHOLD:
-		o->threshold_pct = real(st, "threshold", arg, 1, 99);
+		o->threshold_pct = cmd_real(st, "threshold", arg, 1, 99);
 		return 0;
 	case OPT_STOP_ON:
 		o->stop_on = stop_on(st, arg);
 		return 0;
 	case OPT_REPEAT:
-		o->repeat = (unsigned)whole(st, "repeat", arg, 1, 1000);
+		o->repeat = (unsigned)cmd_whole(st, "repeat", arg, 1, 1000);
 		return 0;
 	case OPT_BACKEND:
 		o->backend = backend_option(st, arg);
@@ -270,7 +252,7 @@ error_t run_parse_option(int key, char *arg, struct argp_state *st)
 		o->launch = launch_mode(st, arg);
 		return 0;
 	case 'j':
-		o->jobs = (unsigned)whole(st, "jobs", arg, 1, 256);
+		o->jobs = (unsigned)cmd_whole(st, "jobs", arg, 1, 256);
 		return 0;
 	case OPT_TUNE:
 		o->tune = arg;

@@ -78,14 +78,9 @@ static int run(int argc, char **argv)
 	struct table_args a = { 0 };
 	struct run_record *runs[TABLE_MAX_RUNS] = { 0 };
 	_cleanup_free_ char *text = NULL;
-	error *e = NULL;
 
 	cmd_parse(&cmd_table, argc, argv, &a);
-	for (size_t i = 0; i < a.n && !e; i++) {
-		e = run_record_load(a.dirs[i], &runs[i]);
-		if (!e && runs[i]->note)
-			fprintf(stderr, "mvmscale: %s: %s\n", runs[i]->dir, runs[i]->note);
-	}
+	error *e = cmd_load_runs(a.dirs, a.n, runs);
 	if (!e)
 		e = runtable_render(runs, a.n, a.format, &text);
 	if (!e && a.output)
