@@ -1,0 +1,91 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Odd names, tables of other writers, folders that are taken, output that nobody takes.
+. "$(dirname "$0")/lib.sh"
+M=$BUILD/mvmscale
+T=$(t_tmp)
+cd "$T" || exit 1
+MVMSCALE_HISTORY=$T/history.db
+export MVMSCALE_HISTORY
+
+run() {
+	"$M" --backend null --max 60 --intervals 4 --quiet "$@"
+}
+
+# Eight at once into one folder: one has it, the others are told.
+one_of_eight() {
+	for i in 1 2 3 4 5 6 7 8; do
+		(
+			run -o same >/dev/null 2>"same.err$i"
+			echo $? >"same.$i"
+		) &
+	done
+	wait
+	[ "$(cat same.? | sort | uniq -c | tr -s ' ' ,)" = ",1,0
+,7,2" ] && [ "$(cat same.err? | grep -c 'already holds a run')" = 7 ] && "$M" plot same -o same.svg
+}
+
+# In the same second and without --out: each has a folder of its own.
+own_folders() {
+	mkdir own && cd own || return 1
+	for i in 1 2 3 4; do
+		run >/dev/null 2>&1 &
+	done
+	wait
+	cd .. && [ "$(find own/runs -name run.json | wc -l)" = 4 ]
+}
+
+foreign_is_kept() {
+	mkdir foreign && echo mine >foreign/samples.csv
+	status=0
+	run -o foreign || status=$?
+	[ $status = 2 ] && [ "$(cat foreign/samples.csv)" = mine ] && [ ! -e foreign/run.json ]
+}
+
+is_json() {
+	"$@" >json && if command -v python3 >/dev/null; then
+		python3 -c 'import json, sys; assert json.load(open(sys.argv[1]))' json
+	else
+		grep -q '^}' json
+	fi
+}
+
+full() {
+	"$@" >/dev/full
+}
+
+# What was typed makes the same folder again: the command line of matrix.json goes through a shell.
+# shellcheck disable=SC2016 # a $ in a name is what is tested
+typed_again() {
+	printf '[matrix]\nbackend = null\nmax = 20\nintervals = 2\n[config it is "x" & $HOME]\nnull_mem = 500\n' >q.matrix
+	"$M" matrix ./q.matrix -o "q q" --quiet >/dev/null || return 1
+	command=$(sed -n 's/^ *"command": "\(.*\)".*/\1/p' "q q/matrix.json" | sed 's/\\"/"/g; s/\\\\/\\/g')
+	eval "$(echo "$command" | sed "s|^mvmscale|'$M'|; s|q q/|again/|") --quiet" >/dev/null || return 1
+	set -- again/*
+	grep -q '"name": "it is \\"x\\" & $HOME"' "$1/run.json"
+}
+
+t_ok "of eight runs that begin at once in one folder, one has it" one_of_eight
+t_ok "runs of the same second have folders of their own" own_folders
+t_ok "a file that is no run's is not overwritten" foreign_is_kept
+t_fail "an empty folder name" 2 'folder is empty' run -o ''
+t_fail "a matrix does not go into a run's folder" 2 'folder of a run' "$M" matrix quick -o same
+t_fail "a name that is no text" 2 'UTF-8' run --name "$(printf '\377')"
+t_ok "a folder whose name is no text: JSON all the same" is_json run --json -o "$(printf 'x\377y')"
+t_ok "a recorded command line can be typed" typed_again
+if [ -w /dev/full ]; then
+	t_fail "a full disk is told" 3 'cannot write the output' full "$M" list metrics
+else
+	t_skip "a full disk is told" "no /dev/full"
+fi
+
+printf '\357\273\277"cpu_pct","ram_pct",note\r\n50,97,"a, b"\r\n97,50,c' >hand.csv
+t_fail "a table of a spreadsheet: its last line counts" 0 '2\. .*cpu-bound' "$M" advise --table hand.csv
+printf 'mvms,cpu_pct\n12345,1\n23456,2' >beside.csv
+printf '[matrix]\nbackend = null\nmax = 20\nintervals = 2\n[config a]\nnull_mem = 500\n' >b.matrix
+t_fail "and beside a matrix" 0 '23456' "$M" matrix ./b.matrix -o b --quiet --beside ./beside.csv
+
+t_fail "history: a label of nothing" 2 'goes with add' "$M" history list --label x
+t_fail "history: a figure of a list" 2 'go with trend' "$M" history list --metric mem_per_vm_kb
+t_fail "compare: a database without baseline" 2 'give that, too' "$M" compare same same --db x.db
+t_done
