@@ -129,10 +129,8 @@ const struct argp run_argp = {
 	       "  mvmscale --max 200\n"
 	       "  mvmscale --max 300 --profile idle --name 'PIT on'\n"
 	       "  mvmscale --max 1000 --qemu ./qemu-system-x86_64 --repeat 3\n\n"
-	       "Exit status: 0 done, 1 a limit of --slo is broken, 2 bad input, 3 cannot run here, 5 VMs "
-	       "were lost, 130 interrupted with "
-	       "results "
-	       "saved.",
+	       "Exit status: 0 done, 1 a limit of --slo is broken, 2 bad input, 3 cannot run here, 4 a "
+	       "limit of --slo could not be checked, 5 VMs were lost, 130 interrupted with results saved.",
 };
 
 void run_args_parse(int argc, char **argv, struct run_args *a)

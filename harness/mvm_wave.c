@@ -219,7 +219,8 @@ static void print_facts(const struct profile *p, const struct wave *w, const str
 			    *asked = duration_text(wave_asked_ms(w));
 
 	print_curve(c);
-	printf("\n%s: %s, %s\n", p->name, w->shape, p->summary);
+	bool own = !str_eq(p->name, w->shape); /* a preset curve is often called like its shape */
+	printf("\n%s: %s%s%s\n", p->name, own ? w->shape : "", own ? ", " : "", p->summary);
 	printf("mean %.2f %%, peak %.2f %%, period %s (asked %.2f %%, %s)\n", wave_mean(c), wave_peak(c),
 	       period, wave_asked_mean(w), asked);
 	printf("%zu phases in slices of %.2f ms, ", c->count, wave_slice_ms(c));
