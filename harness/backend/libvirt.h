@@ -31,8 +31,8 @@ struct lv_host {
 	char *root;	  /* embed: the driver's folder */
 	const char *type; /* domain type: kvm, qemu or the driver's */
 	char *accel_note;
-	unsigned create_flags;	/* enum virDomainCreateFlags that this driver takes */
-	char *image, *firmware; /* where the host sees them */
+	unsigned create_flags;	       /* enum virDomainCreateFlags that this driver takes */
+	char *image, *firmware, *init; /* where the host sees them */
 	char *wrapper;		/* what stands for QEMU, so that it begins in the VMs' cgroup; or NULL */
 	virStoragePoolPtr pool; /* that we made to send them */
 	uint32_t vms;		/* starting or ready */
@@ -158,8 +158,8 @@ size_t lv_take_news(struct lv *b, int timeout_ms, struct lv_news *ret, size_t ma
 json_t *lv_describe(const struct backend *base);
 
 /* lv_left.c */
-/* Domains and storage pools on that connection that a harness which is gone left; with `remove` destroys them.
-   `said` gets a line for each. */
+/* Domains and storage pools on that connection that a harness which is gone left; with `remove` destroys
+   them. `said` gets a line for each. */
 error *lv_leftovers(virConnectPtr conn, const char *host, bool remove, struct strlist *said,
 		    uint32_t *ret_count) ERR_MUST_CHECK;
 

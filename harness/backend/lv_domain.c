@@ -153,6 +153,7 @@ static char *domain_xml(const struct lv_host *h, uint32_t number, char **ret_nam
 			       .uuid = uuid,
 			       .image = h->image,
 			       .firmware = h->firmware,
+			       .init = h->init,
 			       .type = h->type,
 			       .guest = *b->cfg.image->guest ? b->cfg.image->guest : "foreign",
 			       .serial = serial,

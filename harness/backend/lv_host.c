@@ -205,6 +205,7 @@ void lv_host_close(struct lv_host *h)
 	free(h->image);
 	free(h->wrapper);
 	free(h->firmware);
+	free(h->init);
 }
 
 static void read_memory(struct lv_host *h)

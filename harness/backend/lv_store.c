@@ -61,7 +61,8 @@ failed:;
 }
 
 /* *ret_path is where the host has it. */
-static error *send_file(struct lv_host *h, const char *name, const char *from, char **ret_path)
+static error *send_file(struct lv_host *h, const char *name, const char *mode, const char *from,
+			char **ret_path)
 {
 	_cleanup_free_ char *data = NULL;
 	size_t len = 0;
@@ -69,11 +70,10 @@ static error *send_file(struct lv_host *h, const char *name, const char *from, c
 
 	if (e)
 		return e;
-	_cleanup_free_ char *xml =
-		xasprintf("<volume><name>%s</name><capacity>%zu</capacity><target>"
-			  "<format type='raw'/><permissions><mode>0666</mode></permissions>"
-			  "</target></volume>",
-			  name, len);
+	_cleanup_free_ char *xml = xasprintf("<volume><name>%s</name><capacity>%zu</capacity><target>"
+					     "<format type='raw'/><permissions><mode>%s</mode></permissions>"
+					     "</target></volume>",
+					     name, len, mode);
 	virStorageVolPtr vol = virStorageVolCreateXML(h->pool, xml, 0);
 	if (!vol)
 		return lv_error(EXIT_CANNOT, "libvirt on %s makes no file %s", h->spec->name, name);
@@ -89,16 +89,25 @@ static error *send_file(struct lv_host *h, const char *name, const char *from, c
 error *lv_store_files(struct lv_host *h)
 {
 	struct lv *b = h->lv;
+	_cleanup_free_ char *init = h->template->uses_init ? fs_find_data("lib", "mvminit") : NULL;
 
+	if (h->template->uses_init && !init)
+		return err_new(EXIT_CANNOT,
+			       "mvminit is missing beside the program: build or install it again");
 	if (h->embed) {
 		h->image = xstrdup(b->image_path);
 		h->firmware = xstrdup(b->firmware_path);
+		h->init = STEAL(init);
 		return NULL;
 	}
 	error *e = make_pool(h);
 	if (!e)
-		e = send_file(h, "guest.img", b->image_path, &h->image);
-	return e ? e : send_file(h, "firmware.bin", b->firmware_path, &h->firmware);
+		e = send_file(h, "guest.img", "0666", b->image_path, &h->image);
+	if (!e)
+		e = send_file(h, "firmware.bin", "0666", b->firmware_path, &h->firmware);
+	if (!e && init)
+		e = send_file(h, "mvminit", "0755", init, &h->init);
+	return e;
 }
 
 /* A transient pool is forgotten once it is stopped, and only one that libvirt knows loses its folder. */
@@ -119,7 +128,7 @@ static bool remove_folder(virConnectPtr conn, virStoragePoolPtr pool)
 
 static bool remove_pool(virConnectPtr conn, virStoragePoolPtr pool)
 {
-	static const char *const names[] = { "guest.img", "firmware.bin" };
+	static const char *const names[] = { "guest.img", "firmware.bin", "mvminit" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		virStorageVolPtr vol = virStorageVolLookupByName(pool, names[i]);

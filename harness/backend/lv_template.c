@@ -20,6 +20,7 @@ enum placeholder {
 	PH_TCG,
 	PH_CPUSET,
 	PH_NUMATUNE,
+	PH_INIT,
 	PH_COUNT
 };
 
@@ -32,7 +33,7 @@ static const struct {
 	[PH_TYPE] = { "{type}", false },	[PH_GUEST] = { "{guest}", false },
 	[PH_SERIAL] = { "{serial}", true },	[PH_EMULATOR] = { "{emulator}", true },
 	[PH_TCG] = { "{tcg}", true },		[PH_CPUSET] = { "{cpuset}", true },
-	[PH_NUMATUNE] = { "{numatune}", true },
+	[PH_NUMATUNE] = { "{numatune}", true }, [PH_INIT] = { "{init}", false },
 };
 
 static const char *const allowed_keys[] = { "template.ready", "template.tasks", "template.fds",
@@ -54,11 +55,12 @@ static error *check_placeholders(const struct lv_template *t)
 		size_t n = strspn(s + 1, "abcdefghijklmnopqrstuvwxyz_");
 
 		if (n && s[n + 1] == '}' && placeholder_at(s) == PH_COUNT)
-			return err_new(EXIT_BAD_INPUT,
-				       "template %s: unknown placeholder %.*s; known are {name} {uuid} "
-				       "{image} {firmware} {type} {guest} {serial} {emulator} {tcg} {cpuset} "
-				       "{numatune}",
-				       t->path, (int)n + 2, s);
+			return err_new(
+				EXIT_BAD_INPUT,
+				"template %s: unknown placeholder %.*s; known are {name} {uuid} "
+				"{image} {firmware} {type} {guest} {serial} {emulator} {tcg} {init} {cpuset} "
+				"{numatune}",
+				t->path, (int)n + 2, s);
 	}
 	if (!strstr(t->xml, "{name}") || !strstr(t->xml, "{uuid}"))
 		return err_new(EXIT_BAD_INPUT,
@@ -102,10 +104,11 @@ error *lv_template_parse(const char *text, const char *path, struct lv_template 
 	if ((e = read_head(t, text, (size_t)(xml - text))) || (e = check_placeholders(t)))
 		return e;
 	t->uses_accel = strstr(t->xml, "{type}");
-	t->uses_files = strstr(t->xml, "{image}") || strstr(t->xml, "{firmware}");
 	t->uses_cpuset = strstr(t->xml, "{cpuset}");
 	t->uses_numatune = strstr(t->xml, "{numatune}");
 	t->uses_emulator = strstr(t->xml, "{emulator}");
+	t->uses_files = strstr(t->xml, "{image}") || strstr(t->xml, "{firmware}") || strstr(t->xml, "{init}");
+	t->uses_init = strstr(t->xml, "{init}");
 	*ret = STEAL(t);
 	return NULL;
 }
@@ -152,7 +155,7 @@ static const char *value_of(const struct lv_values *v, enum placeholder p)
 		[PH_NAME] = v->name,	     [PH_UUID] = v->uuid,	  [PH_IMAGE] = v->image,
 		[PH_FIRMWARE] = v->firmware, [PH_TYPE] = v->type,	  [PH_GUEST] = v->guest,
 		[PH_SERIAL] = v->serial,     [PH_EMULATOR] = v->emulator, [PH_TCG] = v->tcg,
-		[PH_CPUSET] = v->cpuset,     [PH_NUMATUNE] = v->numatune,
+		[PH_CPUSET] = v->cpuset,     [PH_NUMATUNE] = v->numatune, [PH_INIT] = v->init,
 	};
 
 	return values[p] ? values[p] : "";

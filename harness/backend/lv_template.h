@@ -15,17 +15,18 @@ struct lv_template {
 	char *xml;
 	bool console;	 /* ready = console: the guest's ready line counts; else that libvirt says running */
 	bool uses_accel; /* has {type}: may run under KVM or TCG */
-	bool uses_files; /* has {image} or {firmware} */
-	bool uses_cpuset, uses_numatune, uses_emulator; /* has these placeholders */
-	long tasks, fds, mem_kb;			/* declared cost of one domain */
+	bool uses_files; /* has {image}, {firmware} or {init} */
+	bool uses_cpuset, uses_numatune, uses_emulator, uses_init; /* has these placeholders */
+	long tasks, fds, mem_kb;				   /* declared cost of one domain */
 };
 
-/* What the placeholders stand for; texts are escaped when they are put in, the last five are XML already. */
+/* What the placeholders stand for; texts are escaped when they are put in. */
 struct lv_values {
 	const char *name, *uuid, *image, *firmware, *type;
 	const char *guest; /* {guest}: name of the guest */
-	const char *serial, *emulator, *tcg;
-	const char *cpuset, *numatune; /* attributes of <vcpu>, an element */
+	const char *init;  /* the program that does what a guest does, for containers */
+	/* XML already: elements, and attributes of <vcpu> */
+	const char *serial, *emulator, *tcg, *numatune, *cpuset;
 };
 
 /* A name is looked up among profiles/libvirt/NAME.domain; anything with a slash or ".domain" is a file. */

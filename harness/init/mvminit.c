@@ -22,6 +22,7 @@
 #define EX_UNAVAILABLE 69
 #define NSEC 1000000000L
 #define EINTR_NEG (-4)
+#define ECHO_ 8
 /* from <sys/socket.h>, which is libc's */
 #define SOL_SOCKET_ 1
 #define SO_ACCEPTCONN_ 30
@@ -302,6 +303,20 @@ static void follow(const struct workload *w, struct console *c)
 	}
 }
 
+/* A serial port has no echo: what is asked must not come back as if it were the answer. */
+static void no_echo(int terminal)
+{
+	struct {
+		unsigned input, output, control, local;
+		unsigned char line, chars[19];
+	} t;
+
+	if (CALL(__NR_ioctl, terminal, 0x5401 /* TCGETS */, &t, 0, 0) == 0) {
+		t.local &= ~(unsigned)ECHO_;
+		CALL(__NR_ioctl, terminal, 0x5402 /* TCSETS */, &t, 0, 0);
+	}
+}
+
 static void open_console(struct console *c)
 {
 	int listening = 0, size = sizeof(listening);
@@ -345,6 +360,7 @@ __attribute__((noreturn, used)) static void begin(const word *stack)
 	CALL(__NR_close, fd, 0, 0, 0, 0);
 	const struct workload *w = find(path);
 	open_console(&c);
+	no_echo(0);
 	put(c.out, "MVM ");
 	put(c.out, w->name);
 	put(c.out, " ready\n");

@@ -220,6 +220,32 @@ t_ok "it is gone" test "$(pools)" = 0
 kill -9 $daemon
 wait $daemon 2>/dev/null
 
+# Containers; the daemon is ended by now, so that their cgroups can be looked at
+machines() { # libvirt keeps these for its containers, once made
+	ls -d /sys/fs/cgroup/machine /sys/fs/cgroup/*/machine 2>/dev/null
+}
+if [ ! -x /usr/lib/libvirt/libvirt_lxc ] && [ ! -x /usr/libexec/libvirt_lxc ]; then
+	t_skip "lxc:///system" "needs libvirt's LXC driver (Debian: libvirt-daemon-driver-lxc)"
+elif [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+	t_skip "lxc:///system" "the test is made for cgroups of version 1"
+else
+	had=$(machines)
+	"$t_root/tests/e2e/private-libvirtd" "$T/lxc" lxc >"$T/lxc.log" 2>&1 &
+	daemon=$!
+	wait_for test -S "$T/lxc/sock/libvirt-sock" || cat "$T/lxc.log"
+	inside=$(pgrep -P $daemon)
+	t_ok "lxc:///system: containers whose only process is mvminit" system env MVMSCALE_STATE="$T/s3" "$bin" run --quiet \
+		--backend libvirt --connect lxc:///system --max 3 --intervals 1 --settle 0 --samples 2 --sample-time 0.1 \
+		--verify all --threshold 99 --stop-on ram -o "$T/containers"
+	t_ok "they are proven by their ready lines" reached "$T/containers" 3
+	t_ok "and answer" test "$(last "$T/containers/intervals.csv" proven_ping)" = 3
+	t_ok "nothing of them is left" test "$(pools)" = 0
+	kill -9 $daemon
+	wait $daemon 2>/dev/null
+	# shellcheck disable=SC2046 # words
+	[ -n "$had" ] || rmdir $(machines) 2>/dev/null
+fi
+
 # qemu:///session: libvirt starts a daemon for an ordinary user; here it ends with the namespace.
 session() {
 	mkdir -p "$T/home" "$T/user" "$T/user/run"

@@ -93,18 +93,21 @@ static void template_is_filled_and_escaped(void **state)
 {
 	_cleanup_(lv_template_freep) struct lv_template *t = NULL;
 	error *e = lv_template_parse("[template]\nready = running\nmem_kb = 77\n<a n='{name}' u='{uuid}' "
-				     "t='{type}'>{serial}{nothing here}{image}</a>\n",
+				     "t='{type}'>{serial}{nothing here}{image}{init}</a>\n",
 				     "x.domain", &t);
 
 	(void)state;
 	assert_null(e);
 	assert_false(t->console);
 	assert_int_equal(t->mem_kb, 77);
-	assert_true(t->uses_accel && t->uses_files);
-	_cleanup_free_ char *xml = lv_template_fill(
-		t, &(struct lv_values){
-			   .name = "n", .uuid = "u", .type = "kvm", .serial = "<s/>", .image = "/a&<'\"b" });
-	assert_string_equal(xml, "<a n='n' u='u' t='kvm'><s/>{nothing here}/a&amp;&lt;&apos;&quot;b</a>\n");
+	assert_true(t->uses_accel && t->uses_files && t->uses_init);
+	_cleanup_free_ char *xml = lv_template_fill(t, &(struct lv_values){ .name = "n",
+									    .uuid = "u",
+									    .type = "kvm",
+									    .serial = "<s/>",
+									    .image = "/a&<'\"b",
+									    .init = "/i" });
+	assert_string_equal(xml, "<a n='n' u='u' t='kvm'><s/>{nothing here}/a&amp;&lt;&apos;&quot;b/i</a>\n");
 }
 
 static void bad_template(const char *text, const char *complaint)
