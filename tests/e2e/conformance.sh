@@ -84,6 +84,14 @@ killed_harness() {
 	grep -qs launched "$tmp/$name.killed/events.jsonl" || cat "$tmp/log"
 }
 
+# counted FILE: the last row has a task for each VM, and memory, or nothing at all
+counted() {
+	tasks=$(t_cell "$1" 2 cgroup_tasks_mean) kb=$(t_cell "$1" 2 cgroup_mem_per_vm_kb)
+	echo "tasks '$tasks', kB per VM '$kb'"
+	[ -z "$tasks$kb" ] || awk -v tasks="$tasks" -v kb="$kb" \
+		'BEGIN { exit !((tasks == "" || tasks >= 3) && (kb == "" || kb > 0)) }'
+}
+
 through_the_command_line() {
 	options=$(case_options)
 	status=0
@@ -96,6 +104,18 @@ through_the_command_line() {
 	t_ok "$name: a run of 3 VMs ends with 0" test $status = 0
 	t_ok "$name: the record has 3 VMs" grep -q '"reached": 3' "$tmp/$name/run.json"
 	t_ok "$name: nothing is left of it" nothing_left
+	# its VMs are where their memory and tasks are counted, as far as this host counts them
+	status=0
+	if can cgroup; then
+		# shellcheck disable=SC2086 # several words
+		run $options --max 3 --cgroup -o "$tmp/$name.cgroup" >"$tmp/log" 2>&1 </dev/null || status=$?
+		if [ $status = 3 ]; then
+			t_skip "$name: a run in a cgroup of its own" "$(head -n 1 "$tmp/log")"
+		else
+			t_ok "$name: a run in a cgroup of its own" test $status = 0
+			t_ok "$name: its VMs are in that" counted "$tmp/$name.cgroup/intervals.csv"
+		fi
+	fi
 	if can processes; then
 		killed_harness
 		t_ok "$name: nothing is left of a run that was killed" nothing_left
