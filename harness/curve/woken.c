@@ -35,8 +35,9 @@ static bool cost(const double *vms, const double *woken, const double *held_kb, 
 			continue;
 		share[steps] = (woken[i] - woken[i - 1]) / more;
 		each[steps++] = (held_kb[i] - held_kb[i - 1]) / more;
-		w->step = more;
 	}
+	/* the mean: a ramp that came close to its end made smaller ones, another one need not */
+	w->step = steps ? (vms[n - 1] - vms[0]) / (double)steps : 0;
 	if (steps < LEAST_INTERVALS || !fit_line(share, each, steps, &f) || !(f.b > 0))
 		return false;
 	/* shrunk the more, the less sure it is: of few intervals a slope that is mere scatter looks large */

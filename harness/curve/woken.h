@@ -32,8 +32,8 @@ void woken_count(const double *vms, const double *asked, size_t n, double *ret);
  */
 void woken_fit(const double *vms, const double *asked, const double *held_kb, size_t n, struct woken *ret);
 /*
- * VMs woken among so many; behind the data as if the ramp went on with the same steps and the same share:
- * d(woken) = share (vms - woken) per step. 0 without pings.
+ * VMs woken among so many; behind the data as if the ramp went on with steps as they were in the mean and the
+ * same share: d(woken) = share (vms - woken) per step. 0 without pings.
  */
 double woken_at(const struct woken *w, double vms);
 
