@@ -78,6 +78,15 @@ void woken_fit(const double *vms, const double *asked, const double *held_kb, si
 	*ret = w;
 }
 
+double woken_share(double share, unsigned intervals)
+{
+	double woken = 0;
+
+	for (unsigned k = 1; k < intervals; k++)
+		woken += share * fmax(k - woken, 0);
+	return intervals ? woken / intervals : 0;
+}
+
 double woken_at(const struct woken *w, double vms)
 {
 	size_t i = 1;
@@ -87,6 +96,8 @@ double woken_at(const struct woken *w, double vms)
 	double last = w->vms[w->n - 1], had = w->at[w->n - 1];
 	if (vms >= last) {
 		/* pings meet the VMs of the interval before: half a step less, in the mean */
+		if (w->afresh > 0)
+			return fmax(had, w->afresh * vms);
 		double rate = w->share / w->step, behind = last - w->step / 2 - had;
 
 		if (!(rate > 0))
