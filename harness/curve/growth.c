@@ -73,6 +73,8 @@ void growth_fit(const struct growth_input *in, struct growth *ret)
 		woken_fit(in->vms, in->asked, in->held_kb, in->n, &g.woken);
 	if (g.woken.n)
 		woken_count(in->vms, in->asked, in->n, woken);
+	if (!(in->left > 0))
+		g.woken.afresh = woken_share(g.woken.share, in->intervals);
 	g.woken_pct = g.woken.kb * in->pct_per_kb;
 	g.woken_se = g.woken.kb_se * in->pct_per_kb;
 	for (size_t i = 0; i < in->n; i++) {
@@ -183,6 +185,7 @@ double growth_holdout_pct(const struct growth_input *in)
 		train += isfinite(in->vms[part.n]) && isfinite(in->pct[part.n]);
 	if (train < 3 || train == rows)
 		return (double)NAN;
+	part.left = part.intervals = 0; /* it went on as it did */
 	growth_fit(&part, &g);
 	for (size_t i = part.n; i < in->n; i++)
 		if (isfinite(in->vms[i]) && isfinite(in->pct[i])) {

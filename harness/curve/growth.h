@@ -21,7 +21,13 @@ struct growth_input {
 	const double *vms, *pct;       /* a use in % of the host; NAN: no value */
 	const double *asked, *held_kb; /* as woken_fit() wants them; NULL: nothing bends for that reason */
 	double pct_per_kb;
-	double left; /* intervals that the ramp still plans for; 0: its steps stay as the last one was */
+	/*
+	 * Intervals that the ramp still plans for; 0: its steps stay as they were in the mean. Of a ramp that
+	 * is over `intervals` says how many another one would have, as what lies behind its data is asked of
+	 * that.
+	 */
+	double left;
+	unsigned intervals;
 	/*
 	 * How far the growth of real ramps strays from what their fits say, as a share of it (one standard
 	 * deviation): what no scatter around a line shows. 0: does not.

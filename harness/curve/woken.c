@@ -35,8 +35,9 @@ static bool cost(const double *vms, const double *woken, const double *held_kb, 
 			continue;
 		share[steps] = (woken[i] - woken[i - 1]) / more;
 		each[steps++] = (held_kb[i] - held_kb[i - 1]) / more;
-		w->step = more;
 	}
+	/* the mean: a ramp that came close to its end made smaller ones, another one need not */
+	w->step = steps ? (vms[n - 1] - vms[0]) / (double)steps : 0;
 	if (steps < LEAST_INTERVALS || !fit_line(share, each, steps, &f) || !(f.b > 0))
 		return false;
 	/* shrunk the more, the less sure it is: of few intervals a slope that is mere scatter looks large */
@@ -77,6 +78,15 @@ void woken_fit(const double *vms, const double *asked, const double *held_kb, si
 	*ret = w;
 }
 
+double woken_share(double share, unsigned intervals)
+{
+	double woken = 0;
+
+	for (unsigned k = 1; k < intervals; k++)
+		woken += share * fmax(k - woken, 0);
+	return intervals ? woken / intervals : 0;
+}
+
 double woken_at(const struct woken *w, double vms)
 {
 	size_t i = 1;
@@ -86,6 +96,8 @@ double woken_at(const struct woken *w, double vms)
 	double last = w->vms[w->n - 1], had = w->at[w->n - 1];
 	if (vms >= last) {
 		/* pings meet the VMs of the interval before: half a step less, in the mean */
+		if (w->afresh > 0)
+			return fmax(had, w->afresh * vms);
 		double rate = w->share / w->step, behind = last - w->step / 2 - had;
 
 		if (!(rate > 0))

@@ -17,7 +17,8 @@ struct woken {
 	double vms[WOKEN_KNOTS],
 		at[WOKEN_KNOTS]; /* VMs, and how many of them were woken before they were measured */
 	double step, share;	 /* how it goes on: VMs per interval, share of them that is pinged */
-	double kb, kb_se;	 /* memory that each keeps, with its standard error */
+	double afresh; /* behind the data: share woken at the end of another such ramp; 0: this one goes on */
+	double kb, kb_se; /* memory that each keeps, with its standard error */
 };
 
 /* How many VMs were woken before each interval was measured: pings fall at random, some on VMs woken before.
@@ -32,9 +33,12 @@ void woken_count(const double *vms, const double *asked, size_t n, double *ret);
  */
 void woken_fit(const double *vms, const double *asked, const double *held_kb, size_t n, struct woken *ret);
 /*
- * VMs woken among so many; behind the data as if the ramp went on with the same steps and the same share:
- * d(woken) = share (vms - woken) per step. 0 without pings.
+ * VMs woken among so many; behind the data as if the ramp went on with steps as they were in the mean and the
+ * same share: d(woken) = share (vms - woken) per step. 0 without pings.
  */
 double woken_at(const struct woken *w, double vms);
+
+/* The share of VMs that were woken when a ramp of so many intervals ends, `share` being pinged at each. */
+double woken_share(double share, unsigned intervals);
 
 #endif

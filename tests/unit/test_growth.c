@@ -102,6 +102,33 @@ static void a_bend_is_foreseen(void **state)
 							       .pct_per_kb = 0.001 }) < 1);
 }
 
+/* What lies behind a ramp that is over is asked of another one: as many intervals, larger steps. */
+static void another_ramp_pings_as_often(void **state)
+{
+	struct made m = make(500, 0.005, 0.02), far = make(1000, 0.005, 0.02);
+	struct growth_input in = { .n = ROWS,
+				   .vms = m.vms,
+				   .pct = m.pct,
+				   .asked = m.asked,
+				   .held_kb = m.held_kb,
+				   .pct_per_kb = 0.001,
+				   .intervals = ROWS - 1 };
+	double at, lower, upper;
+	struct growth g;
+
+	(void)state;
+	assert_near(woken_share(0.01, ROWS - 1), m.woken[ROWS - 1] / m.vms[ROWS - 1], 0.001);
+	assert_near(woken_share(1, 4), 0.75, 1e-9); /* --verify all: all but the last step */
+	assert_near(woken_share(0.01, 0), 0, 0);
+	growth_fit(&in, &g);
+	assert_true(growth_crossing(&g, far.pct[ROWS - 1], &at, &lower, &upper));
+	assert_near(at / far.vms[ROWS - 1], 1, 0.01);
+	in.intervals = 0; /* this one would ping on */
+	growth_fit(&in, &g);
+	assert_true(growth_crossing(&g, far.pct[ROWS - 1], &at, &lower, &upper));
+	assert_true(at < 0.97 * far.vms[ROWS - 1]);
+}
+
 /* Smaller steps mean more pings, so the end comes earlier. */
 static void planned_steps_are_heeded(void **state)
 {
@@ -198,6 +225,7 @@ int main(void)
 		cmocka_unit_test(pings_are_counted_once_a_vm),
 		cmocka_unit_test(the_count_goes_on_as_it_began),
 		cmocka_unit_test(a_bend_is_foreseen),
+		cmocka_unit_test(another_ramp_pings_as_often),
 		cmocka_unit_test(planned_steps_are_heeded),
 		cmocka_unit_test(straying_widens_only_what_lies_ahead),
 		cmocka_unit_test(odd_records_keep_their_line),
