@@ -332,6 +332,9 @@ static error *pack_modules(struct pack *p, const struct outer_options *o)
 
 	if (!e && (o->load || uses_kvm(o->parsed) || uses_qemu(o->parsed)))
 		e = add_modules(&m, o->load ? o->load : USUAL_MODULES, o->load || uses_kvm(o->parsed));
+	/* it asks for its compressor by a name that only modprobe could resolve */
+	if (!e && o->parsed->swap)
+		e = add_modules(&m, "lzo-rle,lzo,zstd", false);
 	if (!e && o->parsed->swap)
 		e = add_modules(&m, "zram", true);
 	if (!e)

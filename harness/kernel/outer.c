@@ -87,10 +87,13 @@ static char *trouble(const struct machine *m, const struct brought *b)
 			    *tail = console_tail(text);
 	_cleanup_free_ char *inside = NULL;
 
-	if (b->status >= 0 && b->run)
+	/* statuses of runs that have results */
+	if (b->run && (b->status == EXIT_DONE || b->status == EXIT_REGRESSION ||
+		       b->status == EXIT_UNTRUSTED || b->status == EXIT_INTERRUPTED))
 		return m->why ? xstrdup(m->why) : NULL;
 	if (b->status >= 0)
-		inside = xasprintf("inside, the run ended with status %ld and left nothing", b->status);
+		inside = xasprintf("inside, the run ended with status %ld%s", b->status,
+				   b->run ? "" : " and left nothing");
 	const char *what = inside   ? inside
 			   : m->why ? m->why
 				    : "the kernel ended before its run was brought out";

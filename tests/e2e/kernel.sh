@@ -84,7 +84,7 @@ marked() {
 }
 t_ok "a run under another kernel" nested
 t_ok "is marked, and whole" marked
-t_fail "a kernel that panics tells why" 3 'panicked: Requested init /nix' \
+t_fail "a kernel that panics tells why" 3 'Unable to mount root fs.*no other rdinit in --append' \
 	"$M" kernel --vmlinuz "$vmlinuz" --accel tcg --timeout 60 --append rdinit=/nix -o p -- --backend null --max 2
 t_ok "its console is kept" grep -q 'Kernel panic' p-console.log
 
