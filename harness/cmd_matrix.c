@@ -294,7 +294,7 @@ static error *do_matrix(struct matrix_args *a, int *ret_status)
 	/* before it is read: what another one still writes into it would be lost */
 	if (!a->dry_run && there && matrix_exists(there) && (e = lock_folder(there, &lock)))
 		return e;
-	if ((e = open_matrix(a, &m)))
+	if ((e = open_matrix(a, &m)) || !m)
 		return e;
 	if (a->table) {
 		if (a->plots)

@@ -124,12 +124,13 @@ static char *shown_text(const struct table_row *row, struct shown column, enum t
 		return table_escape(text ? text : "-", f);
 	}
 	enum table_number k = (enum table_number)column.k;
-	_cleanup_free_ char *median = number_text(row->median[k], k);
+	char *text = number_text(row->median[k], k);
 	if (!table_numbers[k].spread || !(row->median[NUMBER_ROUNDS] > 1) || !(row->max[k] > row->min[k]))
-		return STEAL(median);
-	const char *point = strchr(median, '.');
+		return text;
+	_cleanup_free_ char *median = text;
 	double half = (row->max[k] - row->min[k]) / 2;
-	int places = point ? (int)strlen(point + 1) : half < 1 ? 1 : 0;
+	int places = decimals_of(row->median[k], k);
+	places = places || half >= 1 ? places : 1;
 	return xasprintf(f == FORMAT_LATEX ? "%s $\\pm$ %.*f" : "%s ±%.*f", median, places, half);
 }
 
