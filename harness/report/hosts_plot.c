@@ -188,11 +188,12 @@ static void put_panels(const struct picture *p, FILE *out, const char *panel, do
 	gnuplot_load(out, panel);
 	for (size_t i = 0; i < p->shown; i++) {
 		const struct host_curve *c = &p->h->items[i];
-		double column = (double)(i % p->in_row), row = (double)(i / p->in_row);
+		size_t column = i % p->in_row, row = i / p->in_row;
 		_cleanup_free_ char *name = plot_cut(c->name, p->in_row > 2 ? 15 : 26), *state = state_of(c);
 
-		put_panel(out, i + 1, name, state, LEFT_PT + column * (width + GAP_PT), width,
-			  top + 2 * ABOVE_PT + TOTAL_PT + BELOW_PT + row * (PANEL_PT + ABOVE_PT + BELOW_PT),
+		put_panel(out, i + 1, name, state, LEFT_PT + (double)column * (width + GAP_PT), width,
+			  top + 2 * ABOVE_PT + TOTAL_PT + BELOW_PT +
+				  (double)row * (PANEL_PT + ABOVE_PT + BELOW_PT),
 			  PANEL_PT, p->x_max, p->in_row > 2 ? 3 : 4);
 		put_end(out, c, isfinite(c->threshold_pct) ? c->threshold_pct : run_threshold);
 		gnuplot_load(out, panel);
@@ -211,9 +212,9 @@ static error *write_script(const struct picture *p, const char *ending, const ch
 	if (!out)
 		return err_sys(EXIT_CANNOT, errno, "cannot write %s", path);
 	double top = put_words(p, out);
-	double rows = (double)((p->shown + p->in_row - 1) / p->in_row);
-	double height =
-		top + ABOVE_PT + TOTAL_PT + BELOW_PT + rows * (ABOVE_PT + PANEL_PT + BELOW_PT) + FOOT_PT;
+	size_t rows = (p->shown + p->in_row - 1) / p->in_row;
+	double height = top + ABOVE_PT + TOTAL_PT + BELOW_PT +
+			(double)rows * (ABOVE_PT + PANEL_PT + BELOW_PT) + FOOT_PT;
 	fprintf(out, "width_pt = %g\nheight_pt = %g\ntitle_pt = %g\nsmall_pt = %g\n", WIDTH_PT, height,
 		TITLE_PT, SMALL_PT);
 	gnuplot_terminal(out, ending, WIDTH_PT, height);
