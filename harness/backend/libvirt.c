@@ -278,7 +278,6 @@ static void lv_close(struct backend *base)
 	lv_workers_stop(b);
 	for (size_t i = 0; i < b->host_count; i++)
 		lv_host_close(&b->hosts[i]);
-	lv_embed_clean(b);
 	lv_reaper_stop(b);
 	for (size_t i = 0; i < b->news_count; i++)
 		free(b->news[i].reason);

@@ -94,8 +94,7 @@ struct lv {
 	pthread_t threads[LV_MAX_JOBS];
 	unsigned thread_count;
 	bool stopping, reaping;
-	bool fleet;	/* readings come from the hosts, not from this machine */
-	bool clean_run; /* /run/libvirt was not there before us */
+	bool fleet; /* readings come from the hosts, not from this machine */
 };
 
 /* libvirt's last error of this thread as a value; `what` says what was tried. */
@@ -117,9 +116,6 @@ double lv_host_read(struct lv_host *h);
 error *lv_embed_prepare(struct lv_host *h) ERR_MUST_CHECK;
 error *lv_reaper_start(struct lv *b) ERR_MUST_CHECK;
 void lv_reaper_stop(struct lv *b);
-
-/* Removes what the driver left outside of its folder. */
-void lv_embed_clean(struct lv *b);
 
 /* lv_store.c: puts image and firmware where that host's hypervisor can read them. */
 error *lv_store_files(struct lv_host *h) ERR_MUST_CHECK;

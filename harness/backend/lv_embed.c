@@ -90,12 +90,23 @@ static error *pretend_user(const char *folder)
 	return e;
 }
 
+/* The last that is noted is the first to go. */
+static error *note_run_folder(struct settings *s)
+{
+	error *e = settings_note_empty(s, RUN_LIBVIRT, NULL);
+
+	if (!e)
+		e = settings_note_empty(s, RUN_LIBVIRT "/hostdevmgr", NULL);
+	return e ? e : settings_note_empty(s, RUN_LIBVIRT "/common", "system.token");
+}
+
 error *lv_embed_prepare(struct lv_host *h)
 {
 	struct lv *b = h->lv;
 	error *e;
 
-	b->clean_run = geteuid() == 0 && access(RUN_LIBVIRT, F_OK) < 0;
+	if (geteuid() == 0 && access(RUN_LIBVIRT, F_OK) < 0 && (e = note_run_folder(b->cfg.settings)))
+		return e;
 	h->root = root_of(h->spec->uri);
 	if (!h->root)
 		h->root = xasprintf("%s/" OWN_ROOT, b->cfg.runtime_dir);
@@ -115,17 +126,6 @@ error *lv_embed_prepare(struct lv_host *h)
 	if (access(conf, F_OK) < 0 && (e = fs_write_atomic(conf, text, strlen(text))))
 		return e;
 	return pretend_user(b->cfg.runtime_dir);
-}
-
-void lv_embed_clean(struct lv *b)
-{
-	if (!b->clean_run)
-		return;
-	unlink(RUN_LIBVIRT "/common/system.token");
-	/* only what is empty goes: a daemon may have been started meanwhile */
-	rmdir(RUN_LIBVIRT "/common");
-	rmdir(RUN_LIBVIRT "/hostdevmgr");
-	rmdir(RUN_LIBVIRT);
 }
 
 /* A session leader that nobody waited for during this time is no child that libvirt waits for. */

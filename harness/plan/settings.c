@@ -330,6 +330,11 @@ error *settings_note_pidfiles(struct settings *s, const char *path, const char *
 	return note(s, "pidfiles", path, word);
 }
 
+error *settings_note_empty(struct settings *s, const char *path, const char *name)
+{
+	return note(s, "emptydir", path, name);
+}
+
 error *settings_note_write(struct settings *s, const char *path, const char *value)
 {
 	return note(s, "write", path, value);
@@ -380,6 +385,7 @@ static void describe(const struct journal *j, const json_t *entry, struct strlis
 			     str_eq(kind, "swapoff")	  ? "swap"
 			     : str_eq(kind, "rmdir")	  ? "cgroup"
 			     : str_eq(kind, "rmtree")	  ? "folder"
+			     : str_eq(kind, "emptydir")	  ? "folder"
 			     : str_eq(kind, "containers") ? "containers in"
 			     : str_eq(kind, "pidfiles")	  ? "processes of"
 							  : "setting",

@@ -45,6 +45,9 @@ error *settings_note_tree(struct settings *s, const char *path) ERR_MUST_CHECK;
 error *settings_note_containers(struct settings *s, const char *path, const char *runtime) ERR_MUST_CHECK;
 /* Kill the processes that the files *.pid in this folder name and whose arguments hold `word`. */
 error *settings_note_pidfiles(struct settings *s, const char *path, const char *word) ERR_MUST_CHECK;
+/* A folder that others may use by then: remove the file `name` in it, and the folder if that leaves it empty.
+ */
+error *settings_note_empty(struct settings *s, const char *path, const char *name) ERR_MUST_CHECK;
 /* Write `value` to `path` whatever it holds then ("1" to /sys/block/zram0/reset). */
 error *settings_note_write(struct settings *s, const char *path, const char *value) ERR_MUST_CHECK;
 

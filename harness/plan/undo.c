@@ -249,6 +249,16 @@ static bool runs_with(pid_t pid, const char *word)
 	return !e && *word && memmem(args, len, word, strlen(word));
 }
 
+/* Whoever has files of his own in it keeps it. */
+static enum undo_result undo_empty(const char *path, const char *name)
+{
+	_cleanup_free_ char *file = *name ? xasprintf("%s/%s", path, name) : NULL;
+
+	if (file)
+		unlink(file);
+	return rmdir(path) == 0 ? UNDO_DONE : UNDO_NOTHING;
+}
+
 /* A daemonized process is no child of ours, and the number in its file may be another's by now. */
 static enum undo_result undo_pidfiles(const char *path, const char *word, char **said)
 {
@@ -312,6 +322,8 @@ enum undo_result undo_entry(const json_t *entry, const char *folder, bool same_b
 		return undo_containers(path, field(entry, "value"), said);
 	if (str_eq(kind, "pidfiles"))
 		return undo_pidfiles(path, field(entry, "value"), said);
+	if (str_eq(kind, "emptydir"))
+		return undo_empty(path, field(entry, "value"));
 	if (str_eq(kind, "write"))
 		return undo_write(path, field(entry, "value"), said);
 	*said = xasprintf("not restored: this version does not know the journal entry '%s' for %s", kind,

@@ -163,7 +163,12 @@ killed() {
 	kill -9 $run
 	wait_for none_left
 }
+had_run=$(ls -d /run/libvirt 2>/dev/null)
 t_ok "kill -9 of the harness takes the VMs down" killed
+run_folder() {
+	[ "$(ls -d /run/libvirt 2>/dev/null)" = "$had_run" ]
+}
+t_ok "and leaves no folder of libvirt's" wait_for run_folder
 
 # Through a daemon
 if [ "$(id -u)" != 0 ] || ! command -v libvirtd >/dev/null || ! unshare --mount --pid --fork true 2>/dev/null; then
