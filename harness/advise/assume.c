@@ -6,6 +6,9 @@
 
 #include "advise/parts.h"
 
+/* What run pings without --verify. */
+#define USUAL_VERIFY_PCT 1.0
+
 static void add(struct advice *a, const char *name, char *value, const char *effect)
 {
 	a->assumptions = xrealloc(a->assumptions, a->n_assumptions + 1, sizeof(*a->assumptions));
@@ -82,12 +85,14 @@ void advice_assume(const struct run_record *r, struct advice *a)
 void advice_falsify(const struct run_record *r, struct advice *a)
 {
 	static const char *const keys[][2] = {
-		{ "--backend", "backend.name" }, { "--preset", "preset" },     { "--profile", "profile" },
-		{ "--image", "options.image" },	 { "--qemu", "options.qemu" },
+		{ "--backend", "backend.name" }, { "--preset", "preset" },
+		{ "--profile", "profile" },	 { "--image", "options.image" },
+		{ "--qemu", "options.qemu" },	 { "--machine", "options.machine" },
 	};
 	const char *backend = run_str(r, "backend.name"), *accel = run_str(r, "backend.accel");
 	const char *mode = run_str(r, "launch.mode"), *image = run_str(r, "options.image");
 	double far = isfinite(a->upper) ? a->upper : ADVICE_REACH * a->measured_to;
+	double verify = run_num(r, "options.verify_pct");
 	struct strlist w = { 0 };
 
 	if (a->projected || !(far >= 1))
@@ -104,6 +109,9 @@ void advice_falsify(const struct run_record *r, struct advice *a)
 		strlist_addf(&w, "--accel %s", accel);
 	if (str_eq(backend, "qemu") && mode)
 		strlist_addf(&w, "--launch %s", mode);
+	/* pings take memory: another share of them gives another curve */
+	if (isfinite(verify) && verify != USUAL_VERIFY_PCT)
+		strlist_addf(&w, "--verify %g%%", verify);
 	strlist_addf(&w, "--threshold %g --max %.0f --predict", a->threshold_pct - a->reserve_pct,
 		     ceil(far * 1.1));
 	a->falsify = strlist_join(&w);

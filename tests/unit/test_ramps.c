@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "advise/accuracy.h"
+#include "advise/gains.h"
 #include "advise/verdict.h"
 #include "curve/forecast.h"
 #include "curve/interval.h"
@@ -305,6 +306,28 @@ static void the_bend_has_its_cause(void **state)
 	}
 }
 
+/* What advice on one ramp says of more VMs than it had, another ramp to there has measured. */
+static void one_ramp_foretells_another(void **state)
+{
+	static const struct {
+		const char *from;
+		double pct, vms; /* the last row of quiet-dense, and the last but one of quiet-kvm-50 */
+	} pairs[] = { { "tcg-50", 87.3861, 100000 }, { "kvm-25", 47.1994, 26578 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		_cleanup_(run_record_freep) struct run_record *r = recorded("quiet-", pairs[i].from);
+		_cleanup_(advice_freep) struct advice *a = NULL;
+
+		assert_null(advise_run(r, pairs[i].pct, &a));
+		assert_true(a->ok && !a->measured);
+		assert_true(fabs(a->vms / pairs[i].vms - 1) < 0.02);
+		assert_true(a->lower <= pairs[i].vms && pairs[i].vms <= a->upper);
+		assert_null(advice_gains(r, a, NULL, 0, NULL));
+		assert_true(a->n_gains > 0 && strstr(a->gains[0].change, "--verify 0"));
+	}
+}
+
 /* 10,000 VMs needed no more than pid_max allowed, so the run left it as it was: that is no end. */
 static void a_limit_that_was_not_needed_is_no_end(void **state)
 {
@@ -432,6 +455,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ramps_of_a_busy_host_are_forecast),
 		cmocka_unit_test(ramps_of_a_quiet_host_are_forecast),
 		cmocka_unit_test(the_bend_has_its_cause),
+		cmocka_unit_test(one_ramp_foretells_another),
 		cmocka_unit_test(a_limit_that_was_not_needed_is_no_end),
 	};
 
