@@ -25,7 +25,7 @@ static bool is_end(const struct argp_option *o)
 struct argp_option *ab_spec_table(void)
 {
 	const struct argp_option *tables[] = { cmd_kernel.argp->options, run_argp.options };
-	struct argp_option *merged = NULL;
+	struct argp_option *merged = xcalloc(1, sizeof(*merged));
 	size_t n = 0;
 
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++)

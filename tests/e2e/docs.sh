@@ -96,7 +96,8 @@ document_is_right() {
 			echo "$1: '$program $verb' does not exist"
 			return 1
 		}
-		for word in $rest; do
+		# what stands in quotes is a value
+		for word in $(printf '%s\n' "$rest" | sed "s/'[^']*'//g"); do
 			case $word in
 			--) "$BUILD/mvmscale" help --list-options run >"$T/options" ;; # of the runs that ab makes
 			--*)

@@ -77,7 +77,7 @@ if [ -z "$vmlinuz" ]; then
 fi
 nested() {
 	"$M" kernel --vmlinuz "$vmlinuz" --accel tcg --timeout 150 -o r -- --quiet \
-		--preset lean --accel tcg --max 4 --intervals 2 --settle 0.3 --samples 3 --stop-on ram
+		--preset lean --accel tcg --max 2 --intervals 1 --settle 0.3 --samples 3 --stop-on ram
 }
 marked() {
 	grep -q '"nested": {' r/run.json && grep -q '"sha256"' r/run.json && [ -s r/intervals.csv ] && [ -s r/console.log ]
