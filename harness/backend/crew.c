@@ -405,13 +405,15 @@ error *crew_stop_all(struct crew *c, void (*progress)(void *, uint32_t), void *u
 		if (runs(&c->vms[i]))
 			kill(c->vms[i].pid, SIGKILL);
 	/* One by one in the order of killing: waiting for a given pid costs the kernel no search. Also for
-	   those that failed and were killed before: their end must not be taken for that of the next VM of
-	   the number. */
+	   those that failed before: their end must not be taken for that of the next VM of the number. Such a
+	   one need not have been killed: a container whose start was refused waits for it for ever. */
 	for (uint32_t i = 0; i < c->max && c->living; i++) {
 		uint32_t id;
 
 		if (!pidmap_take(&c->pids, c->vms[i].pid, &id))
 			continue;
+		if (!runs(&c->vms[i]))
+			kill(c->vms[i].pid, SIGKILL);
 		while (waitpid(c->vms[i].pid, NULL, 0) < 0 && errno == EINTR)
 			;
 		c->living--;
