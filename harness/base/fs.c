@@ -16,15 +16,23 @@
 #define MVM_DATADIR "/usr/local/share/mvmscale"
 #endif
 
+/* No file of ours comes near it; a device or a mistaken name may be without end. */
+#define READ_MAX_BYTES (1UL << 30)
+
 error *fs_read(const char *path, char **ret, size_t *ret_len)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_free_ char *buf = NULL;
 	size_t len = 0, size = 0;
+	struct stat st;
 
 	if (fd < 0)
 		return err_sys(EXIT_BAD_INPUT, errno, "cannot read %s", path);
+	bool too_long = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > (off_t)READ_MAX_BYTES;
 	for (;;) {
+		if (too_long || len > READ_MAX_BYTES)
+			return err_new(EXIT_BAD_INPUT, "cannot read %s: it is longer than %lu MiB", path,
+				       READ_MAX_BYTES >> 20);
 		if (size - len < 2) {
 			size = size ? size * 2 : 4096;
 			buf = xrealloc(buf, size, 1);

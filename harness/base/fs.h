@@ -8,7 +8,8 @@
 #include "base/err.h"
 #include "base/util.h"
 
-/* Reads a whole file (also of /proc, whose size is unknown), NUL-terminated; the caller frees *ret. */
+/* Reads a whole file (also of /proc, whose size is unknown) of up to 1 GiB, NUL-terminated; the caller frees
+ *ret. */
 error *fs_read(const char *path, char **ret, size_t *ret_len) ERR_MUST_CHECK;
 /* All of an open file of /proc or /sys from its beginning, NUL-terminated; of one that does not fit, the
    whole lines that do. Returns the bytes; 0 where it cannot be read. */

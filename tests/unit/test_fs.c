@@ -56,11 +56,26 @@ static void what_does_not_fit_ends_with_a_line(void **state)
 	assert_string_equal(text, "");
 }
 
+static void what_is_endless_is_refused(void **state)
+{
+	_cleanup_close_ int fd = memfd_create("test", MFD_CLOEXEC);
+	_cleanup_free_ char *path = xasprintf("/proc/self/fd/%d", fd), *text = NULL;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 2L << 30), 0);
+	error *e = fs_read(path, &text, NULL);
+	assert_non_null(e);
+	assert_int_equal(e->code, EXIT_BAD_INPUT);
+	assert_non_null(strstr(e->msg, "longer than 1024 MiB"));
+	err_free(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_records_are_read_whole),
 		cmocka_unit_test(what_does_not_fit_ends_with_a_line),
+		cmocka_unit_test(what_is_endless_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
