@@ -414,8 +414,13 @@ error *crew_stop_all(struct crew *c, void (*progress)(void *, uint32_t), void *u
 			continue;
 		if (!runs(&c->vms[i]))
 			kill(c->vms[i].pid, SIGKILL);
-		while (waitpid(c->vms[i].pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		/* one that failed without being killed, as a container that its runtime could not start,
+		   would never end; 0: a living child, so the pid is still its own */
+		if (waitpid(c->vms[i].pid, NULL, WNOHANG) == 0) {
+			kill(c->vms[i].pid, SIGKILL);
+			while (waitpid(c->vms[i].pid, NULL, 0) < 0 && errno == EINTR)
+				;
+		}
 		c->living--;
 		c->vms[i].state = VM_GONE;
 		if (progress && clock_ns() - last > 100000000U) {
