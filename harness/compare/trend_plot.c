@@ -17,6 +17,15 @@
 #define LABEL_CHARS 14
 #define TITLE_CHARS 44
 
+/* To nine digits: what arithmetic leaves beyond them has ranks, too, and would be a change of level. */
+static double without_rounding(double v)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.9g", v);
+	return strtod(text, NULL);
+}
+
 void trend_of(const struct history_list *l, enum figure f, struct trend *ret)
 {
 	*ret = (struct trend){ .figure = f,
@@ -26,7 +35,7 @@ void trend_of(const struct history_list *l, enum figure f, struct trend *ret)
 		if (isnan(l->items[i].figures[f]))
 			continue;
 		ret->runs[ret->n] = &l->items[i];
-		ret->values[ret->n++] = l->items[i].figures[f];
+		ret->values[ret->n++] = without_rounding(l->items[i].figures[f]);
 	}
 	ret->n_changes = change_points(ret->values, ret->n, CHANGEPOINT_ALPHA, TREND_SEED, &ret->changes);
 }

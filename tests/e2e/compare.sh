@@ -202,6 +202,10 @@ t_ok "history add" history_of
 t_fail "a run is added once" 0 'there already' "$M" history add h/r3
 t_fail "history list" 0 '16 +2026-01-26' "$M" history list
 t_fail "a change of level is found" 0 'memory per VM +worse: 100[0-9] -> 115[0-9] kB .* from run 9, 2026-01-19' "$M" history trend
+unchanged() {
+	"$M" history trend >trend.out && ! grep -q 'fixed memory' trend.out
+}
+t_ok "what is left of rounding is none" unchanged
 t_fail "as JSON" 0 '"run": 9,' "$M" history trend --json
 t_fail "no baseline yet" 2 'has no baseline' "$M" compare --baseline worse
 t_ok "baseline is set" "$M" history baseline 1 2 3 4 5 6 7 8
