@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "advise/parts.h"
+#include "base/text.h"
 
 /* What run pings without --verify. */
 #define USUAL_VERIFY_PCT 1.0
@@ -102,8 +103,11 @@ void advice_falsify(const struct run_record *r, struct advice *a)
 		const char *v = run_str(r, keys[i][1]);
 
 		/* without a preset the record says "none"; the profile of an image is the image */
-		if (v && *v && !str_eq(v, "none") && !(image && str_eq(keys[i][0], "--profile")))
-			strlist_addf(&w, strchr(v, ' ') ? "%s '%s'" : "%s %s", keys[i][0], v);
+		if (v && *v && !str_eq(v, "none") && !(image && str_eq(keys[i][0], "--profile"))) {
+			_cleanup_free_ char *typed = text_shell(v);
+
+			strlist_addf(&w, "%s %s", keys[i][0], typed);
+		}
 	}
 	if (str_eq(backend, "qemu") && (str_eq(accel, "tcg") || str_eq(accel, "kvm")))
 		strlist_addf(&w, "--accel %s", accel);

@@ -61,6 +61,12 @@ static void judge(const double use[3], double threshold, struct table_row *row)
 		if (i != first && !(first == 2 && i == 1) && isfinite(use[i]))
 			next = fmax(next, use[i]);
 	row->margin_pct = use[first] - next;
+	if (isnan(use[0]) && isnan(use[1]) && first != 2) {
+		row->class = CLASS_INCONCLUSIVE;
+		row->class_name = "inconclusive";
+		row->reason = xstrdup("The row has a value neither of CPU nor of RAM.");
+		return;
+	}
 	if (!(use[first] >= threshold)) {
 		row->class = CLASS_UNBOUNDED;
 		row->class_name = "unbounded in range";

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "report/plot_text.h"
+
 /* The kernel's own share of RAM differs a little from build to build. */
 #define RAM_SLACK 0.02
 #define LONG_VALUE 160
@@ -265,7 +267,7 @@ void environ_compare(const struct run_record *base, const struct run_record *oth
 			char **v = side ? &ret->items[i].new_value : &ret->items[i].base;
 			if (strlen(*v) <= LONG_VALUE)
 				continue;
-			char *cut = xasprintf("%.*s...", LONG_VALUE - 3, *v);
+			char *cut = plot_cut(*v, LONG_VALUE); /* never within a character */
 			free(*v);
 			*v = cut;
 		}

@@ -14,6 +14,7 @@
 #define WIDTH_PT 252.0
 #define HEIGHT_PT 180.0
 #define MOST_LABELS 8
+#define MOST_TICKS 5
 #define LABEL_CHARS 14
 #define TITLE_CHARS 44
 
@@ -91,6 +92,22 @@ static void put_ticks(const struct trend *t, FILE *out)
 	fputs(")\n", out);
 }
 
+/* Few, and with thousands, as in the other figures. */
+static void put_values(const struct trend *t, FILE *out)
+{
+	double low = t->values[0], high = low;
+
+	for (size_t i = 1; i < t->n; i++) {
+		low = fmin(low, t->values[i]);
+		high = fmax(high, t->values[i]);
+	}
+	double room = (high - low) * 0.08;
+	if (!(room > 0))
+		return; /* all equal: gnuplot chooses a range around them */
+	_cleanup_free_ char *ticks = plot_ticks(low - room, high + room, MOST_TICKS);
+	fprintf(out, "set ytics (%s)\n", ticks);
+}
+
 struct drawing {
 	const struct trend *t;
 	const char *title;
@@ -119,6 +136,7 @@ static error *write_trend(const void *user, const char *ending, const char *dir)
 		fprintf(out, "change%zu = %g\n", i + 1, (double)d->t->changes[i].at + 0.5);
 	gnuplot_load(out, style);
 	put_ticks(d->t, out);
+	put_values(d->t, out);
 	gnuplot_load(out, layout);
 	return ferror(out) ? err_new(EXIT_CANNOT, "cannot write %s: is there space?", path) : NULL;
 }

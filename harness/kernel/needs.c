@@ -293,7 +293,9 @@ static error *pack_options(struct pack *p, const struct strlist *run)
 	for (size_t i = 0; i < run->count && !e; i++) {
 		const char *word = run->items[i], *equals = strchr(word, '=');
 		const char *value = word[0] == '-' && equals ? equals + 1 : word;
-		_cleanup_free_ char *real = strchr(value, '/') ? realpath(value, NULL) : NULL;
+		/* a bare word may be the name of a preset or a profile beside which a folder has a file of
+		 * that name */
+		_cleanup_free_ char *real = strpbrk(value, "/.") ? realpath(value, NULL) : NULL;
 		struct stat st;
 
 		if (real && stat(real, &st) == 0 && S_ISREG(st.st_mode))
