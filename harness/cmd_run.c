@@ -80,8 +80,8 @@ static int run_main(int argc, char **argv)
 		if (!text_is_utf8(argv[i]))
 			return cmd_fail(
 				err_new(EXIT_BAD_INPUT,
-					"'%s' is no UTF-8 text, and run.json can hold no other: give the "
-					"file another name",
+					"'%s' is no UTF-8 text, and run.json can hold no other: choose "
+					"another name",
 					argv[i]));
 	/* before the first VM: a file that cannot be read must not cost a run */
 	if (a.slo && (e = slo_load(a.slo, &slo)))

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/text.h"
 #include "base/util.h"
 #include "cmd.h"
 #include "cmd_run_options.h"
@@ -267,8 +266,6 @@ error_t run_parse_option(int key, char *arg, struct argp_state *st)
 		o->out = arg;
 		return 0;
 	case OPT_NAME:
-		if (!text_is_utf8(arg))
-			argp_error(st, "--name: it is not UTF-8 text, and the record could not hold it");
 		o->name = arg;
 		return 0;
 	case OPT_JSON:
