@@ -36,10 +36,10 @@ json_t *lv_describe(const struct backend *base)
 		json_array_append_new(hosts, describe_host(&b->hosts[i]));
 		if (!b->hosts[i].leftovers)
 			continue;
-		_cleanup_free_ char *note =
-			xasprintf("%u domains and storage pools of runs that are gone are left on %s: 'mvmscale doctor "
-				  "--restore --connect %s' removes them",
-				  b->hosts[i].leftovers, b->hosts[i].spec->name, b->hosts[i].spec->uri);
+		_cleanup_free_ char *note = xasprintf(
+			"%u domains and storage pools of runs that are gone are left on %s: 'mvmscale doctor "
+			"--restore --connect %s' removes them",
+			b->hosts[i].leftovers, b->hosts[i].spec->name, b->hosts[i].spec->uri);
 		json_array_append_new(notes, json_string(note));
 	}
 	const char *accel = str_eq(h->type, "kvm") ? "kvm" : str_eq(h->type, "qemu") ? "tcg" : "driver";

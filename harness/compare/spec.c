@@ -66,11 +66,11 @@ error *spec_parse(const char *text, const struct argp_option *known, struct strl
 		}
 		if ((e = check_name(word, len, known)))
 			return e;
+		if (!option && o && o->arg)
+			return err_new(EXIT_BAD_INPUT, "'%s' needs a value: %s=%s", word, o->name, o->arg);
 		if (!option)
-			return err_new(EXIT_BAD_INPUT,
-				       o->arg ? "'%s' needs a value: %s=%s"
-					      : "'%s': the option %s takes no value%.0s",
-				       word, o->name, o->arg ? o->arg : "");
+			return err_new(EXIT_BAD_INPUT, "'%s': the option %.*s takes no value", word, (int)len,
+				       word);
 		strlist_addf(ret, "--%s", word);
 	}
 	return NULL;

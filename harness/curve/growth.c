@@ -118,15 +118,16 @@ static double solve(const struct growth *g, double pct, int side, double low, do
 /* The first of ever larger counts where that lies above pct. */
 static bool beyond(const struct growth *g, double pct, int side, double from, double *ret)
 {
-	double most = NO_END * fmax(g->last, 1);
+	double most = NO_END * fmax(g->last, 1), x = fmax(from, 1);
 
-	for (double x = fmax(from, 1); x <= most; x *= 2) {
+	while (x <= most) {
 		double half = side ? side * growth_half_width(g, x) : 0;
 
 		if (growth_at(g, x) + half >= pct) {
 			*ret = x;
 			return true;
 		}
+		x *= 2;
 	}
 	return false;
 }

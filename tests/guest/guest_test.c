@@ -48,13 +48,13 @@ static const struct {
 struct machine {
 	char *name;
 	const char *guest;
-	bool answers; /* it is a guest that does */
-	bool ready;
 	const struct launched *launched; /* it is one of these VMs, or NULL */
 	pid_t pid;
 	int fd, log_fd;
 	char seen[4096]; /* what came and was not yet looked at */
 	size_t len;
+	bool answers; /* it is a guest that does */
+	bool ready;
 };
 
 #define LAUNCHES (ARRAY_LEN(guests) * ARRAY_LEN(accels) * LAUNCH_AUTO)

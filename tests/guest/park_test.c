@@ -44,7 +44,7 @@ static void *get_stuck(void *arg)
 	(void)arg;
 	pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 	if (pid == 0) {
-		is_stuck = true;
+		is_stuck = true;	/* NOLINT(clang-analyzer-unix.Vfork) */
 		nanosleep(&once, NULL); /* NOLINT(clang-analyzer-unix.Vfork) */
 		_exit(0);
 	}
@@ -114,7 +114,7 @@ static pid_t start_template(const char *self, const struct role *r, int *ret_fd)
 	return pid;
 }
 
-/* NULL, or what went wrong. */
+/* NULL, or what went wrong, until the next request. */
 static const char *ask(int fd, unsigned *ret_threads)
 {
 	static struct zygote_reply r;
@@ -128,7 +128,7 @@ static const char *ask(int fd, unsigned *ret_threads)
 	if (recv(fd, &r, sizeof(r), 0) != (ssize_t)sizeof(r))
 		return "the template ended";
 	*ret_threads = r.threads;
-	return *r.refusal ? strdup(r.refusal) : NULL;
+	return *r.refusal ? r.refusal : NULL;
 }
 
 static int report(bool good, const char *what, const char *note)

@@ -82,7 +82,7 @@ static void a_bend_is_foreseen(void **state)
 	struct made m = make(500, 0.005, 0.02);
 	struct growth g = grown(&m, 6, 0, 0);
 	struct line_fit line;
-	double at, lower, upper, x, l, u;
+	double at, lower, upper, x = (double)NAN, l, u;
 
 	(void)state;
 	assert_near(g.woken_pct, 0.02, 0.001);

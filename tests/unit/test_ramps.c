@@ -187,7 +187,7 @@ static double forecast_real(const struct run_record *r, bool bends, double wande
 					  .asked = asked,
 					  .held_kb = held_kb,
 					  .pct_per_kb = bends ? 100 / run_num(r, "host.ram_kb") : 0,
-					  .left = run_num(r, "options.intervals") - (double)(n / 4),
+					  .left = run_num(r, "options.intervals") - (double)(n - n % 4) / 4,
 					  .wander = wander,
 					  .threshold_pct = ram[at - 1] + part * (ram[at] - ram[at - 1]) });
 	return truth;
