@@ -51,10 +51,10 @@ struct machine {
 	const struct launched *launched; /* it is one of these VMs, or NULL */
 	pid_t pid;
 	int fd, log_fd;
-	char seen[4096]; /* what came and was not yet looked at */
-	size_t len;
 	bool answers; /* it is a guest that does */
 	bool ready;
+	char seen[4096]; /* what came and was not yet looked at */
+	size_t len;
 };
 
 #define LAUNCHES (ARRAY_LEN(guests) * ARRAY_LEN(accels) * LAUNCH_AUTO)
