@@ -257,9 +257,10 @@ session() {
 	chmod 711 "$t_base" "$T"
 	chown -R 65534:65534 "$T/home" "$T/user"
 	chmod 700 "$T/user/run"
-	unshare --mount --pid --fork --kill-child --mount-proc sh -c '"$@" & wait $!' sh \
-		setpriv --reuid 65534 --regid 65534 --clear-groups \
-		env HOME="$T/home" XDG_RUNTIME_DIR="$T/user/run" MVMSCALE_STATE="$T/user/s" MVMSCALE_LEDGER= \
+	# libvirt puts sockets deep below HOME, and their paths have 107 characters at most
+	unshare --mount --pid --fork --kill-child --mount-proc sh -c 'mount --bind "$0" /mnt && { "$@" & wait $!; }' \
+		"$T/home" setpriv --reuid 65534 --regid 65534 --clear-groups \
+		env HOME=/mnt XDG_RUNTIME_DIR="$T/user/run" MVMSCALE_STATE="$T/user/s" MVMSCALE_LEDGER= \
 		"$bin" run --quiet --backend libvirt --connect qemu:///session --accel tcg --max 1 --intervals 1 --settle 0 \
 		--samples 2 --sample-time 0.1 --verify all --threshold 99 --stop-on ram -o "$T/user/session"
 }
