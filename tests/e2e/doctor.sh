@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # doctor: shows the host, changes nothing unasked, and undoes what it or a killed run changed.
+# alone: changes pid_max and looks at it
 set -eu
 
 mvmscale=${BUILD:-build}/mvmscale

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One ramp over several libvirt hosts. First of three one is killed while it goes on; then of two one reaches its
 # threshold and later falls silent.
+# alone: hosts of this test reach thresholds and time limits of their own
 
 # in_hub: the runs themselves, in the namespaces of the test
 in_hub() {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # However a run is ended: no VM lives on, the host is as it was, the folder can be read.
+# alone: looks at pid_max, which other runs raise
 . "$(dirname "$0")/lib.sh"
 
 M=$BUILD/mvmscale

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Swap that a run adds and takes away, KSM's settings, and the record of a teardown.
+# alone: adds swap, and changes KSM's settings
 . "$(dirname "$0")/lib.sh"
 
 M=$BUILD/mvmscale

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Waveforms as a user meets them: shown, refused, played by a VM, predicted for a population.
+# alone: measures CPU shares
 . "$(dirname "$0")/lib.sh"
 
 T=$(t_tmp)
