@@ -58,6 +58,13 @@ double cmd_real(struct argp_state *st, const char *option, const char *arg, doub
 	return v;
 }
 
+const char *cmd_text(struct argp_state *st, const char *option, const char *arg)
+{
+	if (!*arg)
+		argp_error(st, "--%s '': needs a value", option);
+	return arg;
+}
+
 void cmd_print_json(json_t *j, unsigned digits)
 {
 	json_dumpf(j, stdout, JSON_INDENT(2) | (digits ? JSON_REAL_PRECISION(digits) : 0));

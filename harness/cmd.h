@@ -48,6 +48,8 @@ void cmd_usage(const struct command *c, const char *fmt, ...) __attribute__((for
 /* The value of an option, a number in a range; anything else is a usage error. */
 long cmd_whole(struct argp_state *st, const char *option, const char *arg, long min, long max);
 double cmd_real(struct argp_state *st, const char *option, const char *arg, double min, double max);
+/* The value of an option that may be anything but empty. */
+const char *cmd_text(struct argp_state *st, const char *option, const char *arg);
 /* Prints a JSON value with so many digits to its numbers (0: all), and frees it. */
 void cmd_print_json(json_t *j, unsigned digits);
 /* Reads run folders into runs[n], NULL before, whose records the caller frees also after an error; what is

@@ -68,7 +68,7 @@ static error_t parse_machine(int key, char *arg, struct argp_state *st, struct o
 		o->accel = arg;
 		return 0;
 	case KEY_QEMU:
-		o->qemu = arg;
+		o->qemu = cmd_text(st, "qemu", arg);
 		return 0;
 	case KEY_TIMEOUT:
 		if (!parse_double(arg, 1, 1e6, &o->timeout_s))
@@ -85,7 +85,7 @@ static error_t parse(int key, char *arg, struct argp_state *st)
 
 	switch (key) {
 	case KEY_VMLINUZ:
-		a->o.vmlinuz = arg;
+		a->o.vmlinuz = cmd_text(st, "vmlinuz", arg);
 		return 0;
 	case KEY_MODULES:
 		a->o.modules = arg;

@@ -15,7 +15,8 @@ struct run_args {
 	struct host_list hosts;				   /* of --connect and --hosts */
 	bool place_given;
 	bool json, quiet;
-	const char *slo; /* file of limits, or NULL */
+	const char *slo;      /* file of limits, or NULL */
+	struct strlist paths; /* owned by this; o borrows them */
 };
 extern const struct argp run_argp;
 /* Parses and checks; a usage error ends the program with EXIT_BAD_INPUT. */

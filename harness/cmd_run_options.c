@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/util.h"
 #include "cmd.h"
 #include "cmd_run_options.h"
@@ -133,6 +134,25 @@ const struct argp run_argp = {
 	       "limit of --slo could not be checked, 5 VMs were lost, 130 interrupted with results saved.",
 };
 
+static const char *keep(struct run_args *a, char *owned)
+{
+	strlist_add(&a->paths, owned);
+	free(owned);
+	return a->paths.items[a->paths.count - 1];
+}
+
+/* Programs are started in other folders than the one where their names were typed. A QEMU of other hosts is
+   theirs to find. */
+static void make_absolute(struct run_args *a)
+{
+	struct run_options *o = &a->o;
+
+	if (o->qemu && (!a->hosts.count || strchr(o->qemu, '/')))
+		o->qemu = keep(a, fs_program(o->qemu));
+	if (o->runtime)
+		o->runtime = keep(a, fs_program(o->runtime));
+}
+
 void run_args_parse(int argc, char **argv, struct run_args *a)
 {
 	*a = (struct run_args){ .o = { .max = 200,
@@ -158,9 +178,11 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 	a->o.libvirt.hosts = &a->hosts;
 	run_check_combination(a);
 	run_set_defaults(&a->o);
+	make_absolute(a);
 }
 
 void run_args_clear(struct run_args *a)
 {
 	host_list_clear(&a->hosts);
+	strlist_clear(&a->paths);
 }

@@ -125,7 +125,7 @@ static error_t parse_libvirt(int key, char *arg, struct argp_state *st, struct r
 		a->place_given = true;
 		return 0;
 	case OPT_TEMPLATE:
-		c->template = arg;
+		c->template = cmd_text(st, "template", arg);
 		return 0;
 	default:
 		return parse_null(key, arg, st, &a->o.null);
@@ -173,7 +173,7 @@ static error_t parse_confine(int key, char *arg, struct argp_state *st, struct r
 {
 	switch (key) {
 	case OPT_RUNTIME:
-		a->o.runtime = arg;
+		a->o.runtime = cmd_text(st, "runtime", arg);
 		return 0;
 	case OPT_PIN:
 		a->o.pin = arg;
@@ -228,16 +228,16 @@ error_t run_parse_option(int key, char *arg, struct argp_state *st)
 		o->accel = arg;
 		return 0;
 	case OPT_PRESET:
-		o->preset = arg;
+		o->preset = cmd_text(st, "preset", arg);
 		return 0;
 	case OPT_PROFILE:
-		o->profile = arg;
+		o->profile = cmd_text(st, "profile", arg);
 		return 0;
 	case OPT_IMAGE:
-		o->image = arg;
+		o->image = cmd_text(st, "image", arg);
 		return 0;
 	case OPT_QEMU:
-		o->qemu = arg;
+		o->qemu = cmd_text(st, "qemu", arg);
 		return 0;
 	case OPT_MACHINE:
 		if (!*arg || *arg == ',')
@@ -263,7 +263,7 @@ error_t run_parse_option(int key, char *arg, struct argp_state *st)
 		o->no_raise = true;
 		return 0;
 	case 'o':
-		o->out = arg;
+		o->out = cmd_text(st, "out", arg);
 		return 0;
 	case OPT_NAME:
 		o->name = arg;
@@ -275,7 +275,7 @@ error_t run_parse_option(int key, char *arg, struct argp_state *st)
 		a->quiet = true;
 		return 0;
 	case OPT_SLO:
-		a->slo = arg;
+		a->slo = cmd_text(st, "slo", arg);
 		return 0;
 	case OPT_PREDICT:
 		o->predict = true;

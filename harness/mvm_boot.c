@@ -132,6 +132,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		b->solo.memory_mb = memory_option(state, arg);
 		return 0;
 	case OPT_QEMU:
+		if (!*arg)
+			argp_error(state, "--qemu '': needs a program");
 		b->qemu = arg;
 		return 0;
 	case OPT_WAIT:

@@ -63,6 +63,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		v->accel = arg;
 		return 0;
 	case OPT_QEMU:
+		if (!*arg)
+			argp_error(state, "--qemu '': needs a program");
 		v->qemu = arg;
 		return 0;
 	case OPT_QUICK:

@@ -210,24 +210,64 @@ error *fs_sha256(const char *path, char **ret)
 	return NULL;
 }
 
+char *fs_path_in(const char *folder, const char *path)
+{
+	if (*path == '/' || !*path)
+		return xstrdup(path);
+	while (str_starts(path, "./"))
+		for (path++; *path == '/'; path++)
+			;
+	return xasprintf("%s%s%s", folder, str_eq(folder, "/") ? "" : "/", path);
+}
+
+char *fs_absolute(const char *path)
+{
+	/* a folder that is gone has no name: nothing can be found from there anyway */
+	_cleanup_free_ char *here = *path == '/' ? NULL : getcwd(NULL, 0);
+
+	return here ? fs_path_in(here, path) : xstrdup(path);
+}
+
+char *fs_folder_of(const char *path)
+{
+	_cleanup_free_ char *whole = fs_absolute(path);
+	const char *slash = strrchr(whole, '/');
+
+	if (!slash)
+		return xstrdup(".");
+	return slash == whole ? xstrdup("/") : xasprintf("%.*s", (int)(slash - whole), whole);
+}
+
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return access(path, X_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 char *fs_find_program(const char *name)
 {
 	if (strchr(name, '/'))
-		return access(name, X_OK) == 0 ? xstrdup(name) : NULL;
+		return is_program(name) ? fs_absolute(name) : NULL;
 	const char *path = getenv("PATH");
 	_cleanup_free_ char *copy =
 		xstrdup(path && *path ? path : "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
 	char *rest = copy, *dir;
 
 	while ((dir = strsep(&rest, ":"))) {
-		char *candidate = xasprintf("%s/%s", *dir ? dir : ".", name);
-		struct stat st;
+		_cleanup_free_ char *candidate = xasprintf("%s/%s", *dir ? dir : ".", name);
 
-		if (access(candidate, X_OK) == 0 && stat(candidate, &st) == 0 && S_ISREG(st.st_mode))
-			return candidate;
-		free(candidate);
+		if (is_program(candidate))
+			return fs_absolute(candidate);
 	}
 	return NULL;
+}
+
+char *fs_program(const char *name)
+{
+	char *found = fs_find_program(name);
+
+	return found ? found : strchr(name, '/') ? fs_absolute(name) : xstrdup(name);
 }
 
 /* Where each kind of data lives, seen from the folder of the binary: in a build tree, and installed. */

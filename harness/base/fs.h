@@ -27,8 +27,20 @@ void fs_remove_tree(const char *path);
 error *fs_list(const char *path, const char *prefix, struct strlist *ret) ERR_MUST_CHECK;
 /* Lower-case SHA-256 of a file, 64 digits; the caller frees *ret. */
 error *fs_sha256(const char *path, char **ret) ERR_MUST_CHECK;
-/* Finds a program on PATH (or tests it where name has a slash); NULL when there is none. */
+/*
+ * Paths from the root, for what may be used from another folder than the one where it was typed; links are
+ * kept, for a program may go by the name it is called by. The caller frees them.
+ */
+/* A path that was written with `folder` in mind; "" stays empty. */
+char *fs_path_in(const char *folder, const char *path);
+/* The same with the current folder. */
+char *fs_absolute(const char *path);
+/* The folder that a file lies in. */
+char *fs_folder_of(const char *path);
+/* Finds a program on PATH (or tests it where name has a slash), from the root; NULL when there is none. */
 char *fs_find_program(const char *name);
+/* The same; one that is not there is handed on for the message that says so. */
+char *fs_program(const char *name);
 /*
  * A file of this project: kind is "guests", "presets", "profiles", "matrix", "slo", "libvirt", "advice",
  * "plots" or "lib", searched below $MVMSCALE_DATA, beside the running binary (a build tree), at

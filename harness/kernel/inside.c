@@ -52,6 +52,9 @@ static void mount_all(void)
 {
 	make_root_a_mount();
 	for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
+		/* files that options name may have come along in /tmp or /run: they must not be covered */
+		if (str_eq(mounts[i].type, "tmpfs") && rmdir(mounts[i].at) < 0 && errno == ENOTEMPTY)
+			continue;
 		mkdir(mounts[i].at, 0755);
 		mount(mounts[i].type, mounts[i].at, mounts[i].type, 0, NULL);
 	}

@@ -285,8 +285,9 @@ static error *pack_own(struct pack *p)
 }
 
 /* Files that options of the run name go along, under their real paths; the options are rewritten to these. */
-static error *pack_options(struct pack *p, const struct strlist *run)
+static error *pack_options(struct pack *p, const struct outer_options *o)
 {
+	const struct strlist *run = o->run;
 	char *text = xstrdup("");
 	error *e = NULL;
 
@@ -304,7 +305,13 @@ static error *pack_options(struct pack *p, const struct strlist *run)
 		free(text);
 		text = longer;
 	}
-	pack_text(p, INSIDE_OPTIONS, text);
+	/* after the words as typed: PATH is another one inside */
+	char *all = xasprintf("%s%s%s%s%s%s%s", text, o->parsed->qemu ? "--qemu=" : "",
+			      o->parsed->qemu ? o->parsed->qemu : "", o->parsed->qemu ? "\n" : "",
+			      o->parsed->runtime ? "--runtime=" : "",
+			      o->parsed->runtime ? o->parsed->runtime : "", o->parsed->runtime ? "\n" : "");
+	pack_text(p, INSIDE_OPTIONS, all);
+	free(all);
 	free(text);
 	return e;
 }
@@ -354,7 +361,7 @@ error *needs_pack(struct pack *p, const struct outer_options *o)
 	if (!e && run->backend->flags & BACKEND_RUNTIME)
 		e = pack_runtime(p, run);
 	if (!e)
-		e = pack_options(p, o->run);
+		e = pack_options(p, o);
 	if (!e && o->modules)
 		e = pack_modules(p, o);
 	return e;

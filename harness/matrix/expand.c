@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "matrix/spec.h"
 
 /* Whether a blank-separated list holds the value; NULL is "default". */
@@ -121,10 +122,41 @@ static struct matrix_cell config_cell(const struct matrix_spec *s, const struct 
 	return c;
 }
 
+static bool ends_with(const char *s, const char *ending)
+{
+	size_t n = strlen(s), len = strlen(ending);
+
+	return n > len && str_eq(s + n - len, ending);
+}
+
+/* Files are named from the folder of the .matrix file; the names of what is shipped, and programs on PATH,
+   are left as they are. */
+static void make_absolute(const struct matrix_spec *s, struct matrix_cell *c)
+{
+	static const struct {
+		enum matrix_key key;
+		const char *ending; /* of a file; "": any is one */
+	} files[] = {
+		{ KEY_PROFILE, ".profile" }, { KEY_PRESET, ".preset" }, { KEY_IMAGE, "" }, { KEY_QEMU, "/" }
+	};
+
+	for (size_t i = 0; s->folder && i < ARRAY_LEN(files); i++) {
+		char **value = &c->value[files[i].key];
+
+		if (!*value || (!strchr(*value, '/') && !ends_with(*value, files[i].ending)))
+			continue;
+		char *path = fs_path_in(s->folder, *value);
+
+		free(*value);
+		*value = path;
+	}
+}
+
 static error *add(struct matrix_cells *all, const struct matrix_spec *s, struct matrix_cell c)
 {
 	unsigned twin = 1;
 
+	make_absolute(s, &c);
 	/* paths that differ only in their folders, or in what a folder's name cannot hold */
 	for (size_t i = 0; i < all->count; i++)
 		twin += str_eq(all->items[i].label, c.label) || str_eq(all->items[i].name, c.name);

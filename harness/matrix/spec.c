@@ -259,7 +259,10 @@ error *matrix_load(const char *name_or_path, struct matrix_spec **ret)
 		return e ? err_wrap(e, "matrix") : NULL;
 	if (strlen(text) != len)
 		return err_new(EXIT_BAD_INPUT, "matrix: %s: holds NUL bytes, so it is not a text file", path);
-	return matrix_parse(text, path, ret);
+	if ((e = matrix_parse(text, path, ret)))
+		return e;
+	(*ret)->folder = fs_folder_of(path);
+	return NULL;
 }
 
 static void clear_values(char **value)
@@ -289,6 +292,7 @@ void matrix_spec_free(struct matrix_spec *s)
 	free(s->path);
 	free(s->name);
 	free(s->text);
+	free(s->folder);
 	free(s);
 }
 

@@ -33,6 +33,7 @@ struct matrix_config {
 /* A .matrix file as read. */
 struct matrix_spec {
 	char *path, *name, *text; /* name: file name without ".matrix" */
+	char *folder;		  /* from which files in it are named; NULL: where the program runs */
 	char *value[KEY_COUNT];	  /* [matrix]; NULL where not given */
 	struct matrix_dimension *dims;
 	size_t dim_count;

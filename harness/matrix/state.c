@@ -121,11 +121,11 @@ json_t *matrix_json(const struct matrix *m, const char *state)
 					 p->estimate_s, "qemu", "asked", p->asked, "program", p->qemu,
 					 "target", p->target, "cannot", p->cannot, "runs", runs_json(m, i)));
 	}
-	return json_pack("{s:i,s:s,s:s,s:s,s:s?,s:s,s:s,s:i,s:s,s:I,s:O?,s:o}", "format", MATRIX_FORMAT,
+	return json_pack("{s:i,s:s,s:s,s:s,s:s?,s:s,s:s,s:s?,s:i,s:s,s:I,s:O?,s:o}", "format", MATRIX_FORMAT,
 			 "tool", "mvmscale " MVM_VERSION, "state", state, "name", m->spec->name, "summary",
-			 m->spec->value[KEY_SUMMARY], "started", m->started, "text", m->spec->text, "rounds",
-			 (int)m->rounds, "order", matrix_order_names[m->order], "max_given",
-			 (json_int_t)m->max, "host", m->host, "cells", cells);
+			 m->spec->value[KEY_SUMMARY], "started", m->started, "text", m->spec->text, "folder",
+			 m->spec->folder, "rounds", (int)m->rounds, "order", matrix_order_names[m->order],
+			 "max_given", (json_int_t)m->max, "host", m->host, "cells", cells);
 }
 
 static char *text_of(const json_t *o, const char *key)
@@ -208,6 +208,8 @@ error *matrix_from_json(const json_t *j, const char *what, struct matrix **ret)
 	if (rounds < 1 || rounds > 1000)
 		return damaged(what, "\"rounds\" is no number from 1 to 1000");
 	error *e = matrix_parse(text, name, &spec);
+	if (!e)
+		spec->folder = text_of(j, "folder");
 	if (e || (e = matrix_new(spec, (unsigned)rounds, number_of(j, "max_given"), &m)))
 		return err_wrap(e, "%s", what);
 	spec = NULL; /* m has it now */

@@ -39,6 +39,38 @@ void preset_names(struct strlist *ret)
 	guest_data_names("presets", ".preset", ret);
 }
 
+/* A program with a slash in its name lies where the file says: seen from the file's own folder. */
+static char *programs_from(const char *folder, const char *words)
+{
+	_cleanup_(strlist_clear) struct strlist named = { 0 }, from_root = { 0 };
+
+	strlist_add_words(&named, words);
+	for (size_t i = 0; i < named.count; i++) {
+		_cleanup_free_ char *path =
+			strchr(named.items[i], '/') ? fs_path_in(folder, named.items[i]) : NULL;
+
+		strlist_addf(&from_root, strchr(path ? path : "", ' ') ? "\"%s\"" : "%s",
+			     path ? path : named.items[i]);
+	}
+	return strlist_join(&from_root);
+}
+
+/* Every {folder} becomes the folder of the file. */
+static char *args_from(const char *folder, const char *args)
+{
+	static const char place[] = "{folder}";
+	char *text = xstrdup(""), *longer;
+
+	for (const char *at; (at = strstr(args, place)); args = at + sizeof(place) - 1) {
+		longer = xasprintf("%s%.*s%s", text, (int)(at - args), args, folder);
+		free(text);
+		text = longer;
+	}
+	longer = xasprintf("%s%s", text, args);
+	free(text);
+	return longer;
+}
+
 static error *load_accel(const struct ini_file *f, enum accel a, struct preset_accel *ret)
 {
 	const char *section = accel_names[a];
@@ -63,17 +95,18 @@ static error *load_accel(const struct ini_file *f, enum accel a, struct preset_a
 		return e;
 	ret->present = true;
 	ret->firmware_boot = str_eq(boot, "firmware");
-	ret->binary = xstrdup(binary);
-	ret->args = xstrdup(args);
+	_cleanup_free_ char *folder = fs_folder_of(f->path);
+	ret->binary = programs_from(folder, binary);
+	ret->args = args_from(folder, args);
 	const char *tune = ini_get(f, section, "tune");
 	ret->tune = tune ? xstrdup(tune) : NULL;
 	for (enum device d = 0; d < DEVICE_COUNT; d++) {
 		const char *words = ini_get(f, section, device_names[d]);
 
-		ret->device_args[d] = words ? xstrdup(words) : NULL;
+		ret->device_args[d] = words ? args_from(folder, words) : NULL;
 	}
 	const char *device_binary = ini_get(f, section, "device_binary");
-	ret->device_binary = device_binary ? xstrdup(device_binary) : NULL;
+	ret->device_binary = device_binary ? programs_from(folder, device_binary) : NULL;
 	return NULL;
 }
 

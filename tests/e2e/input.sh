@@ -60,7 +60,7 @@ typed_again() {
 t_ok "of eight runs that begin at once in one folder, one has it" one_of_eight
 t_ok "runs of the same second have folders of their own" own_folders
 t_ok "a file that is no run's is not overwritten" foreign_is_kept
-t_fail "an empty folder name" 2 'folder is empty' run -o ''
+t_fail "an empty folder name" 2 "out '': needs a value" run -o ''
 t_fail "a matrix does not go into a run's folder" 2 'folder of a run' "$M" matrix quick -o same
 t_fail "a name that is no text" 2 'UTF-8' run --name "$(printf '\377')"
 t_fail "a folder whose name is no text" 2 'UTF-8' run -o "$(printf 'x\377y')"

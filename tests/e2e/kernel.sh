@@ -75,14 +75,15 @@ if [ -z "$vmlinuz" ]; then
 		"no kernel in /boot can be read, none can be downloaded, and MVMSCALE_TEST_VMLINUZ names none"
 	t_done
 fi
+ln -s "$(command -v qemu-system-x86_64)" q
 nested() {
-	"$M" kernel --vmlinuz "$vmlinuz" --accel tcg --timeout 150 -o r -- --quiet \
+	"$M" kernel --vmlinuz "$vmlinuz" --accel tcg --qemu ./q --timeout 150 -o r -- --quiet --qemu ./q \
 		--preset lean --accel tcg --max 2 --intervals 1 --settle 0.3 --samples 3 --stop-on ram
 }
 marked() {
 	grep -q '"nested": {' r/run.json && grep -q '"sha256"' r/run.json && [ -s r/intervals.csv ] && [ -s r/console.log ]
 }
-t_ok "a run under another kernel" nested
+t_ok "a run under another kernel, both QEMUs named from here" nested
 t_ok "is marked, and whole" marked
 t_fail "a kernel that panics tells why" 3 'Unable to mount root fs.*no other rdinit in --append' \
 	"$M" kernel --vmlinuz "$vmlinuz" --accel tcg --timeout 60 --append rdinit=/nix -o p -- --backend null --max 2

@@ -70,12 +70,66 @@ static void what_is_endless_is_refused(void **state)
 	err_free(e);
 }
 
+static void is_and_free(char *got, const char *want)
+{
+	assert_string_equal(got, want);
+	free(got);
+}
+
+static void paths_from_the_root(void **state)
+{
+	_cleanup_free_ char *here = getcwd(NULL, 0), *below = xasprintf("%s/x/../y", here);
+
+	(void)state;
+	is_and_free(fs_path_in("/a", "b"), "/a/b");
+	is_and_free(fs_path_in("/a", ".//./b/c"), "/a/b/c");
+	is_and_free(fs_path_in("/a", "../b"), "/a/../b");
+	is_and_free(fs_path_in("/", "b"), "/b");
+	is_and_free(fs_path_in("/a", "/b"), "/b");
+	is_and_free(fs_path_in("/a", ""), "");
+	is_and_free(fs_absolute("./x/../y"), below);
+	is_and_free(fs_absolute("/x"), "/x");
+	is_and_free(fs_folder_of("/a/b"), "/a");
+	is_and_free(fs_folder_of("/b"), "/");
+	is_and_free(fs_folder_of("b"), here);
+}
+
+/* PATH may hold folders that are no paths from the root, and an empty one is the current. */
+static void programs_from_the_root(void **state)
+{
+	_cleanup_free_ char *old = xstrdup(getenv("PATH")), *here = getcwd(NULL, 0);
+	_cleanup_free_ char *want = NULL;
+	static const char *const paths[] = { "/nix:.", "", ":/nix", "./" };
+
+	(void)state;
+	assert_int_equal(chdir("/bin"), 0);
+	_cleanup_free_ char *bin = getcwd(NULL, 0);
+	want = xasprintf("%s/sh", bin);
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		_cleanup_free_ char *path = xasprintf("%s:", paths[i]);
+
+		setenv("PATH", path, 1);
+		_cleanup_free_ char *got = fs_find_program("sh");
+		assert_non_null(got);
+		assert_int_equal(*got, '/');
+	}
+	is_and_free(fs_find_program("./sh"), want);
+	assert_null(fs_find_program("../"));
+	is_and_free(fs_program("mvm-nowhere"), "mvm-nowhere");
+	_cleanup_free_ char *missing = xasprintf("%s/mvm-nowhere", bin);
+	is_and_free(fs_program("./mvm-nowhere"), missing);
+	setenv("PATH", old, 1);
+	assert_int_equal(chdir(here), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_records_are_read_whole),
 		cmocka_unit_test(what_does_not_fit_ends_with_a_line),
 		cmocka_unit_test(what_is_endless_is_refused),
+		cmocka_unit_test(paths_from_the_root),
+		cmocka_unit_test(programs_from_the_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
