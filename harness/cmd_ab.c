@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -17,12 +14,11 @@
 #include "cmd_run.h"
 #include "compare/plan.h"
 #include "compare/spec.h"
+#include "matrix/matrix.h"
 
 #define ROUNDS_AUTO_MAX 60
 
-enum { KEY_A = 256, KEY_B, KEY_ROUNDS, KEY_BUDGET, KEY_OUT, KEY_OUTER };
-
-extern char **environ;
+enum { AB_A = 256, AB_B, AB_ROUNDS, AB_BUDGET, AB_OUT, AB_OUTER };
 
 struct ab_args {
 	struct judge_args judge;
@@ -48,25 +44,25 @@ struct ab {
 	uint64_t start_ns;
 };
 
-static volatile sig_atomic_t stopped;
-static volatile sig_atomic_t child;
+/* Counted up by every signal that asks to end; the run that goes on is told. */
+static volatile int signals;
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What to compare:", 1 },
-	{ "a", KEY_A, "SPEC", 0,
+	{ "a", AB_A, "SPEC", 0,
 	  "Options of run for side A: KEY=VALUE,... such as qemu=/opt/old/qemu-system-x86_64", 0 },
-	{ "b", KEY_B, "SPEC", 0, "The same for side B", 0 },
-	{ "outer", KEY_OUTER, "OPTIONS", 0,
+	{ "b", AB_B, "SPEC", 0, "The same for side B", 0 },
+	{ "outer", AB_OUTER, "OPTIONS", 0,
 	  "Where the sides name kernels (vmlinuz=FILE): options of 'mvmscale kernel' for both, such as "
 	  "'--memory 4096'",
 	  0 },
-	{ "rounds", KEY_ROUNDS, "N|auto", 0,
+	{ "rounds", AB_ROUNDS, "N|auto", 0,
 	  "Runs of each side; auto (default) goes on until the answer is known, 60 rounds are made or the "
 	  "budget is spent",
 	  0 },
-	{ "budget", KEY_BUDGET, "SECONDS", 0,
+	{ "budget", AB_BUDGET, "SECONDS", 0,
 	  "Begin no run that would end later than this (default: no limit)", 0 },
-	{ "out", KEY_OUT, "DIR", 0, "Folder of the runs a-1, b-1, ... (default ab/<time>)", 0 },
+	{ "out", AB_OUT, "DIR", 0, "Folder of the runs a-1, b-1, ... (default runs/<time>-ab)", 0 },
 	{ "quiet", 'q', NULL, 0, "No progress, only the answer", 0 },
 	JUDGE_OPTIONS,
 	{ "output", JUDGE_OUTPUT, "FILE", 0, "Write the answer into this file", 0 },
@@ -79,11 +75,11 @@ static error_t parse(int key, char *arg, struct argp_state *st)
 	long rounds;
 
 	switch (key) {
-	case KEY_A:
-	case KEY_B:
-		a->spec[key == KEY_B] = arg;
+	case AB_A:
+	case AB_B:
+		a->spec[key == AB_B] = arg;
 		return 0;
-	case KEY_ROUNDS:
+	case AB_ROUNDS:
 		if (str_eq(arg, "auto"))
 			a->rounds = 0;
 		else if (parse_long(arg, 1, 1000, &rounds))
@@ -91,14 +87,14 @@ static error_t parse(int key, char *arg, struct argp_state *st)
 		else
 			argp_error(st, "--rounds %s: needs a whole number from 1 to 1000, or auto", arg);
 		return 0;
-	case KEY_BUDGET:
+	case AB_BUDGET:
 		if (!parse_double(arg, 1, 1e7, &a->budget_s))
 			argp_error(st, "--budget %s: needs a number of seconds from 1 to 10000000", arg);
 		return 0;
-	case KEY_OUT:
+	case AB_OUT:
 		a->out = xstrdup(arg);
 		return 0;
-	case KEY_OUTER:
+	case AB_OUTER:
 		a->outer = arg;
 		return 0;
 	case 'q':
@@ -132,7 +128,8 @@ static const struct argp argp = {
 	       "lean "
 	       "--accel tcg "
 	       "--max 20 --intervals 4\n\n"
-	       "Ctrl-C ends it, keeps the runs that are complete and compares them.\n\n"
+	       "Ctrl-C ends it, keeps the runs that are complete and compares them; a second one ends the "
+	       "present run at once.\n\n"
 	       "Exit status: 0 pass or improved, 1 regressed or a limit is broken, 2 bad input, 3 a run "
 	       "cannot be made here, 4 "
 	       "inconclusive, 5 invalid, 130 interrupted.\n",
@@ -140,10 +137,8 @@ static const struct argp argp = {
 
 static void on_signal(int sig)
 {
-	stopped = sig;
-	/* a terminal tells the child itself; a kill of this process alone must reach it too */
-	if (child > 0 && sig != SIGINT)
-		kill((pid_t)child, sig);
+	(void)sig;
+	signals++;
 }
 
 static void say(const struct ab *ab, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -165,7 +160,6 @@ static void add_command(const struct ab *ab, int side, const char *dir, struct s
 
 	bool nested = ab->kernel[side].count;
 
-	strlist_add(argv, "mvmscale");
 	if (nested)
 		ab_add_kernel(&ab->kernel[side], ab->args->outer, dir, argv);
 	else
@@ -192,31 +186,22 @@ static char *log_of(const char *dir)
 	return xasprintf("%.*slog-%s", (int)(name - dir), dir, name);
 }
 
+static void log_line(void *user, const char *text)
+{
+	fprintf(user, "%s\n", text);
+}
+
 /* Runs one ramp; its words go into a log beside the folder. *ret_status is its exit status. */
 static error *run_child(const struct ab *ab, int side, const char *dir, int *ret_status)
 {
-	struct strlist argv = { 0 };
-	_cleanup_free_ char *log = log_of(dir);
-	posix_spawn_file_actions_t act;
-	pid_t pid;
-	int status = 0;
+	_cleanup_(strlist_clear) struct strlist argv = { 0 };
+	_cleanup_free_ char *path = log_of(dir), *tail = NULL;
+	_cleanup_fclose_ FILE *log = fopen(path, "we");
 
+	if (!log)
+		return err_sys(EXIT_CANNOT, errno, "cannot write %s", path);
 	add_command(ab, side, dir, &argv);
-	posix_spawn_file_actions_init(&act);
-	posix_spawn_file_actions_addopen(&act, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&act, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	posix_spawn_file_actions_adddup2(&act, STDOUT_FILENO, STDERR_FILENO);
-	int sys = posix_spawn(&pid, "/proc/self/exe", &act, NULL, argv.items, environ);
-	posix_spawn_file_actions_destroy(&act);
-	strlist_clear(&argv);
-	if (sys)
-		return err_sys(EXIT_CANNOT, sys, "cannot start a run");
-	child = pid;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	child = 0;
-	*ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	return NULL;
+	return child_run(&argv, &signals, log_line, log, ret_status, &tail);
 }
 
 /* What a run that could not be made said, as the error that ends it all. */
@@ -243,8 +228,8 @@ static error *next_run(struct ab *ab, bool *ret_done)
 	error *e = run_child(ab, side, dir, &status);
 	double seconds = (double)(clock_ns() - start) / 1e9;
 	*ret_done = false;
-	if (e || stopped || status == EXIT_INTERRUPTED) {
-		stopped = stopped || status == EXIT_INTERRUPTED;
+	if (e || signals || status == EXIT_INTERRUPTED) {
+		signals += status == EXIT_INTERRUPTED;
 		return e;
 	}
 	/* 5: VMs died; the comparison will say so, and what it means */
@@ -314,18 +299,18 @@ static error *all_rounds(struct ab *ab)
 	bool decided = false;
 	error *e = NULL;
 
-	while (!e && !decided && !stopped && !is_over(ab)) {
+	while (!e && !decided && !signals && !is_over(ab)) {
 		bool done = true;
 
-		for (int half = 0; half < 2 && !e && done && !stopped; half++)
+		for (int half = 0; half < 2 && !e && done && !signals; half++)
 			e = next_run(ab, &done);
-		if (!e && done && !stopped)
+		if (!e && done && !signals)
 			e = after_round(ab, &decided);
 	}
 	if (e || decided)
 		return e;
 	if (!ab->sides[0].n || !ab->sides[1].n)
-		return stopped ? err_new(EXIT_INTERRUPTED,
+		return signals ? err_new(EXIT_INTERRUPTED,
 					 "interrupted before both sides had a run: nothing to compare")
 			       : err_new(EXIT_INCONCLUSIVE,
 					 "the budget of %g s is spent before both sides had a run",
@@ -380,7 +365,7 @@ static int run(int argc, char **argv)
 		char stamp[17];
 
 		clock_utc_stamp(stamp);
-		a.out = xasprintf("ab/%s", stamp);
+		a.out = xasprintf("runs/%s-ab", stamp);
 	}
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
@@ -388,10 +373,10 @@ static int run(int argc, char **argv)
 	error *e = prepare(&ab);
 	if (!e)
 		e = all_rounds(&ab);
-	int status = stopped ? EXIT_INTERRUPTED : EXIT_INCONCLUSIVE;
+	int status = signals ? EXIT_INTERRUPTED : EXIT_INCONCLUSIVE;
 	if (!e && ab.last) {
 		e = judge_tell(&a.judge, &ab.sides[1], ab.last);
-		status = stopped ? status : (int)verdict_status(ab.last->verdict);
+		status = signals ? status : (int)verdict_status(ab.last->verdict);
 	}
 	if (e)
 		status = cmd_fail(e);

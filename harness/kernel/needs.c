@@ -186,6 +186,14 @@ static error *pack_qemu_program(struct pack *p, const char *name, size_t *count)
 	return e ? e : pack_firmware_of(p, real);
 }
 
+/* Without links: a QEMU looks for its modules and firmware from where it lies. */
+static char *real_program(const char *path)
+{
+	char *real = path ? realpath(path, NULL) : NULL;
+
+	return real || !path ? real : xstrdup(path);
+}
+
 /* The programs that the preset would look for inside, those that are here. */
 static error *pack_programs(struct pack *p, const char *words, size_t *count)
 {
@@ -214,6 +222,7 @@ static error *pack_firmware_folders(struct pack *p, const char *words)
 static error *pack_qemu(struct pack *p, const struct run_options *run)
 {
 	_cleanup_(preset_freep) struct preset *preset = NULL;
+	_cleanup_free_ char *qemu = real_program(run->qemu);
 	size_t any = 0;
 	error *e = preset_load(run->preset, &preset);
 
@@ -228,7 +237,7 @@ static error *pack_qemu(struct pack *p, const struct run_options *run)
 			e = pack_firmware_folders(p, pa->args);
 	}
 	if (!e && run->qemu)
-		e = pack_qemu_program(p, run->qemu, &any);
+		e = pack_qemu_program(p, qemu, &any);
 	if (!e && !any)
 		e = err_new(
 			EXIT_CANNOT,
@@ -306,12 +315,12 @@ static error *pack_options(struct pack *p, const struct outer_options *o)
 		text = longer;
 	}
 	/* after the words as typed: PATH is another one inside */
-	char *all = xasprintf("%s%s%s%s%s%s%s", text, o->parsed->qemu ? "--qemu=" : "",
-			      o->parsed->qemu ? o->parsed->qemu : "", o->parsed->qemu ? "\n" : "",
-			      o->parsed->runtime ? "--runtime=" : "",
-			      o->parsed->runtime ? o->parsed->runtime : "", o->parsed->runtime ? "\n" : "");
+	_cleanup_free_ char *qemu = real_program(o->parsed->qemu);
+	const char *runtime = o->parsed->runtime;
+	_cleanup_free_ char *all =
+		xasprintf("%s%s%s%s%s%s%s", text, qemu ? "--qemu=" : "", qemu ? qemu : "", qemu ? "\n" : "",
+			  runtime ? "--runtime=" : "", runtime ? runtime : "", runtime ? "\n" : "");
 	pack_text(p, INSIDE_OPTIONS, all);
-	free(all);
 	free(text);
 	return e;
 }

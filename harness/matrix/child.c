@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A run as a child process of this program: it has its own janitor, limits and journal, and
- * whatever becomes of it, the other cells do not notice.
+ * A run as a child process of this program (of a matrix, or of ab): it has its own janitor, limits and
+ * journal, and whatever becomes of it, the other runs do not notice. It does not outlive us.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -120,7 +120,7 @@ error *child_run(const struct strlist *argv, volatile int *signals,
 		 void (*line)(void *user, const char *text), void *user, int *ret_status, char **ret_tail)
 {
 	struct child c = { .line = line, .user = user };
-	int passed = *signals, status = 0;
+	int passed = 0, status = 0; /* also what came since the caller looked is passed on */
 	pid_t got = 0;
 	error *e = begin(&c, argv);
 

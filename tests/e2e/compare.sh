@@ -187,6 +187,50 @@ interrupted() {
 	[ $? = 130 ] && grep -q '^inconclusive: too few samples' ab7.out
 }
 t_ok "interrupted it compares what is there" interrupted
+# The run must end with it, also when it has no time to say so.
+killed() {
+	"$M" ab --a '' --b null-mem=1500 --out ab8 -- --backend null --max 40 --settle 60 >/dev/null 2>&1 &
+	pid=$!
+	for _ in $(seq 100); do
+		ls ab8/a-1/run.json >/dev/null 2>&1 && break
+		sleep 0.1
+	done
+	run=$(cat "/proc/$pid/task/$pid/children")
+	kill -KILL $pid
+	wait $pid
+	for _ in $(seq 100); do
+		grep -q '"interrupted"' ab8/a-1/run.json && ! kill -0 $run 2>/dev/null && return
+		sleep 0.1
+	done
+	kill -KILL $run
+	return 1
+}
+t_ok "killed it leaves no run behind" killed
+# Whenever the signal comes, be it between the start of a run and its first step.
+at_once() {
+	for wait in 0 0.002 0.004 0.006 0.01 0.02; do
+		"$M" ab --a '' --b null-mem=1500 --out "ab9-$wait" -- --backend null --max 40 --settle 60 >/dev/null 2>&1 &
+		pid=$!
+		for _ in $(seq 200); do
+			[ ! -e "ab9-$wait/log-a-1" ] || break
+			sleep 0.002
+		done
+		sleep "$wait"
+		kill -TERM $pid
+		(sleep 10 && kill -KILL $pid) 2>/dev/null &
+		guard=$!
+		wait $pid
+		status=$?
+		kill $guard 2>/dev/null
+		[ $status = 130 ] || return
+	done
+}
+t_ok "a signal at any moment ends it" at_once
+standard_folder() {
+	(mkdir own && cd own && "$M" ab --quiet --a '' --b '' --rounds 1 -- --backend null --max 40 --intervals 3 >/dev/null
+		[ -d runs/*-ab/a-1 ])
+}
+t_ok "the folder of the runs is below runs/" standard_folder
 
 history_of() {
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
