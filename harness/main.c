@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "backend/backend.h"
+#include "base/dir.h"
 #include "base/util.h"
 #include "cmd.h"
 #include "plan/settings.h"
@@ -42,10 +42,13 @@ static void recover(void)
 /* A table that did not reach its file is no result. A reader that wants no more (`| head`) is no failure. */
 static int flushed(int status)
 {
-	errno = 0;
-	if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE || status != EXIT_DONE)
+	error *e = dir_flush_output();
+
+	if (!e || e->sys == EPIPE || status != EXIT_DONE) {
+		err_free(e);
 		return status;
-	return cmd_fail(err_sys(EXIT_CANNOT, errno ? errno : EIO, "cannot write the output"));
+	}
+	return cmd_fail(e);
 }
 
 static int dispatch(int argc, char **argv)
@@ -73,7 +76,7 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	dir_expect_full();
 	error *e = backend_check_table();
-
 	return e ? cmd_fail(e) : flushed(dispatch(argc, argv));
 }

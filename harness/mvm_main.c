@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <argp.h>
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir.h"
 #include "base/util.h"
 #include "mvm.h"
 
@@ -188,6 +188,7 @@ int main(int argc, char **argv)
 	static char self[] = "mvm";
 	int verb_at = 0;
 
+	dir_expect_full();
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = EXIT_BAD_INPUT;
 	if (argc > 0)
@@ -195,9 +196,6 @@ int main(int argc, char **argv)
 	if (argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, &verb_at) || !verb_at)
 		return EXIT_BAD_INPUT;
 	int status = need_verb(argv[verb_at])->run(argc - verb_at, argv + verb_at);
-	if (fflush(stdout) || ferror(stdout)) {
-		fprintf(stderr, "mvm: cannot write the output: %s\n", strerror(errno));
-		return EXIT_CANNOT;
-	}
-	return status;
+	error *e = dir_flush_output();
+	return e ? mvm_fail(e) : status;
 }

@@ -32,6 +32,9 @@ error *console_listen(int dir_fd, uint32_t vm, int *ret_fd)
 	if (fd < 0)
 		return err_sys(EXIT_CANNOT, errno, "console of VM %u: socket", vm);
 	unlink(a.sun_path);
+	/* before it has a name: the name's mode is that of the socket, less the umask */
+	if (fchmod(fd, 0600) < 0)
+		return err_sys(EXIT_CANNOT, errno, "console of VM %u: cannot keep others out", vm);
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 4) < 0)
 		return err_sys(EXIT_CANNOT, errno, "console of VM %u: cannot listen", vm);
 	*ret_fd = steal_fd(&fd);

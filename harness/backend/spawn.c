@@ -11,6 +11,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,6 +85,7 @@ static const char *become(const struct spawn_spec *s, pid_t parent, const sigset
 	if (s->stack_kb && (getrlimit(RLIMIT_STACK, &now) < 0 ||
 			    (stack.rlim_max = now.rlim_max, setrlimit(RLIMIT_STACK, &stack)) < 0))
 		return "setrlimit(RLIMIT_STACK)";
+	umask(077); /* sockets, FIFOs and state of a VM are nobody else's */
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execve(s->path, s->argv, s->envp);
 	return "exec";

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir.h"
+
 #ifndef MVM_DATADIR
 #define MVM_DATADIR "/usr/local/share/mvmscale"
 #endif
@@ -88,39 +90,21 @@ bool fs_read_number(const char *path, long long *ret)
 	return true;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 error *fs_write_atomic(const char *path, const void *data, size_t len)
 {
-	_cleanup_free_ char *tmp = xasprintf("%s.tmp", path);
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	int sys = 0;
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	_cleanup_free_ char *parent =
+		slash ? xasprintf("%.*s", (int)MAX(slash - path, 1L), path) : xstrdup(".");
+	struct dir d;
 
-	if (fd < 0)
-		return err_sys(EXIT_CANNOT, errno, "cannot write %s", path);
-	if (write_all(fd, data, len) < 0)
-		sys = errno;
-	if (close(fd) < 0 && !sys)
-		sys = errno;
-	if (!sys && rename(tmp, path) < 0)
-		sys = errno;
-	if (!sys)
-		return NULL;
-	unlink(tmp);
-	return err_sys(EXIT_CANNOT, sys, "cannot write %s", path);
+	if (!*name)
+		return err_new(EXIT_BAD_INPUT, "cannot write '%s': it names no file", path);
+	error *e = dir_open(parent, 0, &d);
+	if (e)
+		return err_wrap(e, "cannot write %s", path);
+	e = dir_replace(&d, name, data, len);
+	dir_close(&d);
+	return e;
 }
 
 error *fs_write_setting(const char *path, const char *value)
@@ -136,24 +120,11 @@ error *fs_write_setting(const char *path, const char *value)
 
 error *fs_mkdirs(const char *path)
 {
-	_cleanup_free_ char *p = xstrdup(path);
+	struct dir d;
+	error *e = dir_open(path, DIR_CREATE, &d);
 
-	if (!*p)
-		return err_new(EXIT_BAD_INPUT, "the name of the folder is empty");
-	for (char *s = p + 1; *s; s++) {
-		if (*s != '/')
-			continue;
-		*s = '\0';
-		if (mkdir(p, 0777) < 0 && errno != EEXIST)
-			return err_sys(EXIT_CANNOT, errno, "cannot create folder %s", p);
-		*s = '/';
-	}
-	struct stat st;
-	if (mkdir(p, 0777) < 0 && errno != EEXIST)
-		return err_sys(EXIT_CANNOT, errno, "cannot create folder %s", p);
-	if (stat(p, &st) < 0 || !S_ISDIR(st.st_mode))
-		return err_new(EXIT_CANNOT, "cannot create folder %s: a file of that name is in the way", p);
-	return NULL;
+	dir_close(&d);
+	return e;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -16,10 +16,12 @@ error *fs_read(const char *path, char **ret, size_t *ret_len) ERR_MUST_CHECK;
 size_t fs_pread_text(int fd, char *buf, size_t size);
 /* Reads a /proc or /sys file that holds one number; false when it is missing or not a number. */
 bool fs_read_number(const char *path, long long *ret);
-/* Writes through a temporary file in the same folder and rename(2): readers see the old or the new file. */
+/* Writes through a temporary file in the same folder and rename(2): readers see the old or the new file. What
+   is no plain file (a link, a device) is not replaced. See dir.h. */
 error *fs_write_atomic(const char *path, const void *data, size_t len) ERR_MUST_CHECK;
 /* Writes into an existing file (a /proc or /sys setting) with one write(2). */
 error *fs_write_setting(const char *path, const char *value) ERR_MUST_CHECK;
+/* Makes it and what is missing above it: writable by the owner alone, whatever the umask. */
 error *fs_mkdirs(const char *path) ERR_MUST_CHECK;
 /* Removes a folder and all below it; what is already gone is not an error. */
 void fs_remove_tree(const char *path);

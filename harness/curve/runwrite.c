@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
-#include "base/fs.h"
 #include "sample/nodes.h"
 
 /* The text of one row, built in memory so that it reaches the file in a single write. */
@@ -34,37 +33,22 @@ static void row_number(struct row *r, double v)
 		fprintf(r->f, ",%.9g", v);
 }
 
-static error *append(int fd, const char *dir, const char *file, const char *text, size_t len)
+static error *append(int fd, const struct run_folder *r, const char *file, const char *text, size_t len)
 {
-	off_t before = lseek(fd, 0, SEEK_END);
-	ssize_t n = write(fd, text, len);
+	_cleanup_free_ char *what = xasprintf("%s/%s (what was written before is kept)", r->dir, file);
 
-	bool is_sample = strcmp(file, "samples.csv") == 0;
-
-	if (n == (ssize_t)len && !(is_sample && fault_hit(FAULT_ENOSPC)))
-		return NULL;
-	int sys = n < 0 ? errno : ENOSPC; /* a short write is a full disk too */
-	/* half a row would make the file unreadable: take it back */
-	if (before >= 0 && ftruncate(fd, before) < 0)
-		sys = errno;
-	return err_sys(EXIT_CANNOT, sys, "cannot write %s/%s (what was written before is kept)", dir, file);
+	if (str_eq(file, "samples.csv") && fault_hit(FAULT_ENOSPC))
+		return dir_cannot_write(ENOSPC, what);
+	return dir_append(fd, what, text, len);
 }
 
-static error *row_append(struct row *r, int fd, const char *dir, const char *file)
+static error *row_append(struct row *row, int fd, const struct run_folder *r, const char *file)
 {
-	fputc('\n', r->f);
-	fclose(r->f);
-	error *e = append(fd, dir, file, r->text, r->len);
-	free(r->text);
+	fputc('\n', row->f);
+	fclose(row->f);
+	error *e = append(fd, r, file, row->text, row->len);
+	free(row->text);
 	return e;
-}
-
-static error *open_file(const struct run_folder *r, const char *name, int how, int *ret)
-{
-	_cleanup_free_ char *path = xasprintf("%s/%s", r->dir, name);
-
-	*ret = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | how, 0644);
-	return *ret < 0 ? err_sys(EXIT_CANNOT, errno, "cannot create %s", path) : NULL;
 }
 
 static error *samples_header(struct run_folder *r)
@@ -76,7 +60,7 @@ static error *samples_header(struct run_folder *r)
 	for (int m = 0; m < METRIC_COUNT; m++)
 		fprintf(row.f, ",%s", metric_table[m].column);
 	fputs(",window_s,interval,repeat,phase", row.f);
-	return row_append(&row, r->samples_fd, r->dir, "samples.csv");
+	return row_append(&row, r->samples_fd, r, "samples.csv");
 }
 
 /* EEXIST in its sys says that somebody else has the folder. */
@@ -90,25 +74,72 @@ static error *taken(error *e, const char *dir)
 	return told;
 }
 
+/* All that a run writes as it goes; nobody else's must be among them. */
+static const char *const run_files[] = { "run.json",	 "samples.csv", "events.jsonl", "intervals.csv",
+					 "teardown.csv", "nodes.csv",	"hosts.csv" };
+
+/* Its files would lie among those of the system. */
+static error *check_place(const struct dir *d)
+{
+	static const char *const no_places[] = {
+		"/",	  "/bin",  "/boot", "/dev",  "/etc", "/home", "/lib",
+		"/lib64", "/proc", "/run",  "/sbin", "/sys", "/usr",  "/var"
+	};
+	struct stat own, other;
+
+	for (size_t i = 0; fstat(d->fd, &own) == 0 && i < ARRAY_LEN(no_places); i++)
+		if (stat(no_places[i], &other) == 0 && other.st_dev == own.st_dev &&
+		    other.st_ino == own.st_ino)
+			return err_new(EXIT_BAD_INPUT,
+				       "%s: the system's folder %s is no place for the files of a run: name "
+				       "a folder of its "
+				       "own, such as runs/NAME",
+				       d->path, no_places[i]);
+	return NULL;
+}
+
+static error *check_free(const struct dir *d)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(run_files); i++) {
+		if (fstatat(d->fd, run_files[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (i < 2)
+			return taken(NULL, d->path);
+		return err_new(EXIT_BAD_INPUT, "%s already holds a file %s: give another folder with --out",
+			       d->path, run_files[i]);
+	}
+	return NULL;
+}
+
+static error *open_run_folder(const char *dir, struct dir *ret)
+{
+	error *e = dir_open(dir, DIR_CREATE | DIR_OWN, ret);
+
+	if (!e && !(e = check_place(ret)))
+		e = check_free(ret);
+	if (e)
+		dir_close(ret);
+	return e;
+}
+
 error *run_folder_create(const char *dir, struct run_folder *ret)
 {
-	*ret = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1, .nodes_fd = -1 };
-	_cleanup_free_ char *record = xasprintf("%s/run.json", dir);
-	error *e = fs_mkdirs(dir);
+	*ret = RUN_FOLDER_NONE;
+	error *e = open_run_folder(dir, &ret->at);
 
 	if (e)
-		return err_wrap(e, "run folder (--out)");
-	if (access(record, F_OK) == 0)
-		return taken(NULL, dir);
+		return e->sys == EEXIST ? e : err_wrap(e, "run folder (--out)");
 	ret->dir = xstrdup(dir);
 	/* who makes this file has the folder: of two that begin at once, one */
-	if ((e = open_file(ret, "samples.csv", O_EXCL, &ret->samples_fd))) {
+	if ((e = dir_create(&ret->at, "samples.csv", &ret->samples_fd))) {
 		run_folder_close(ret);
 		return e->sys == EEXIST ? taken(e, dir) : err_wrap(e, "run folder (--out)");
 	}
 	ret->meta = json_object();
 	ret->start_ns = clock_ns();
-	if ((e = open_file(ret, "events.jsonl", O_TRUNC, &ret->events_fd)) || (e = samples_header(ret))) {
+	if ((e = dir_create(&ret->at, "events.jsonl", &ret->events_fd)) || (e = samples_header(ret))) {
 		run_folder_discard(ret);
 		return err_wrap(e, "run folder (--out)");
 	}
@@ -117,29 +148,22 @@ error *run_folder_create(const char *dir, struct run_folder *ret)
 
 void run_folder_close(struct run_folder *r)
 {
-	if (r->samples_fd >= 0)
-		close(r->samples_fd);
-	if (r->events_fd >= 0)
-		close(r->events_fd);
-	if (r->teardown_fd >= 0)
-		close(r->teardown_fd);
-	if (r->nodes_fd >= 0)
-		close(r->nodes_fd);
+	const int fds[] = { r->samples_fd, r->events_fd, r->teardown_fd, r->nodes_fd, r->hosts_fd };
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	if (r->meta)
 		json_decref(r->meta);
 	free(r->dir);
-	*r = (struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1, .nodes_fd = -1 };
+	dir_close(&r->at);
+	*r = RUN_FOLDER_NONE;
 }
 
 void run_folder_discard(struct run_folder *r)
 {
-	static const char *const files[] = { "samples.csv",   "events.jsonl", "run.json",
-					     "intervals.csv", "teardown.csv", "nodes.csv" };
-
-	for (size_t i = 0; r->dir && i < ARRAY_LEN(files); i++) {
-		_cleanup_free_ char *path = xasprintf("%s/%s", r->dir, files[i]);
-		unlink(path);
-	}
+	for (size_t i = 0; r->at.fd >= 0 && i < ARRAY_LEN(run_files); i++)
+		unlinkat(r->at.fd, run_files[i], 0);
 	if (r->dir)
 		rmdir(r->dir); /* stays when the user keeps other things in it */
 	run_folder_close(r);
@@ -147,12 +171,11 @@ void run_folder_discard(struct run_folder *r)
 
 error *run_folder_save(struct run_folder *r)
 {
-	_cleanup_free_ char *path = xasprintf("%s/run.json", r->dir);
 	_cleanup_free_ char *text = json_dumps(r->meta, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
 
 	if (!text)
 		return err_new(EXIT_CANNOT, "run.json: a value cannot be written as JSON");
-	return fs_write_atomic(path, text, strlen(text));
+	return dir_replace(&r->at, "run.json", text, strlen(text));
 }
 
 error *run_folder_sample(struct run_folder *r, const struct sample *s, uint32_t vm_count, unsigned interval,
@@ -165,7 +188,7 @@ error *run_folder_sample(struct run_folder *r, const struct sample *s, uint32_t 
 	for (int m = 0; m < METRIC_COUNT; m++)
 		row_number(&row, s->v[m]);
 	fprintf(row.f, ",%.6f,%u,%u,%d", s->window_s, interval, repeat, (int)phase);
-	return row_append(&row, r->samples_fd, r->dir, "samples.csv");
+	return row_append(&row, r->samples_fd, r, "samples.csv");
 }
 
 error *run_folder_nodes(struct run_folder *r, const struct node_memory *nodes, size_t n, uint32_t vm_count,
@@ -173,7 +196,7 @@ error *run_folder_nodes(struct run_folder *r, const struct node_memory *nodes, s
 {
 	bool first = r->nodes_fd < 0;
 	struct row row;
-	error *e = first ? open_file(r, "nodes.csv", O_TRUNC, &r->nodes_fd) : NULL;
+	error *e = first ? dir_create(&r->at, "nodes.csv", &r->nodes_fd) : NULL;
 
 	if (e)
 		return e;
@@ -192,7 +215,7 @@ error *run_folder_nodes(struct run_folder *r, const struct node_memory *nodes, s
 		for (size_t k = 0; k < ARRAY_LEN(kb); k++)
 			fprintf(row.f, kb[k] < 0 ? "," : ",%lld", kb[k]);
 	}
-	return row_append(&row, r->nodes_fd, r->dir, "nodes.csv");
+	return row_append(&row, r->nodes_fd, r, "nodes.csv");
 }
 
 error *run_folder_event(struct run_folder *r, const char *event, json_t *detail)
@@ -207,14 +230,14 @@ error *run_folder_event(struct run_folder *r, const char *event, json_t *detail)
 	_cleanup_free_ char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(10));
 	json_decref(line);
 	_cleanup_free_ char *full = xasprintf("%s\n", text ? text : "{}");
-	return append(r->events_fd, r->dir, "events.jsonl", full, strlen(full));
+	return append(r->events_fd, r, "events.jsonl", full, strlen(full));
 }
 
 error *run_folder_teardown(struct run_folder *r, const struct teardown_row *t)
 {
 	struct row row;
 	bool first = r->teardown_fd < 0;
-	error *e = first ? open_file(r, "teardown.csv", O_TRUNC, &r->teardown_fd) : NULL;
+	error *e = first ? dir_create(&r->at, "teardown.csv", &r->teardown_fd) : NULL;
 
 	if (e)
 		return e;
@@ -225,7 +248,7 @@ error *run_folder_teardown(struct run_folder *r, const struct teardown_row *t)
 	row_number(&row, t->ram_pct);
 	row_number(&row, t->swap_pct);
 	row_number(&row, t->tasks < 0 ? (double)NAN : (double)t->tasks);
-	return row_append(&row, r->teardown_fd, r->dir, "teardown.csv");
+	return row_append(&row, r->teardown_fd, r, "teardown.csv");
 }
 
 /* How many nodes have columns: up to the last that was read. */
@@ -274,9 +297,15 @@ static void interval_row(struct row *row, const struct interval *i, int nodes)
 	fprintf(row->f, ",%u\n", i->invalid);
 }
 
+error *run_folder_hosts(struct run_folder *r, const char *rows, size_t len)
+{
+	error *e = r->hosts_fd < 0 ? dir_create(&r->at, "hosts.csv", &r->hosts_fd) : NULL;
+
+	return e ? e : append(r->hosts_fd, r, "hosts.csv", rows, len);
+}
+
 error *run_folder_intervals(struct run_folder *r, const struct interval *rows, size_t n)
 {
-	_cleanup_free_ char *path = xasprintf("%s/intervals.csv", r->dir);
 	int nodes = nodes_of(rows, n);
 	struct row all;
 
@@ -285,7 +314,7 @@ error *run_folder_intervals(struct run_folder *r, const struct interval *rows, s
 	for (size_t i = 0; i < n; i++)
 		interval_row(&all, &rows[i], nodes);
 	fclose(all.f);
-	error *e = fs_write_atomic(path, all.text, all.len);
+	error *e = dir_replace(&r->at, "intervals.csv", all.text, all.len);
 	free(all.text);
 	return e;
 }

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "base/dir.h"
 #include "curve/interval.h"
 
 /* What a sample was taken for; the `phase` column. */
@@ -17,15 +18,25 @@ enum phase { PHASE_LAUNCH, PHASE_SETTLE, PHASE_MEASURE, PHASE_STOP };
  */
 struct run_folder {
 	char *dir;
-	json_t *meta; /* becomes run.json with run_folder_save() */
+	json_t *meta;  /* becomes run.json with run_folder_save() */
+	struct dir at; /* its files are made and replaced in this folder, whatever its name comes to mean */
 	int samples_fd, events_fd;
 	int nodes_fd;	   /* -1 until the first row */
 	int teardown_fd;   /* -1 until the first row */
+	int hosts_fd;	   /* -1 until the first row */
 	uint64_t start_ns; /* time 0 of time_s */
 };
 
-/* Creates the folder; refuses one that holds a run, or its samples.csv (`sys` of the error is EEXIST then).
- */
+#define RUN_FOLDER_NONE                          \
+	((struct run_folder){ .at = DIR_NONE,    \
+			      .samples_fd = -1,  \
+			      .events_fd = -1,   \
+			      .nodes_fd = -1,    \
+			      .teardown_fd = -1, \
+			      .hosts_fd = -1 })
+
+/* Creates the folder; refuses one that holds files of a run (`sys` of the error is EEXIST then), one that is
+   not ours alone, and what is no place for a run. */
 error *run_folder_create(const char *dir, struct run_folder *ret) ERR_MUST_CHECK;
 void run_folder_close(struct run_folder *r);
 /* Removes a folder that holds no sample yet; for runs that fail before they began. */
@@ -50,6 +61,8 @@ struct teardown_row {
 };
 /* Appends it to teardown.csv, which the first row makes. */
 error *run_folder_teardown(struct run_folder *r, const struct teardown_row *row) ERR_MUST_CHECK;
+/* Rows of hosts.csv, the first with its header. */
+error *run_folder_hosts(struct run_folder *r, const char *rows, size_t len) ERR_MUST_CHECK;
 error *run_folder_intervals(struct run_folder *r, const struct interval *rows, size_t n) ERR_MUST_CHECK;
 
 #endif

@@ -6,9 +6,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 
+#include "base/dir.h"
 #include "base/fs.h"
 #include "plan/undo.h"
 
@@ -117,37 +117,28 @@ char *journal_folder(void)
 	return xasprintf("/tmp/mvmscale-%u", (unsigned)geteuid());
 }
 
-/* What stands in the folder decides what is written to /proc: nobody else may have a hand in it. */
+/* What stands in the folder decides what is written to /proc, and the consoles of VMs lie in it: nobody else
+ * may have a hand in it. */
+static error *open_folder(const char *folder, unsigned want)
+{
+	struct dir d;
+	error *e = dir_open(folder, want | DIR_PRIVATE, &d);
+
+	dir_close(&d);
+	if (!e)
+		return NULL;
+	e->code = EXIT_CANNOT;
+	return err_wrap(e, "the state folder (see MVMSCALE_STATE)");
+}
+
 error *journal_check_folder(const char *folder)
 {
-	struct stat st;
-
-	if (lstat(folder, &st) < 0)
-		return err_sys(EXIT_CANNOT, errno, "cannot use the state folder %s", folder);
-	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
-		return err_new(
-			EXIT_CANNOT,
-			"the state folder %s is not ours alone (a folder of user %u, not writable by others, "
-			"is needed): remove it, or name another one in MVMSCALE_STATE",
-			folder, (unsigned)geteuid());
-	return NULL;
+	return open_folder(folder, 0);
 }
 
 error *journal_make_folder(const char *folder)
 {
-	if (mkdir(folder, 0700) < 0 && errno == ENOENT) {
-		_cleanup_free_ char *parent = xstrdup(folder);
-		char *slash = strrchr(parent, '/');
-
-		if (slash && slash != parent) {
-			*slash = '\0';
-			error *e = fs_mkdirs(parent);
-			if (e)
-				return e;
-		}
-		mkdir(folder, 0700);
-	}
-	return journal_check_folder(folder);
+	return open_folder(folder, DIR_CREATE);
 }
 
 /* Held for one operation only. Unlocked by name: a child forked meanwhile holds the descriptor too. */
@@ -187,11 +178,12 @@ error *journal_save(const char *folder, const char *path, const json_t *doc)
 	if (!text || fd < 0 || dir < 0)
 		return err_sys(EXIT_CANNOT, errno, "cannot write the journal %s", path);
 	size_t len = strlen(text);
-	if (write(fd, text, len) != (ssize_t)len || fsync(fd) < 0 || rename(tmp, path) < 0) {
-		int sys = errno;
-
+	error *e = dir_append(fd, path, text, len);
+	if (!e && (fsync(fd) < 0 || rename(tmp, path) < 0))
+		e = dir_cannot_write(errno, path);
+	if (e) {
 		unlink(tmp);
-		return err_sys(EXIT_CANNOT, sys, "cannot write the journal %s", path);
+		return err_wrap(e, "the journal");
 	}
 	fsync(dir);
 	return NULL;

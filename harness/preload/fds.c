@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "preload/zygote.h"
@@ -152,8 +153,9 @@ static bool renew_console(unsigned vm)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | console_cloexec, 0);
 	if (fd < 0)
 		return false;
-	bool ok = bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 4) == 0 &&
-		  dup3(fd, console, console_cloexec ? O_CLOEXEC : 0) == console;
+	/* the name that it gets has its mode, less the umask: nobody else may ever connect */
+	bool ok = fchmod(fd, 0600) == 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+		  listen(fd, 4) == 0 && dup3(fd, console, console_cloexec ? O_CLOEXEC : 0) == console;
 	close(fd);
 	return ok;
 }

@@ -2,7 +2,6 @@
 #include "run/fleet.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <string.h>
 
@@ -21,7 +20,6 @@ struct fleet {
 	struct backend_host *hosts; /* the latest reading */
 	struct member *members;
 	uint64_t read_ns;
-	int fd;			 /* hosts.csv */
 	const char *full_metric; /* why the last host was closed */
 	double full_value;
 };
@@ -108,13 +106,6 @@ double fleet_ram_pct(struct session *s)
 	return a.total > 0 ? 100 * a.used / a.total : (double)NAN;
 }
 
-static error *append(struct session *s, const char *text, size_t len)
-{
-	if (write(s->fleet->fd, text, len) == (ssize_t)len)
-		return NULL;
-	return err_sys(EXIT_CANNOT, errno, "cannot write %s/hosts.csv", s->folder.dir);
-}
-
 error *fleet_open(struct session *s)
 {
 	static const char header[] =
@@ -131,10 +122,6 @@ error *fleet_open(struct session *s)
 	s->fleet->members = xcalloc(n, sizeof(*s->fleet->members));
 	for (size_t i = 0; i < n; i++)
 		s->fleet->members[i].first_available_kb = NAN;
-	_cleanup_free_ char *path = xasprintf("%s/hosts.csv", s->folder.dir);
-	s->fleet->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
-	if (s->fleet->fd < 0)
-		return err_sys(EXIT_CANNOT, errno, "cannot create %s", path);
 	read_hosts(s);
 	/* readers of the record scale by the host: here that is all of them together */
 	struct sums a = { 0 };
@@ -148,15 +135,13 @@ error *fleet_open(struct session *s)
 		s->host.mem_total_kb = (long long)a.total;
 	s->host.swap_total_kb = 0;
 	s->status.has_swap = false;
-	return append(s, header, strlen(header));
+	return run_folder_hosts(&s->folder, header, strlen(header));
 }
 
 void fleet_close(struct session *s)
 {
 	if (!s->fleet)
 		return;
-	if (s->fleet->fd >= 0)
-		close(s->fleet->fd);
 	free(s->fleet->hosts);
 	free(s->fleet->members);
 	free(s->fleet);
@@ -220,7 +205,7 @@ error *fleet_interval_end(struct session *s, unsigned interval)
 	for (size_t i = 0; i < s->fleet->count; i++)
 		put_host(f, s, i, interval);
 	fclose(f);
-	return append(s, text, len);
+	return run_folder_hosts(&s->folder, text, len);
 }
 
 static error *close_host(struct session *s, size_t i, const char *metric, double value)

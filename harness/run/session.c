@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fs.h"
 #include "base/text.h"
 #include "run/fleet.h"
@@ -233,15 +234,22 @@ static error *add_swap(struct session *s)
 	return NULL;
 }
 
+static error *make_private(const char *path)
+{
+	struct dir d;
+	error *e = dir_open(path, DIR_CREATE | DIR_PRIVATE, &d);
+
+	dir_close(&d);
+	return e;
+}
+
 /* Private folder and cgroup; both are in the journal before they exist. */
 static error *create_places(struct session *s)
 {
-	error *e = settings_open(&s->settings);
+	error *e;
 
-	if (e)
-		return e;
 	s->runtime_dir = xasprintf("%s/run-%d", settings_folder(s->settings), (int)getpid());
-	if ((e = settings_note_tree(s->settings, s->runtime_dir)) || (e = fs_mkdirs(s->runtime_dir)))
+	if ((e = settings_note_tree(s->settings, s->runtime_dir)) || (e = make_private(s->runtime_dir)))
 		return e;
 	if (s->o->swap && (e = add_swap(s)))
 		return e;
@@ -370,16 +378,16 @@ error *session_open(struct session *s)
 	s->start_ns = clock_ns();
 	s->janitor_fd = -1;
 	s->cgroup = CGROUP_NONE;
-	s->folder =
-		(struct run_folder){ .samples_fd = -1, .events_fd = -1, .teardown_fd = -1, .nodes_fd = -1 };
+	s->folder = RUN_FOLDER_NONE;
 	s->rng = gsl_rng_alloc(gsl_rng_mt19937);
 	gsl_rng_set(s->rng, o->seed);
 	host_read(&s->host, "");
 	if ((o->backend->flags & BACKEND_QEMU) && (e = preset_load(o->preset, &s->preset)))
 		return e;
 	if ((e = confine_place(s)) || (e = load_guest(s)) || (e = record_begin(s)) ||
-	    (e = janitor_start(&s->janitor_fd, &s->janitor)) || (e = create_places(s)) ||
-	    (e = confine_begin(s)) || (e = sampler_open(&s->cgroup, &s->sampler)) || (e = open_backend(s)))
+	    (e = settings_open(&s->settings)) || (e = janitor_start(&s->janitor_fd, &s->janitor)) ||
+	    (e = create_places(s)) || (e = confine_begin(s)) || (e = sampler_open(&s->cgroup, &s->sampler)) ||
+	    (e = open_backend(s)))
 		return e;
 	sampler_set_capacity(s->sampler, o->disk_mb_s, o->net_mb_s);
 	s->status = (struct run_status){ .repeats = o->repeat,
