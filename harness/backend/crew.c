@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "backend/console.h"
+#include "backend/kin.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
@@ -242,14 +243,14 @@ static void take_ready(struct crew *c, struct crew_slot *s)
 
 	vm->ready_us = (uint32_t)((clock_ns() - vm->spawn_ns) / 1000);
 	/* A marker without a living process behind it proves nothing. */
-	if (vm->pid <= 0 || kill(vm->pid, 0) < 0)
+	if (vm->pid <= 1 || kill(vm->pid, 0) < 0)
 		return;
 	vm->state = VM_READY;
 	crew_queue_event(c, BACKEND_READY, s->vm, NULL, 0);
 	if (s->helper <= 0)
 		crew_release_slot(c, s);
 	if (fault_hit(FAULT_VM_DIES))
-		kill(vm->pid, SIGKILL);
+		kin_kill(vm->pid);
 }
 
 static void read_console(struct crew *c, struct crew_slot *s)
@@ -353,8 +354,7 @@ static void expire(struct crew *c, uint64_t now)
 			crew_release_slot(c, s);
 			continue;
 		}
-		if (c->vms[s->vm].pid > 0)
-			kill(c->vms[s->vm].pid, SIGKILL);
+		kin_kill(c->vms[s->vm].pid);
 		crew_fail(c, s,
 			  xasprintf("guest '%s' did not become ready within %.1f s under %s%s%s", c->guest,
 				    (double)c->ready_timeout_ns / 1e9, c->program, *said ? "; it said: " : "",
@@ -403,7 +403,7 @@ error *crew_stop_all(struct crew *c, void (*progress)(void *, uint32_t), void *u
 
 	for (uint32_t i = 0; i < c->max; i++)
 		if (runs(&c->vms[i]))
-			kill(c->vms[i].pid, SIGKILL);
+			kin_kill(c->vms[i].pid);
 	/* One by one in the order of killing: waiting for a given pid costs the kernel no search. Also for
 	   those that failed before: their end must not be taken for that of the next VM of the number. Such a
 	   one need not have been killed: a container whose start was refused waits for it for ever. */
@@ -413,7 +413,7 @@ error *crew_stop_all(struct crew *c, void (*progress)(void *, uint32_t), void *u
 		if (!pidmap_take(&c->pids, c->vms[i].pid, &id))
 			continue;
 		if (!runs(&c->vms[i]))
-			kill(c->vms[i].pid, SIGKILL);
+			kin_kill(c->vms[i].pid);
 		/* one that failed without being killed, as a container that its runtime could not start,
 		   would never end; 0: a living child, so the pid is still its own */
 		if (waitpid(c->vms[i].pid, NULL, WNOHANG) == 0) {

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "backend/console.h"
+#include "backend/kin.h"
 #include "backend/libvirt.h"
 #include "backend/lv_name.h"
 #include "base/clock.h"
@@ -181,18 +182,22 @@ static error *prove(struct lv_host *h, virDomainPtr dom, uint32_t number, uint64
 	return e;
 }
 
-/* The embedded driver's QEMU is a process of this machine, and can be accounted for as such. */
-static pid_t take_process(const struct lv_host *h, const char *name)
+/* The embedded driver's QEMU is a process of this machine, and can be accounted for as such. That QEMU can
+   write to the file: a number in it that was not checked would put any process into our cgroup, and have it
+   killed with it. */
+static error *take_process(const struct lv_host *h, const char *name, pid_t *ret_pid)
 {
 	_cleanup_free_ char *path = xasprintf("%s/run/qemu/%s.pid", h->root ? h->root : "", name);
-	long long pid = 0;
+	long long told = 0;
 
-	if (!h->embed || !fs_read_number(path, &pid) || pid <= 1)
-		return 0;
+	*ret_pid = 0;
+	if (!h->embed || !fs_read_number(path, &told))
+		return NULL;
+	error *e = kin_check(told, KIN_DESCENDANT, path, ret_pid);
 	/* moved there late, for its CPU time alone */
-	if (h->lv->cfg.cgroup_procs_fd >= 0 && !h->wrapper)
-		dprintf(h->lv->cfg.cgroup_procs_fd, "%lld", pid);
-	return (pid_t)pid;
+	if (!e && h->lv->cfg.cgroup_procs_fd >= 0 && !h->wrapper)
+		dprintf(h->lv->cfg.cgroup_procs_fd, "%d", (int)*ret_pid);
+	return e;
 }
 
 static error *create(struct lv_host *h, uint32_t number, uint64_t spawn_ns, uint64_t timeout_ns,
@@ -205,8 +210,9 @@ static error *create(struct lv_host *h, uint32_t number, uint64_t spawn_ns, uint
 	if (!dom)
 		return lv_error(EXIT_CANNOT, "VM %u on %s", number, h->spec->name);
 	ret->up_us = (uint32_t)((clock_ns() - spawn_ns) / 1000);
-	ret->pid = take_process(h, name);
-	error *e = prove(h, dom, number, spawn_ns + timeout_ns);
+	error *e = take_process(h, name, &ret->pid);
+	if (!e)
+		e = prove(h, dom, number, spawn_ns + timeout_ns);
 	if (e) {
 		error *e2 = lv_domain_destroy(dom);
 

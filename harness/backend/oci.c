@@ -14,14 +14,17 @@
 #include <unistd.h>
 
 #include "backend/console.h"
+#include "backend/kin.h"
 #include "backend/spawn.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "plan/settings.h"
 #include "plan/undo.h"
 
-/* A runtime's verb takes tens of milliseconds; one that hangs must not hang us. */
-#define VERB_LIMIT_NS 20000000000ULL
+/* A runtime's verb takes tens of milliseconds; one that hangs must not hang us. No verb gets more time than a
+   container has to become ready, within these bounds. */
+#define VERB_MIN_NS 1000000000ULL
+#define VERB_MAX_NS 20000000000ULL
 #define LOOK_PERIOD_NS 500000000ULL
 
 enum { STAGE_CREATE, STAGE_START };
@@ -36,6 +39,7 @@ struct oci {
 	bool *made;	 /* by VM: the runtime was asked to create it, so it must be asked to delete it */
 	bool foreign;	 /* containers are no children of ours: their end must be looked for */
 	bool no_cgroups; /* the runtime cannot manage cgroups here */
+	bool hangs;	 /* it did not come back from deleting: it is not asked again */
 	uint64_t looked_ns;
 	char *proof;
 };
@@ -143,13 +147,22 @@ static error *start_created(struct oci *o, struct crew_slot *s)
 	_cleanup_free_ char *id = container_id(s->vm);
 	_cleanup_free_ char *pid_file = xasprintf("%s/%u/pid", o->bundles.dir, (unsigned)(s - o->crew.slots));
 	char *words[] = { (char *)"start", id, NULL };
-	long long pid = 0;
+	long long told = 0;
+	pid_t pid;
 
-	if (!fs_read_number(pid_file, &pid) || pid <= 1)
+	if (!fs_read_number(pid_file, &told))
 		return err_new(EXIT_CANNOT, "%s created %s, but names no process of it in its pid file",
 			       o->runtime.path, id);
+	/* A runtime whose daemon makes the containers tells of processes that descend from others than us, in
+	   a pid namespace of their own; them we never signal, only the runtime does. */
+	_cleanup_free_ char *who = xasprintf("%s created %s, but its pid file", o->runtime.path, id);
+	error *e = kin_check(told, KIN_ELSEWHERE, who, &pid);
+	if (e)
+		return e;
+	if (pidmap_has(&o->crew.pids, pid))
+		return err_new(EXIT_CANNOT, "%s names process %lld, which another container has", who, told);
 	o->crew.vms[s->vm].up_us = since(&o->crew.vms[s->vm]);
-	crew_joined(&o->crew, s->vm, (pid_t)pid);
+	crew_joined(&o->crew, s->vm, pid);
 	s->stage = STAGE_START;
 	return begin_verb(o, words, NULL, s->stderr_fd, &s->helper);
 }
@@ -211,59 +224,76 @@ static error *oci_ask(struct backend *b, uint32_t vm, const char *request, int t
 	return console_fifo_ask(self(b)->crew.console_dir_fd, vm, request, timeout_ms, reply, size, ret_ms);
 }
 
-/* Waits for a verb; one that takes too long is killed. */
-static int await_verb(pid_t pid)
+static uint64_t verb_limit(const struct oci *o)
 {
-	uint64_t give_up = clock_ns() + VERB_LIMIT_NS;
-	int status = 0;
+	return MIN(MAX(o->cfg.ready_timeout_ns, VERB_MIN_NS), VERB_MAX_NS);
+}
 
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (clock_ns() > give_up)
+/* Waits for a verb; one that takes longer is killed. False then. */
+static bool await_verb(pid_t pid, uint64_t give_up)
+{
+	bool in_time = true;
+
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
+		if (clock_ns() > give_up) {
+			in_time = false;
 			kill(pid, SIGKILL);
+		}
 		clock_sleep_ns(1000000);
 	}
-	return status;
+	return in_time;
 }
 
 /* What is being created or started must come to that end, or it could not be deleted. */
 static void settle_verbs(struct oci *o)
 {
+	uint64_t give_up = clock_ns() + verb_limit(o); /* for all: they have been at work together */
+
 	for (unsigned i = 0; i < o->crew.slot_count; i++) {
 		struct crew_slot *s = &o->crew.slots[i];
 
 		if (s->busy && s->helper > 0)
-			await_verb(s->helper);
+			await_verb(s->helper, give_up);
 		s->helper = 0;
 	}
 }
 
-/* Deletes what was made, as many at a time as were started at a time. */
+/* Deletes what was made, as many at a time as were started at a time. After one that hangs no more are begun:
+   thousands would take hours. */
 static error *delete_all(struct oci *o)
 {
 	_cleanup_free_ pid_t *at_work = xcalloc(o->crew.slot_count, sizeof(*at_work));
+	uint64_t give_up = clock_ns() + verb_limit(o);
 	error *e = NULL;
 	unsigned k = 0;
 
-	for (uint32_t i = 0; i < o->crew.max && !e; i++) {
+	for (uint32_t i = 0; i < o->crew.max && !e && !o->hangs; i++) {
 		_cleanup_free_ char *id = container_id(i);
 		char *words[] = { (char *)"delete", (char *)"--force", id, NULL };
 
 		if (!o->made[i])
 			continue;
-		if (at_work[k] > 0)
-			await_verb(at_work[k]);
+		if (at_work[k] > 0 && !await_verb(at_work[k], give_up))
+			o->hangs = true;
 		at_work[k] = 0;
+		if (o->hangs)
+			break;
+		give_up = clock_ns() + verb_limit(o);
 		e = begin_verb(o, words, NULL, -1, &at_work[k]);
 		o->made[i] = e != NULL;
 		k = (k + 1) % o->crew.slot_count;
 	}
 	for (k = 0; k < o->crew.slot_count; k++)
-		if (at_work[k] > 0)
-			await_verb(at_work[k]);
+		if (at_work[k] > 0 && !await_verb(at_work[k], give_up))
+			o->hangs = true;
 	/* containers became our children when the runtime left them */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
-	return e;
+	return e || !o->hangs ? e
+			      : err_new(EXIT_CANNOT,
+					"%s delete gave no answer within %.0f s: it is not asked again, and "
+					"containers may be left in %s",
+					o->runtime.path, (double)verb_limit(o) / 1e9, o->runtime.root);
 }
 
 /* The runtime's own list of containers must be empty: whatever it failed to delete is told. */

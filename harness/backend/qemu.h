@@ -43,6 +43,7 @@ struct qemu {
 		uint32_t clones; /* made by it */
 	} template, next;	 /* next: started ahead, so that a change of template costs no time */
 	unsigned generation;
+	uint32_t serial;	   /* of the latest request */
 	struct zygote_reply reply; /* the latest */
 };
 
@@ -87,6 +88,9 @@ error *qemu_reach(struct backend *b, uint32_t vm, int timeout_ms, int *ret_fd) E
 
 /* qemu_exec.c: one exec per VM. */
 error *qemu_exec_start(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun) ERR_MUST_CHECK;
+/* qemu_talk.c: one request to the template; pass has as many descriptors as it says. The answer, checked, is
+   in q->reply; on an error only a refusal stands there. */
+error *qemu_template_ask(struct qemu *q, struct zygote_request *req, const int *pass) ERR_MUST_CHECK;
 /* qemu_zygote.c: starts the template and proves by probe VMs that its copies live; on an error the caller
    falls back and calls qemu_zygote_stop(). */
 error *qemu_zygote_open(struct qemu *q, enum launch_mode mode) ERR_MUST_CHECK;

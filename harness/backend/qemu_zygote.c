@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "backend/console.h"
+#include "backend/kin.h"
 #include "backend/qemu.h"
 #include "backend/spawn.h"
 #include "base/clock.h"
@@ -19,7 +20,6 @@
 #include "preload/zygote_abi.h"
 
 #define CONTROL_FD 11
-#define REPLY_TIMEOUT_MS 60000
 /* A template's console goes by a number that no VM has; the next one's by another. */
 #define TEMPLATE_ID 4294967290U
 #define STACK_KB 256
@@ -31,50 +31,6 @@
  * (reclaim, DAMON). So a template is replaced after so many.
  */
 #define TEMPLATE_CLONES 4000
-
-/* A signal for the harness is no answer. False when the time is over. */
-static bool await_answer(int fd)
-{
-	uint64_t deadline = clock_ns() + REPLY_TIMEOUT_MS * 1000000ULL;
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	for (uint64_t now; (now = clock_ns()) < deadline;)
-		if (poll(&p, 1, (int)((deadline - now) / 1000000) + 1) > 0)
-			return true;
-	return false;
-}
-
-/* pass: as many descriptors as the request says. */
-static error *exchange(struct qemu *q, const struct zygote_request *req, const int *pass,
-		       struct zygote_reply *r)
-{
-	size_t fds_size = pass ? req->fd_count * sizeof(int) : 0;
-	char space[CMSG_SPACE(ZYGOTE_FDS * sizeof(int))] = { 0 };
-	struct iovec io = { .iov_base = (void *)req, .iov_len = sizeof(*req) };
-	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1 };
-
-	if (fds_size) {
-		m.msg_control = space;
-		m.msg_controllen = CMSG_SPACE(fds_size);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(fds_size);
-		memcpy(CMSG_DATA(c), pass, fds_size);
-	}
-	r->refusal[0] = '\0';
-	if (sendmsg(q->template.control_fd, &m, MSG_NOSIGNAL) < 0)
-		return err_sys(EXIT_CANNOT, errno, "the template QEMU does not listen");
-	if (!await_answer(q->template.control_fd))
-		return err_new(EXIT_CANNOT, "the template QEMU gave no answer within %d s",
-			       REPLY_TIMEOUT_MS / 1000);
-	if (recv(q->template.control_fd, r, sizeof(*r), 0) != (ssize_t)sizeof(*r))
-		return err_new(EXIT_CANNOT, "the template QEMU is gone");
-	r->refusal[sizeof(r->refusal) - 1] = '\0';
-	if (*r->refusal)
-		return err_new(EXIT_CANNOT, "QEMU cannot be copied: %s", r->refusal);
-	return NULL;
-}
 
 /* argv and environment of a template: the plan's, our library, and what the techniques ask for. */
 static unsigned template_flags(const struct qemu *q)
@@ -171,10 +127,12 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *
 static error *await_template(struct qemu *q, int console)
 {
 	uint64_t deadline = clock_ns() + q->cfg.ready_timeout_ns;
+	const char *guest = q->cfg.image->guest;
+	_cleanup_free_ char *ready = xasprintf(*guest ? "MVM %s ready\n" : "%s ready\n", guest);
 	char text[512] = "";
 	size_t len = 0;
 
-	while (!strstr(text, " ready\n")) {
+	while (!strstr(text, ready)) {
 		struct pollfd p = { .fd = console, .events = POLLIN };
 		uint64_t now = clock_ns();
 		ssize_t n = -1;
@@ -201,7 +159,8 @@ static void end_template(struct qemu_template *t)
 		close(t->console_fd);
 	if (t->pid > 0) {
 		kill(t->pid, SIGKILL);
-		waitpid(t->pid, NULL, 0);
+		while (waitpid(t->pid, NULL, 0) < 0 && errno == EINTR)
+			;
 	}
 	*t = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
 }
@@ -212,8 +171,7 @@ void qemu_zygote_stop(struct qemu *q)
 	end_template(&q->next);
 }
 
-/* Starts a template without waiting for it. */
-static error *begin_template(struct qemu *q, struct qemu_template *t)
+static error *try_template(struct qemu *q, struct qemu_template *t)
 {
 	_cleanup_close_ int listen_fd = -1;
 	uint32_t id = TEMPLATE_ID + q->generation++ % 2;
@@ -234,6 +192,16 @@ static error *begin_template(struct qemu *q, struct qemu_template *t)
 	return e;
 }
 
+/* Starts a template without waiting for it. */
+static error *begin_template(struct qemu *q, struct qemu_template *t)
+{
+	end_template(t); /* one that has died still has its descriptors here */
+	error *e = try_template(q, t);
+	if (e)
+		end_template(t);
+	return e;
+}
+
 /* Waits until q->template can be copied. */
 static error *finish_template(struct qemu *q)
 {
@@ -247,7 +215,7 @@ static error *finish_template(struct qemu *q)
 		q->template.console_fd = -1;
 	}
 	/* QEMU still has to notice that the console was closed */
-	for (int i = 0; (e = exchange(q, &ping, NULL, &q->reply)) && *q->reply.refusal && i < SETTLE_TRIES;
+	for (int i = 0; (e = qemu_template_ask(q, &ping, NULL)) && *q->reply.refusal && i < SETTLE_TRIES;
 	     i++) {
 		err_free(e);
 		clock_sleep_ns(SETTLE_STEP_NS);
@@ -286,23 +254,41 @@ static error *prepare_next(struct qemu *q, uint32_t made)
 	return begin_template(q, &q->next);
 }
 
-/* Copies count VMs; a template that died or hangs is replaced once. What it made of this batch without
-   telling is nobody's, and would live on. */
-static error *copy_batch(struct qemu *q, const struct zygote_request *req)
+static bool is_known(void *user, pid_t pid)
 {
-	error *e = exchange(q, req, NULL, &q->reply);
+	const struct qemu *q = user;
+
+	return pid == q->template.pid || pid == q->next.pid || pidmap_has(&q->crew.pids, pid);
+}
+
+/* A template that died, hangs or tells what cannot be is done with. What it made of this batch without
+   telling is nobody's, and would live on. */
+static void give_up_template(struct qemu *q, const struct zygote_request *req)
+{
+	end_template(&q->template);
+	clock_sleep_ns(SETTLE_STEP_NS);
+	kin_kill_strays(q->cfg.runtime_dir, is_known, q);
+	for (uint32_t i = 0; i < req->count; i++)
+		console_evict(q->crew.console_dir_fd, req->first + i);
+}
+
+/* Copies count VMs; a template that is no good is replaced once. */
+static error *copy_batch(struct qemu *q, struct zygote_request *req)
+{
+	error *e = qemu_template_ask(q, req, NULL);
 
 	if (!e && fault_hit(FAULT_TEMPLATE_DIES))
 		e = err_new(EXIT_CANNOT, "the template QEMU is gone (injected)");
 	if (!e || *q->reply.refusal)
 		return e;
 	err_free(e);
-	end_template(&q->template);
-	clock_sleep_ns(SETTLE_STEP_NS);
-	for (uint32_t i = 0; i < req->count; i++)
-		console_evict(q->crew.console_dir_fd, req->first + i);
-	e = renew_template(q);
-	return e ? e : exchange(q, req, NULL, &q->reply);
+	give_up_template(q, req);
+	if ((e = renew_template(q)))
+		return e;
+	e = qemu_template_ask(q, req, NULL);
+	if (e && !*q->reply.refusal)
+		give_up_template(q, req);
+	return e;
 }
 
 static void fill_values(const struct qemu *q, struct zygote_request *req)
@@ -333,7 +319,7 @@ error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t
 		return e;
 	q->template.clones += q->reply.begun;
 	uint32_t us = (uint32_t)((clock_ns() - before) / 1000);
-	for (uint32_t i = 0; i < q->reply.begun && i < req.count; i++) {
+	for (uint32_t i = 0; i < q->reply.begun; i++) {
 		struct vm *vm = &q->crew.vms[first + i];
 		uint32_t each = (uint32_t)((uint64_t)us * (i + 1) / q->reply.begun);
 
@@ -363,8 +349,10 @@ error *qemu_fork_spawn(struct qemu *q, uint32_t id, const int fds[ZYGOTE_FDS], p
 		pass[req.fd_count] = fds[i];
 		req.fd_as[req.fd_count++] = qemu_fd_numbers[i];
 	}
-	error *e = exchange(q, &req, pass, &q->reply);
+	error *e = qemu_template_ask(q, &req, pass);
 
+	if (e && !*q->reply.refusal)
+		give_up_template(q, &req);
 	if (e)
 		return e;
 	if (!q->reply.begun)

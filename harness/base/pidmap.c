@@ -46,18 +46,30 @@ void pidmap_put(struct pidmap *m, pid_t pid, uint32_t vm)
 	insert(m, (int32_t)pid, vm);
 }
 
-bool pidmap_take(struct pidmap *m, pid_t pid, uint32_t *ret_vm)
+static struct pidmap_slot *find(const struct pidmap *m, pid_t pid)
 {
 	if (!m->size || pid <= 0)
+		return NULL;
+	for (uint32_t i = hash(pid) & (m->size - 1); m->slots[i].pid; i = (i + 1) & (m->size - 1))
+		if (m->slots[i].pid == pid)
+			return &m->slots[i];
+	return NULL;
+}
+
+bool pidmap_has(const struct pidmap *m, pid_t pid)
+{
+	return find(m, pid);
+}
+
+bool pidmap_take(struct pidmap *m, pid_t pid, uint32_t *ret_vm)
+{
+	struct pidmap_slot *s = find(m, pid);
+
+	if (!s)
 		return false;
-	for (uint32_t i = hash(pid) & (m->size - 1); m->slots[i].pid; i = (i + 1) & (m->size - 1)) {
-		if (m->slots[i].pid != pid)
-			continue;
-		*ret_vm = m->slots[i].vm;
-		m->slots[i].pid = -1;
-		return true;
-	}
-	return false;
+	*ret_vm = s->vm;
+	s->pid = -1;
+	return true;
 }
 
 void pidmap_clear(struct pidmap *m)

@@ -18,6 +18,7 @@ struct pidmap {
 void pidmap_put(struct pidmap *m, pid_t pid, uint32_t vm);
 /* Removes the pid and tells whose it was; false when it was not there. */
 bool pidmap_take(struct pidmap *m, pid_t pid, uint32_t *ret_vm);
+bool pidmap_has(const struct pidmap *m, pid_t pid);
 void pidmap_clear(struct pidmap *m);
 
 #endif

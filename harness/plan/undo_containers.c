@@ -12,13 +12,15 @@
 
 #define DELETE_LIMIT_NS 20000000000ULL
 
-/* Waits for `runtime --root ROOT [option] delete --force ID`; whether it worked is seen in its folder. */
-static void delete_one(const char *runtime, const char *root, const char *option, const char *id)
+/* Waits for `runtime --root ROOT [option] delete --force ID`; whether it worked is seen in its folder. False
+   when it gave no answer: then the next ones would not either. */
+static bool delete_one(const char *runtime, const char *root, const char *option, const char *id)
 {
 	const char *argv[8] = { runtime, "--root", root };
 	uint64_t give_up = clock_ns() + DELETE_LIMIT_NS;
 	posix_spawn_file_actions_t quiet;
 	size_t n = 3;
+	bool in_time = true;
 	pid_t pid;
 
 	if (option)
@@ -32,12 +34,15 @@ static void delete_one(const char *runtime, const char *root, const char *option
 	int sys = posix_spawn(&pid, runtime, &quiet, NULL, (char *const *)argv, environ);
 	posix_spawn_file_actions_destroy(&quiet);
 	if (sys != 0)
-		return;
+		return false;
 	while (waitpid(pid, NULL, WNOHANG) == 0) {
-		if (clock_ns() > give_up)
+		if (clock_ns() > give_up) {
+			in_time = false;
 			kill(pid, SIGKILL);
+		}
 		clock_sleep_ns(1000000);
 	}
+	return in_time;
 }
 
 static error *ours(const char *root, struct strlist *ret)
@@ -53,10 +58,11 @@ enum undo_result undo_containers(const char *root, const char *runtime, char **s
 	struct strlist ids = { 0 };
 	error *e = ours(root, &ids);
 	size_t found = ids.count;
+	bool answers = true;
 
-	for (size_t k = 0; !e && ids.count && k < ARRAY_LEN(options); k++) {
-		for (size_t i = 0; i < ids.count; i++)
-			delete_one(runtime, root, options[k], ids.items[i]);
+	for (size_t k = 0; !e && ids.count && answers && k < ARRAY_LEN(options); k++) {
+		for (size_t i = 0; i < ids.count && answers; i++)
+			answers = delete_one(runtime, root, options[k], ids.items[i]);
 		e = ours(root, &ids);
 	}
 	size_t left = ids.count;

@@ -200,6 +200,7 @@ static bool serve(bool *ret_gone)
 	if (*ret_gone)
 		return false;
 	memset(&r, 0, sizeof(r));
+	r.serial = q.serial;
 	r.first = q.first;
 	r.merge_error = merge_error;
 	if (q.op != ZYGOTE_PING && (q.op != ZYGOTE_COPY || !q.count || q.count > ZYGOTE_BATCH))

@@ -39,6 +39,7 @@ struct zygote_values {
 
 struct zygote_request {
 	uint32_t op;
+	uint32_t serial;	   /* its reply has the same */
 	uint32_t first, count;	   /* VM numbers; fork: count is 1 */
 	uint32_t fd_count;	   /* fork: so many descriptors come with the packet */
 	int32_t fd_as[ZYGOTE_FDS]; /* and shall get these numbers */
@@ -47,7 +48,7 @@ struct zygote_request {
 };
 
 struct zygote_reply {
-	uint32_t first, begun;
+	uint32_t serial, first, begun;
 	int32_t error;		   /* errno of the copy that failed, 0 */
 	uint32_t threads;	   /* of the template besides its main one */
 	uint32_t late;		   /* 1 when the copies' threads come late */

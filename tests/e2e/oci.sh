@@ -59,6 +59,51 @@ WRAPPER
 chmod +x "$tmp/broken"
 t_fail "what a runtime complains about is shown" 3 'start exited with status 1; it said: no starting today' \
 	run --runtime "$tmp/broken" --max 2 -o "$tmp/broken.run"
+# a runtime whose pid files lie: kill(2) takes -1 and 0 for many processes, and a number may be a stranger's
+cat >"$tmp/liar" <<WRAPPER
+#!/bin/sh
+"$runtime" "\$@" || exit
+for word in "\$@"; do
+	[ "\$last" != --pid-file ] || case \$(cat "$tmp/lie") in
+	harness) echo "\$PPID" >"\$word" ;;
+	*) cp "$tmp/lie" "\$word" ;;
+	esac
+	last=\$word
+done
+WRAPPER
+chmod +x "$tmp/liar"
+sleep 100 >/dev/null 2>&1 &
+stranger=$!
+lie() {
+	echo "$1" >"$tmp/lie"
+	run --runtime "$tmp/liar" --max 1 -o "$tmp/liar.run"
+}
+for number in -1 0 1 4294967295 4294967297 99999999999999999999 '' x; do
+	t_fail "a runtime that names process '$number' is told" 3 "names (process $number, which is no process's number|no process)" \
+		lie "$number"
+done
+t_fail "one that names the harness" 3 'which is this program itself' lie harness
+t_fail "one that names a stranger" 3 "names process $stranger, which is somebody else's process" lie "$stranger"
+t_ok "the stranger lives" kill -0 "$stranger"
+kill "$stranger"
+# a runtime that never comes back from what it is asked once its containers run
+cat >"$tmp/hangs" <<WRAPPER
+#!/bin/sh
+for word in "\$@"; do
+	[ "\$word" != delete ] || exec sleep 100
+done
+exec "$runtime" "\$@"
+WRAPPER
+chmod +x "$tmp/hangs"
+hung() { # a second for the probe, a second for all 6
+	begin=$(date +%s)
+	run --runtime "$tmp/hangs" --max 6 --jobs 2 --ready-timeout 1 -o "$tmp/hangs.run"
+	status=$?
+	[ $(($(date +%s) - begin)) -le 15 ] && return $status
+	echo "it took $(($(date +%s) - begin)) s"
+	return 99
+}
+t_fail "a runtime that hangs while it deletes is not asked for each container" 3 'delete gave no answer within 1 s' hung
 
 # Harness and janitor killed: containers go on without them, until somebody cleans up.
 # shellcheck disable=SC2086 # several words
