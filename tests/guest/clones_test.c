@@ -152,10 +152,8 @@ static error *ask_at_once(struct qemu *q, uint32_t from, uint32_t to)
 		int *fd = &fds[i - from];
 
 		*fd = -1;
-		e = console_connect(q->crew.console_dir_fd, i, fd);
-		if (!e && console_owner(*fd) != q->crew.vms[i].pid)
-			e = err_new(EXIT_CANNOT, "console of VM %u belongs to process %d, not %d", i,
-				    (int)console_owner(*fd), (int)q->crew.vms[i].pid);
+		/* waits for a copy that has not come so far yet; another process's console is an error */
+		e = console_reach(q->crew.console_dir_fd, i, q->crew.vms[i].pid, ANSWER_MS, fd);
 		if (!e && send(*fd, "ping\n", 5, MSG_NOSIGNAL) != 5)
 			e = err_sys(EXIT_CANNOT, errno, "VM %u", i);
 		if (e)
