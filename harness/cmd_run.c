@@ -103,6 +103,7 @@ static int run_main(int argc, char **argv)
 		run_outcome_clear(&out);
 		return cmd_fail(e);
 	}
+	bool said = e || (out.stop.kind == STOP_FAILED && out.reached == 0);
 	int status = e ? cmd_fail(e) : outcome_status(&out);
 	_cleanup_free_ char *advice = outcome_finish(out.dir, &plotted);
 	if (out.stop.kind == STOP_FAILED && out.reached == 0 && !e)
@@ -111,8 +112,10 @@ static int run_main(int argc, char **argv)
 		status = outcome_check_slo(out.dir, slo, status);
 	if (a.json)
 		outcome_print_json(&out, status);
-	else
+	else if (!a.quiet)
 		outcome_print(&out, advice, plotted);
+	else if (!said && (out.failed || outcome_status(&out) != EXIT_DONE))
+		outcome_headline(&out, stderr);
 	run_outcome_clear(&out);
 	return status;
 }

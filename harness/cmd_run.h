@@ -4,6 +4,7 @@
 
 #include <argp.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "compare/slo.h"
 #include "run/run.h"
@@ -30,6 +31,8 @@ char *outcome_finish(const char *dir, bool *ret_plotted);
 int outcome_check_slo(const char *dir, const struct slo *slo, int status);
 /* The exit status that the outcome stands for. */
 int outcome_status(const struct run_outcome *out);
+/* How far it came and what ended it; VMs that were lost. */
+void outcome_headline(const struct run_outcome *out, FILE *to);
 void outcome_print(const struct run_outcome *out, const char *advice, bool plotted);
 void outcome_print_json(const struct run_outcome *out, int status);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/tune.h"
 #include "base/util.h"
 #include "cmd.h"
 #include "cmd_run_options.h"
@@ -71,6 +72,17 @@ void run_check_combination(const struct run_args *a)
 	if (synthetic && o->verify_pct >= 0)
 		cmd_usage(&cmd_run, "backend %s has no guests that could answer: --verify cannot be used",
 			  o->backend->name);
+}
+
+/* What is wrong with it is so before anything is tried. */
+void run_check_tune(const char *changes)
+{
+	struct tuning t;
+	_cleanup_err_ error *e = tuning_parse("", changes, &t);
+
+	if (e)
+		cmd_usage(&cmd_run, "%s", e->msg);
+	tuning_clear(&t);
 }
 
 void run_set_defaults(struct run_options *o)

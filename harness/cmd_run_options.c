@@ -86,7 +86,8 @@ static const struct argp_option options[] = {
 	{ "out", 'o', "DIR", 0, "Run folder (default runs/<time>-<backend>-<preset>-<profile>)", 0 },
 	{ "name", OPT_NAME, "TEXT", 0, "Label of this run in plots and reports", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print the outcome as JSON on standard output", 0 },
-	{ "quiet", 'q', NULL, 0, "No progress, only the outcome", 0 },
+	{ "quiet", 'q', NULL, 0, "Say nothing but what went wrong; --json prints the outcome all the same",
+	  0 },
 	{ "slo", OPT_SLO, "NAME|FILE", 0,
 	  "File of limits that the figures of this run must keep (exit status 1)", 0 },
 	{ "yes", OPT_YES, NULL, 0, "Ask nothing (it never does without a terminal)", 0 },
@@ -177,6 +178,7 @@ void run_args_parse(int argc, char **argv, struct run_args *a)
 		cmd_usage(&cmd_run, "%s", e->msg);
 	a->o.libvirt.hosts = &a->hosts;
 	run_check_combination(a);
+	run_check_tune(a->o.tune);
 	run_set_defaults(&a->o);
 	make_absolute(a);
 }

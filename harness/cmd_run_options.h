@@ -61,6 +61,7 @@ enum {
 error_t run_parse_option(int key, char *arg, struct argp_state *st);
 /* cmd_run_check.c: refuses what excludes each other, and options that the chosen backend would ignore. */
 void run_check_combination(const struct run_args *a);
+void run_check_tune(const char *changes);
 void run_set_defaults(struct run_options *o);
 
 #endif

@@ -248,21 +248,27 @@ static void print_fidelity(const struct run_record *r)
 	free(got);
 }
 
+void outcome_headline(const struct run_outcome *out, FILE *to)
+{
+	fprintf(to, "%u VMs; stopped by %s%s%s: %s\n", out->reached, stop_kind_names[out->stop.kind],
+		out->stop.limit || out->stop.metric ? " " : "",
+		out->stop.limit	   ? out->stop.limit
+		: out->stop.metric ? out->stop.metric
+				   : "",
+		out->stop.evidence ? out->stop.evidence : "");
+	if (out->died || out->failed)
+		fprintf(to, "%u VMs died and %u did not start: see %s/events.jsonl\n", out->died, out->failed,
+			out->dir);
+}
+
 void outcome_print(const struct run_outcome *out, const char *advice, bool plotted)
 {
 	_cleanup_(run_record_freep) struct run_record *r = NULL;
 	error *e = run_record_load(out->dir, &r);
 
 	err_free(e); /* outcome_finish() has said it */
-	printf("\n%u VMs; stopped by %s%s%s: %s\n", out->reached, stop_kind_names[out->stop.kind],
-	       out->stop.limit || out->stop.metric ? " " : "",
-	       out->stop.limit	  ? out->stop.limit
-	       : out->stop.metric ? out->stop.metric
-				  : "",
-	       out->stop.evidence ? out->stop.evidence : "");
-	if (out->died || out->failed)
-		printf("%u VMs died and %u did not start: see %s/events.jsonl\n", out->died, out->failed,
-		       out->dir);
+	putchar('\n');
+	outcome_headline(out, stdout);
 	if (r && r->intervals->rows) {
 		print_ledgers(r);
 		print_fidelity(r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/backend.h"
@@ -39,16 +40,15 @@ static void recover(void)
 		cmd_fail(e);
 }
 
-/* A table that did not reach its file is no result. A reader that wants no more (`| head`) is no failure. */
-static int flushed(int status)
+/* A table that did not reach its file is no result, whichever way the program ends. */
+static void finish_output(void)
 {
-	error *e = dir_flush_output();
+	error *e = dir_finish_output();
 
-	if (!e || e->sys == EPIPE || status != EXIT_DONE) {
-		err_free(e);
-		return status;
-	}
-	return cmd_fail(e);
+	if (!e)
+		return;
+	cmd_fail(e);
+	_exit(cmd_usage_status == EXIT_BAD_INPUT ? EXIT_CANNOT : cmd_usage_status);
 }
 
 static int dispatch(int argc, char **argv)
@@ -78,5 +78,7 @@ int main(int argc, char **argv)
 {
 	dir_expect_full();
 	error *e = backend_check_table();
-	return e ? cmd_fail(e) : flushed(dispatch(argc, argv));
+
+	atexit(finish_output);
+	return e ? cmd_fail(e) : dispatch(argc, argv);
 }

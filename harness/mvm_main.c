@@ -183,6 +183,14 @@ int mvm_fail(error *e)
 	return code;
 }
 
+static void finish_output(void)
+{
+	error *e = dir_finish_output();
+
+	if (e)
+		_exit(mvm_fail(e));
+}
+
 int main(int argc, char **argv)
 {
 	static char self[] = "mvm";
@@ -191,11 +199,10 @@ int main(int argc, char **argv)
 	dir_expect_full();
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = EXIT_BAD_INPUT;
+	atexit(finish_output);
 	if (argc > 0)
 		argv[0] = self;
 	if (argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, &verb_at) || !verb_at)
 		return EXIT_BAD_INPUT;
-	int status = need_verb(argv[verb_at])->run(argc - verb_at, argv + verb_at);
-	error *e = dir_flush_output();
-	return e ? mvm_fail(e) : status;
+	return need_verb(argv[verb_at])->run(argc - verb_at, argv + verb_at);
 }

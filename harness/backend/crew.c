@@ -12,6 +12,7 @@
 
 #include "backend/console.h"
 #include "backend/kin.h"
+#include "backend/spawn.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
@@ -208,15 +209,7 @@ void crew_queue_event(struct crew *c, enum backend_event_kind kind, uint32_t vm,
 
 char *crew_complaint(const struct crew_slot *s)
 {
-	char text[4096];
-	ssize_t n = pread(s->stderr_fd, text, sizeof(text) - 1, 0);
-	char *best = NULL;
-
-	text[n > 0 ? n : 0] = '\0';
-	for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
-		if (*line && !strstr(line, "QEMU waiting for connection"))
-			best = line;
-	return xstrdup(best ? best : "");
+	return spawn_complaint(s->stderr_fd);
 }
 
 char *crew_how_it_ended(int status)

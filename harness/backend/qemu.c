@@ -133,7 +133,7 @@ static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
 	tuning_clear(&q->tuning);
 	error *e = tuning_parse(own ? own : q->cfg.preset->tune, q->cfg.tune, &q->tuning);
 	if (e)
-		return e;
+		return err_wrap(e, "%s", q->cfg.preset->path);
 	if ((e = qemu_vary_open(q, a)))
 		return e;
 	e = qemu_plan_make(q, a, &q->plan);
@@ -142,30 +142,43 @@ static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
 		e = qemu_probe_guest(q, good_time_ns, &ms);
 	if (e) {
 		qemu_plan_clear(&q->plan);
+		if (q->cfg.machine)
+			e = err_wrap(e, "--machine %s", q->cfg.machine);
 		return err_wrap(e, "%s", a == ACCEL_KVM ? "KVM cannot be used" : "probe guest");
 	}
 	q->plan.accel_note = xasprintf("probe guest ready in %.0f ms", ms);
 	return NULL;
 }
 
+/* Both errors become one, which says what there is to mend once. */
+static error *neither(const struct qemu *q, enum accel first, error *e, error *e2)
+{
+	const struct preset_accel *accel = q->cfg.preset->accel;
+	bool lone_first = !accel[first == ACCEL_KVM ? ACCEL_TCG : ACCEL_KVM].present;
+	/* a machine type that no QEMU here knows is no matter of the accelerator; under TCG all are known */
+	bool keep_first = lone_first || (q->cfg.machine && first == ACCEL_TCG && accel[first].present);
+	error *kept = keep_first ? e : e2, *other = keep_first ? e2 : e;
+
+	if (!q->cfg.machine && !lone_first && accel[first].present && !str_eq(e->msg, e2->msg))
+		kept = err_wrap(kept, "no accelerator works: %s", other->msg);
+	err_free(other);
+	return kept;
+}
+
 static error *choose_accel(struct qemu *q)
 {
 	enum accel first = str_eq(q->cfg.preset->prefer, "tcg") ? ACCEL_TCG : ACCEL_KVM;
-	bool first_there = q->cfg.preset->accel[first].present;
+	enum accel second = first == ACCEL_KVM ? ACCEL_TCG : ACCEL_KVM;
 
 	for (enum accel a = 0; a < ACCEL_COUNT; a++)
 		if (str_eq(q->cfg.accel, accel_names[a]))
 			return try_accel(q, a, q->cfg.ready_timeout_ns);
 	error *e = try_accel(q, first, first == ACCEL_KVM ? KVM_GOOD_TIME_NS : q->cfg.ready_timeout_ns);
-	if (!e)
-		return NULL;
-	error *e2 = try_accel(q, first == ACCEL_KVM ? ACCEL_TCG : ACCEL_KVM, q->cfg.ready_timeout_ns);
-	if (e2) {
-		/* the last resort's failure is what the user must mend */
-		error *both = err_wrap(e2, "no accelerator works (%s)", first_there ? e->msg : "");
-		err_free(e);
-		return both;
-	}
+	if (!e || e->code == EXIT_BAD_INPUT)
+		return e;
+	error *e2 = try_accel(q, second, q->cfg.ready_timeout_ns);
+	if (e2)
+		return neither(q, first, e, e2);
 	char *note = xasprintf("%s; %s", e->msg, q->plan.accel_note);
 	free(q->plan.accel_note);
 	q->plan.accel_note = note;
@@ -245,7 +258,7 @@ static error *try_launch(struct qemu *q, enum launch_mode mode)
 static void merge_forks(struct qemu *q)
 {
 	if (str_eq(q->cfg.preset->launch, launch_names[LAUNCH_CLONE]) &&
-	    (!q->cfg.tune || !strstr(q->cfg.tune, "-ksm")))
+	    !tuning_leaves_out(q->cfg.tune, TECH_KSM))
 		q->tuning.t[TECH_KSM].asked = true;
 }
 

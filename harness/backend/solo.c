@@ -198,13 +198,7 @@ void solo_close(struct solo *s)
 
 char *solo_complaint(const struct solo *s)
 {
-	char text[4096];
-	ssize_t n = pread(s->log_fd, text, sizeof(text) - 1, 0);
-	const char *last = NULL;
+	_cleanup_free_ char *said = spawn_complaint(s->log_fd);
 
-	text[n > 0 ? n : 0] = '\0';
-	for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
-		if (*line)
-			last = line;
-	return last ? xasprintf("; it said: %s", last) : xstrdup("");
+	return *said ? xasprintf("; it said: %s", said) : xstrdup("");
 }

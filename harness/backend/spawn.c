@@ -67,6 +67,8 @@ static const char *become(const struct spawn_spec *s, pid_t parent, const sigset
 		return "prctl(PR_SET_PDEATHSIG)";
 	if (getppid() != parent)
 		_exit(127); /* the harness died before the signal was armed */
+	if (s->own_group && setpgid(0, 0) < 0)
+		return "setpgid";
 	if (s->cgroup_procs_fd >= 0 && write(s->cgroup_procs_fd, "0", 1) < 0)
 		return "joining the cgroup";
 	for (unsigned i = 0; i < s->cgroup_more; i++)
@@ -185,4 +187,26 @@ error *spawn_capture(char *const *argv, int timeout_ms, char **ret_text, int *re
 	text_clean(text);
 	*ret_text = text;
 	return NULL;
+}
+
+/* Lines that say what one could ask, or what goes on, and not what is wrong. */
+static bool is_remark(const char *line)
+{
+	return str_starts(line, "Use ") || strstr(line, "QEMU waiting for connection");
+}
+
+char *spawn_complaint(int fd)
+{
+	char text[4096];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	const char *last = "", *said = NULL;
+
+	text[n > 0 ? n : 0] = '\0';
+	for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
+		if (*line && !is_remark(line))
+			said = line;
+		if (*line && !strstr(line, "QEMU waiting for connection"))
+			last = line;
+	}
+	return xstrdup(said ? said : last);
 }

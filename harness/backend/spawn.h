@@ -27,6 +27,7 @@ struct spawn_spec {
 	int cgroup_procs_fd;  /* joined before exec, so that all it costs is accounted there; -1 for none */
 	long stack_kb;	      /* RLIMIT_STACK, which also sizes its threads' stacks; 0 keeps ours */
 	bool fixed_addresses; /* personality(ADDR_NO_RANDOMIZE) */
+	bool own_group;	      /* what it starts can be killed with it: by its pid, negative */
 	const struct spawn_fd *fds;
 	size_t fd_count; /* at most SPAWN_FDS */
 };
@@ -41,5 +42,9 @@ error *spawn_process(const struct spawn_spec *spec, pid_t *ret_pid) ERR_MUST_CHE
 /* Runs a program, returns what it wrote to stdout and stderr (cut at 64 KiB; the caller frees it) and its
    wait status; killed after timeout_ms, which is an error. */
 error *spawn_capture(char *const *argv, int timeout_ms, char **ret_text, int *ret_status) ERR_MUST_CHECK;
+
+/* The last thing that a program wrote into this file to say what is wrong; "" without one. The caller frees
+ * it. */
+char *spawn_complaint(int fd);
 
 #endif

@@ -66,6 +66,18 @@ error *tuning_parse(const char *preset_words, const char *changes, struct tuning
 	return NULL;
 }
 
+bool tuning_leaves_out(const char *changes, enum technique t)
+{
+	_cleanup_free_ char *list = xstrdup(changes ? changes : "");
+	bool out = false;
+	enum technique k;
+
+	for (char *rest = list, *w; (w = strsep(&rest, ","));)
+		if (*w && find(w + 1, &k) && k == t)
+			out = *w == '-';
+	return out;
+}
+
 void tuning_note(struct tuning *t, enum technique k, bool in_force, const char *fmt, ...)
 {
 	va_list ap;

@@ -36,6 +36,8 @@ struct tuning {
 
 /* The preset's words, then the user's changes "+name,-name"; unknown names list the known. Pure. */
 error *tuning_parse(const char *preset_words, const char *changes, struct tuning *ret) ERR_MUST_CHECK;
+/* Whether the user's changes take that technique away. Pure. */
+bool tuning_leaves_out(const char *changes, enum technique t);
 void tuning_note(struct tuning *t, enum technique k, bool in_force, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* {"name": {"asked", "in_force", "note"}} */

@@ -278,22 +278,26 @@ error *dir_cannot_write(int sys, const char *path)
 	return e;
 }
 
-error *dir_flush_output(void)
+error *dir_finish_output(void)
 {
 	char name[PATH_MAX];
+	bool lost = fflush(stdout) != 0;
+	int sys = lost ? errno : 0;
 
-	errno = 0;
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return NULL;
-	int said = errno;
-	struct rlimit limit;
-	/* what failed may have been an earlier part of it */
-	bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-		       lseek(STDOUT_FILENO, 0, SEEK_CUR) >= (off_t)limit.rlim_cur;
-	int sys = said ? said : limited ? EFBIG : EIO;
+	/* of a failure long ago only the mark is left: ask again */
+	if (!lost && ferror(stdout) && write(STDOUT_FILENO, "\n", 1) < 0)
+		sys = errno;
+	lost |= ferror(stdout) != 0;
 	ssize_t n = sys == EFBIG ? readlink("/proc/self/fd/1", name, sizeof(name) - 1) : 0;
+	if (fclose(stdout) != 0 && !lost) {
+		lost = true;
+		sys = errno;
+	}
+	/* a reader that wants no more (`| head`) is no failure, and who closed it on purpose wants none */
+	if (!lost || sys == EPIPE || sys == EBADF)
+		return NULL;
 	name[MAX(n, 0)] = '\0';
-	return dir_cannot_write(sys, *name ? name : "the output");
+	return *name ? dir_cannot_write(sys, name) : err_sys(EXIT_CANNOT, sys ? sys : EIO, "standard output");
 }
 
 void dir_expect_full(void)

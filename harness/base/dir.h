@@ -44,8 +44,8 @@ error *dir_replace(const struct dir *d, const char *name, const void *data, size
 error *dir_append(int fd, const char *path, const void *data, size_t len) ERR_MUST_CHECK;
 /* What to say of a file that could not be written; names the limit where it was RLIMIT_FSIZE. */
 error *dir_cannot_write(int sys, const char *path) ERR_MUST_CHECK;
-/* Standard output is flushed whole; `sys` of the error is EPIPE where its reader wants no more. */
-error *dir_flush_output(void) ERR_MUST_CHECK;
+/* Closes standard output; an error when something did not reach it, but for a reader that wants no more. */
+error *dir_finish_output(void) ERR_MUST_CHECK;
 /* A limit for files (RLIMIT_FSIZE) ends a program without a word unless it asks for an error instead, which a
  * full disk gives, too. Call it first. */
 void dir_expect_full(void);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/text.h"
 #include "base/util.h"
@@ -30,6 +32,22 @@ error *err_new(enum exit_code code, const char *fmt, ...)
 	return make(code, 0, msg);
 }
 
+/* What a user can do about it; "" where the cause says enough. */
+static char *remedy(int sys)
+{
+	struct rlimit files;
+
+	if (sys != EMFILE || getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return xstrdup("");
+	if (files.rlim_cur < files.rlim_max)
+		return xasprintf(" (RLIMIT_NOFILE is %llu: raise it with 'ulimit -n %llu')",
+				 (unsigned long long)files.rlim_cur, (unsigned long long)files.rlim_max);
+	return xasprintf(
+		" (RLIMIT_NOFILE is %llu, which is its hard limit, too: raise that as root with 'prlimit "
+		"--nofile=65536 --pid $$' in this shell, or in /etc/security/limits.conf)",
+		(unsigned long long)files.rlim_cur);
+}
+
 error *err_sys(enum exit_code code, int sys, const char *fmt, ...)
 {
 	va_list ap;
@@ -37,7 +55,8 @@ error *err_sys(enum exit_code code, int sys, const char *fmt, ...)
 	va_start(ap, fmt);
 	_cleanup_free_ char *text = xvasprintf(fmt, ap);
 	va_end(ap);
-	return make(code, sys, xasprintf("%s: %s", text, strerror(sys)));
+	_cleanup_free_ char *hint = remedy(sys);
+	return make(code, sys, xasprintf("%s: %s%s", text, strerror(sys), hint));
 }
 
 error *err_wrap(error *e, const char *fmt, ...)

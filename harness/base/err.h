@@ -28,7 +28,7 @@ typedef struct error {
 
 error *err_new(enum exit_code code, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3))) ERR_MUST_CHECK;
-/* Like err_new(), with ": <strerror(sys)>" appended. */
+/* Like err_new(), with ": <strerror(sys)>" appended, and of too many open files the limit and the remedy. */
 error *err_sys(enum exit_code code, int sys, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4))) ERR_MUST_CHECK;
 /* Puts "<context>: " in front of the message; e keeps its code. Returns e. */

@@ -87,7 +87,7 @@ bool text_terminal(FILE *out)
 {
 	const char *term = getenv("TERM");
 
-	return isatty(fileno(out)) && term && !str_eq(term, "dumb");
+	return isatty(fileno(out)) && term && *term && !str_eq(term, "dumb");
 }
 
 bool text_colour(FILE *out)

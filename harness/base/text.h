@@ -23,8 +23,8 @@ void text_clean(char *s);
 char *text_markdown(const char *s);
 /* As it is typed in a POSIX shell: in quotes where the shell would take it apart. */
 char *text_shell(const char *s);
-/* Whether colours and moving about are wanted there: a terminal that is not TERM=dumb; colours: no NO_COLOR.
- */
+/* Whether moving about is wanted there: a terminal of a kind that is known (TERM is set) and not dumb;
+   colours: also no NO_COLOR. */
 bool text_terminal(FILE *out);
 bool text_colour(FILE *out);
 

@@ -3,15 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "backend/spawn.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/util.h"
 #include "report/plot_text.h"
 
-extern char **environ;
+/* Of one figure; the largest take some seconds. */
+#define GNUPLOT_LIMIT_S 120.0
 
 static const char *ending_of(const char *path)
 {
@@ -84,32 +87,65 @@ void gnuplot_terminal(FILE *out, const char *ending, double width, double height
 	fprintf(out, "set output 'figure.%s'\n", ending);
 }
 
-/* Runs gnuplot in dir; what it says on stderr is kept for the error. */
+static double time_limit(void)
+{
+	const char *given = getenv("MVMSCALE_GNUPLOT_TIMEOUT");
+	double s = GNUPLOT_LIMIT_S;
+
+	return given && parse_double(given, 0.1, 1e6, &s) ? s : GNUPLOT_LIMIT_S;
+}
+
+/* Whether it ended by itself; else it is dead, and what it started, too. */
+static bool ends_in_time(pid_t pid, double limit_s, int *ret_status)
+{
+	uint64_t deadline = clock_ns() + (uint64_t)(limit_s * 1e9);
+	pid_t got;
+
+	while ((got = waitpid(pid, ret_status, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
+		if (clock_ns() < deadline) {
+			clock_sleep_ns(2000000);
+			continue;
+		}
+		kill(-pid, SIGKILL);
+		while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
+			;
+		return false;
+	}
+	return true;
+}
+
+/* Runs gnuplot in dir; what it says is kept for the error. */
 static error *run_gnuplot(char *program, const char *dir)
 {
 	_cleanup_free_ char *log = xasprintf("%s/gnuplot.log", dir), *said = NULL;
+	_cleanup_close_ int log_fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	char *argv[] = { program, (char *)"-d", (char *)"figure.gp", NULL };
-	posix_spawn_file_actions_t act;
-	pid_t pid;
+	struct spawn_spec spec = { .path = program,
+				   .argv = argv,
+				   .envp = environ,
+				   .cwd = dir,
+				   .stderr_fd = log_fd,
+				   .cgroup_procs_fd = -1,
+				   .own_group = true };
+	double limit_s = time_limit();
 	int status = 0;
+	pid_t pid;
+	error *e = spawn_process(&spec, &pid);
 
-	posix_spawn_file_actions_init(&act);
-	posix_spawn_file_actions_addchdir_np(&act, dir);
-	posix_spawn_file_actions_addopen(&act, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&act, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addopen(&act, STDERR_FILENO, "gnuplot.log", O_WRONLY | O_CREAT | O_TRUNC,
-					 0600);
-	int sys = posix_spawn(&pid, program, &act, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&act);
-	if (sys)
-		return err_sys(EXIT_CANNOT, sys, "cannot start %s", program);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	if (e)
+		return e;
+	if (!ends_in_time(pid, limit_s, &status))
+		return err_new(
+			EXIT_CANNOT,
+			"%s was not done after %g s and was ended: MVMSCALE_GNUPLOT_TIMEOUT=SECONDS gives it "
+			"more time",
+			program, limit_s);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return NULL;
 	err_free(fs_read(log, &said, NULL));
+	const char *words = said ? said + strspn(said, " \t\r\n") : "";
 	return err_new(EXIT_CANNOT, "%s could not draw the figure (version 5.2 or later is needed): %s",
-		       program, said ? said + strspn(said, " \t\r\n") : "it said nothing");
+		       program, *words ? words : "it said nothing");
 }
 
 error *gnuplot_draw(const char *out_path, gnuplot_writer *write, const void *user)

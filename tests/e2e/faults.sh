@@ -105,6 +105,24 @@ fake later 'echo x >>"$0.n"; [ "$(wc -l <"$0.n")" -gt 1 ] || exec qemu-system-x8
 t_fail "a QEMU that says what is no text" 3 'it \?\[1m\? broke' real --qemu "$T/later" --launch exec -o "$T/no-text"
 t_ok "is an event all the same" holds "$T/no-text/events.jsonl" '"event":"vm_failed","vm":0,"reason":".*it \?.1m\? broke'
 t_ok "and the reason of the stop" holds "$T/no-text/run.json" '"evidence": ".*it \?.1m\? broke'
+once() {
+	"$M" run --quiet --preset "$1" --machine no-such-machine --max 1 -o "$T/once" 2>"$T/once.err"
+	[ $? = 3 ] && [ "$(grep -c 'it said: qemu-system-x86_64: unsupported machine type' "$T/once.err")" = 1 ] &&
+		grep -q -- '--machine no-such-machine' "$T/once.err" && ! grep -q 'no accelerator\|said.*said' "$T/once.err"
+}
+for preset in lean dense; do
+	t_ok "with any accelerator it is said once, in QEMU's words: $preset" once "$preset"
+done
+printf '[preset]\nsummary = mine\ntune = nix\n[tcg]\nbinary = qemu-system-x86_64\nargs = -bios {firmware}\nboot = firmware\n' \
+	>"$T/mine.preset"
+t_fail "a preset's technique that is none" 2 "^mvmscale: $T/mine.preset: preset's tune: unknown technique 'nix'; known are noaslr" \
+	"$M" run --quiet --preset "$T/mine.preset" -o "$T/none"
+t_fail "--tune with one that is none" 2 "^mvmscale run: --tune: unknown technique 'nix'; known are noaslr" \
+	"$M" run --quiet --tune +nix -o "$T/none"
+t_fail "--tune without a sign" 2 'write \+ksm to add it' "$M" run --quiet --tune ksm -o "$T/none"
+t_fail "too few descriptors: the limit and the remedy are named" 3 \
+	"RLIMIT_NOFILE is 24, which is its hard limit, too: raise that" \
+	sh -c 'ulimit -n 24; exec "$@"' - "$M" run --quiet --preset lean --max 2 -o "$T/none"
 t_fail "no QEMU on PATH" 3 'apt-get install' env PATH="$T" "$M" --quiet --preset lean -o "$T/none"
 t_ok "none of them made a run folder" test ! -e "$T/none"
 t_ok "nor left a process" nothing_runs

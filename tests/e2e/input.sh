@@ -66,7 +66,7 @@ t_fail "a name that is no text" 2 'UTF-8' run --name "$(printf '\377')"
 t_fail "a folder whose name is no text" 2 'UTF-8' run -o "$(printf 'x\377y')"
 t_ok "a recorded command line can be typed" typed_again
 if [ -w /dev/full ]; then
-	t_fail "a full disk is told" 3 'cannot write the output' full "$M" list metrics
+	t_fail "a full disk is told" 3 'standard output: No space' full "$M" list metrics
 else
 	t_skip "a full disk is told" "no /dev/full"
 fi
@@ -80,4 +80,59 @@ t_fail "and beside a matrix" 0 '23456' "$M" matrix ./b.matrix -o b --quiet --bes
 t_fail "history: a label of nothing" 2 'goes with add' "$M" history list --label x
 t_fail "history: a figure of a list" 2 'go with trend' "$M" history list --metric mem_per_vm_kb
 t_fail "compare: a database without baseline" 2 'give that, too' "$M" compare same same --db x.db
+# Everything that is printed either arrives, or the program says that it did not.
+printers='list presets
+help
+help --man
+run --help
+--version
+advise runs/sleep
+classify runs/sleep
+table runs/sleep
+compare --list
+doctor
+run --backend null --max 5 --intervals 1 --json -o full-json
+run --backend null --max 5 --intervals 1 -o full-text'
+ln -s "$t_root/tests/fixtures/runs" runs
+full() {
+	echo "$printers" | while read -r line; do
+		status=0
+		# shellcheck disable=SC2086 # words
+		"$M" $line >/dev/full 2>full.err || status=$?
+		[ $status = 3 ] && [ "$(grep -c '^mvmscale: standard output: No space left on device$' full.err)" = 1 ] || {
+			echo "$line: $status"
+			cat full.err
+			return 1
+		}
+	done
+}
+t_ok "standard output on a full disk, all commands" full
+full_mvm() {
+	for line in list 'list --json' '--version' 'build --help' 'wave constant'; do
+		status=0
+		# shellcheck disable=SC2086 # words
+		"$BUILD/mvm" $line >/dev/full 2>full.err || status=$?
+		[ $status = 3 ] && grep -q '^mvm: standard output: No space left on device$' full.err || {
+			echo "$line: $status"
+			cat full.err
+			return 1
+		}
+	done
+}
+t_ok "mvm as well" full_mvm
+# A reader that has seen enough is no failure.
+head_only() {
+	for line in 'list metrics' 'help --man' 'doctor' 'run --backend null --max 5 --intervals 1 --quiet --json -o head'; do
+		# shellcheck disable=SC2086 # words
+		{
+			"$M" $line 2>head.err
+			echo $? >head.status
+		} | head -n 1 >/dev/null
+		[ ! -s head.err ] || return
+		grep -q '^0$\|^141$' head.status || return
+	done
+}
+t_ok "| head ends quietly" head_only
+t_fail "a git bisect is stopped, and no revision blamed" 128 'standard output' \
+	sh -c '"$1" compare --bisect runs/sleep -- runs/sleep >/dev/full' - "$M"
 t_done

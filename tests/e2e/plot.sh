@@ -42,6 +42,25 @@ t_fail "an unknown metric is refused" 2 'list metrics' "$M" plot "$RUNS/sleep" -
 t_fail "without gnuplot it says what to install" 3 'install.*gnuplot' \
 	env PATH=/nonexistent "$(realpath "$M")" plot "$RUNS/sleep" -o "$T/x.svg"
 
+mkdir "$T/slow"
+printf '#!/bin/sh\nsleep 60 &\necho $! >"%s"\nwait\n' "$T/sleeper" >"$T/slow/gnuplot"
+chmod +x "$T/slow/gnuplot"
+t_fail "one that does not end is ended" 3 'gnuplot was not done after 0.5 s' \
+	env PATH="$T/slow:$PATH" MVMSCALE_GNUPLOT_TIMEOUT=0.5 TMPDIR="$T" "$(realpath "$M")" plot "$RUNS/sleep" -o "$T/slow.svg"
+gone() {
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		# it may wait for somebody to take note of its end
+		grep -q '^State:.[^Z]' "/proc/$(cat "$T/sleeper")/status" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	return 1
+}
+t_ok "and what it started" gone
+no_trace() {
+	! ls -d "$T"/slow.svg* "$T"/mvmscale-plot-* 2>/dev/null
+}
+t_ok "nothing of the figure is left" no_trace
+
 t_fail "a run on one host has no curves of hosts" 2 'has no hosts.csv' \
 	"$M" plot "$RUNS/sleep" --hosts -o "$T/x.svg"
 t_fail "the hosts of two runs are a usage error" 2 'draws one run' "$M" plot "$RUNS/fleet" "$RUNS/sleep" --hosts

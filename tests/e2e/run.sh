@@ -124,7 +124,10 @@ t_ok "and no control characters" test -z "$(tr -cd "$(cat control)" <err)$(tr -c
 t_ok "the outcome is on stdout" holds out '^20 VMs; stopped by max'
 null --max 20 -o quiet >out 2>err
 t_ok "--quiet: nothing on stderr" test ! -s err
-t_ok "but the outcome" holds out '^20 VMs; stopped by max'
+t_ok "nor on standard output" test ! -s out
+t_fail "but --json is asked for" 0 '"vms": 20' "$M" run --backend null --quiet --max 20 -o quiet-json --json
+t_fail "and what went wrong is said" 5 'VMs; stopped by .*VMs died' env MVMSCALE_FAULT=vm-dies:2 \
+	"$M" run --quiet --preset lean --accel tcg --max 3 --intervals 1 --settle 0 --samples 2 --sample-time 0.1 --stop-on ram -o quiet-dies
 if command -v script >/dev/null; then
 	# null VMs that take a moment, so that the line is drawn
 	line="'$M' --backend null --max 40 --null-start 20"

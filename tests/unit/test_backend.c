@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/tune.h"
 #include "base/clock.h"
 #include "base/util.h"
 
@@ -173,13 +174,25 @@ static void refused_forks_carry_errno(void **state)
 	closed(p);
 }
 
+static void techniques_that_are_left_out(void **state)
+{
+	(void)state;
+	assert_false(tuning_leaves_out(NULL, TECH_KSM));
+	assert_false(tuning_leaves_out("+ksm", TECH_KSM));
+	assert_true(tuning_leaves_out("+noaslr,-ksm", TECH_KSM));
+	assert_false(tuning_leaves_out("-noaslr", TECH_KSM));
+	/* the last word counts, as for what is asked */
+	assert_false(tuning_leaves_out("-ksm,+ksm", TECH_KSM));
+	assert_true(tuning_leaves_out("+ksm,-ksm", TECH_KSM));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table_is_complete),	     cmocka_unit_test(costs_are_what_was_declared),
 		cmocka_unit_test(start_takes_its_time),	     cmocka_unit_test(noise_is_reproducible),
 		cmocka_unit_test(describes_itself),	     cmocka_unit_test(deaths_are_told),
-		cmocka_unit_test(refused_forks_carry_errno),
+		cmocka_unit_test(refused_forks_carry_errno), cmocka_unit_test(techniques_that_are_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
