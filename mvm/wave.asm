@@ -18,6 +18,10 @@
 ;   Interrupts get lost while a hypervisor does not run the guest. So channel 1 runs freely with period
 ;   65,536: slices that passed since are as many as explain the difference between both counters,
 ;   which tells up to 255 of them apart.
+;   The two counts must be of one moment. A hypervisor that loses its CPU between them gives a difference
+;   that would stand for up to 255 slices that never passed: so one that is not as expected is believed
+;   only when a second reading has the same. After more than 255 slices without the CPU, work is lost;
+;   none is ever done ahead.
 ; Registers
 ;   DI = `vars` for good, so that variables and payload are one byte away. Nothing else lasts.
 ; Memory map
@@ -36,17 +40,19 @@
 PIT_CHANNEL1 equ 0x41
 PIT_CH1_PERIODIC equ 0x74		; channel 1, low+high byte, mode 2: rate generator
 PIT_LATCH_0_AND_1 equ 0xD6		; read-back: hold the counts of channels 0 and 1, no status
+READINGS_DIFFER equ 8			; clocks: by no more, if nothing came in between
 PIC_OPEN equ ~(1 << 0 | 1 << MVM_COM1_IRQ) & 0xFF
 
 vars_start equ MVM_LOAD_ADDRESS + MVM_IMAGE_SIZE
-vars equ vars_start + 16		; DI
+vars equ vars_start + 18		; DI
 credit equ vars_start - vars		; s32: clocks of work that are due
 burst equ credit + 4			; u32: those that a slice of this phase adds
 left equ burst + 4			; u16: slices left in this phase
-last_count equ left + 2			; u16: channel 1 when last read
+index equ left + 2			; s8: phase, counted down; a byte of 0 follows
+last_count equ index + 2		; u16: channel 1 when last read
 boundary equ last_count + 2		; u16: when the present slice began, on channel 1
-index equ vars_start + 14 - vars	; s8: phase, counted down
-matched equ index + 1			; u8: characters of "ping" received, 0x80 and up: another request
+matched equ boundary + 2		; u8: characters of "ping" received, 0x80 and up: another request;
+					; a byte of 0 follows
 
 block equ MVM_LOAD_ADDRESS + MVM_PARAM_OFFSET - vars
 seed equ block + MVM_PARAM_OFF_SEED
@@ -60,7 +66,7 @@ start:
 	; As boot_entry, but for the jump to segment 0: all jumps below are relative, and the
 	; vectors name segment 0 themselves.
 	cli
-	xor	ax, ax
+	xor	eax, eax
 	mov	ds, ax
 	mov	es, ax
 	mov	ss, ax
@@ -68,13 +74,15 @@ start:
 	cld
 	; All IRQs of the master to the timer's handler: it does no harm to a spurious one.
 	mov	di, MVM_VECTOR_MASTER * 4
-	mov	cx, 8
-	mov	eax, on_tick
+	; The upper half of ECX is 0 from here on.
+	push	dword 8
+	pop	ecx
+	mov	ax, on_tick
 	rep stosd
-	mov	word [(MVM_VECTOR_MASTER + MVM_COM1_IRQ) * 4], on_com1
+	mov	word [di - (8 - MVM_COM1_IRQ) * 4], on_com1
 	mov	di, vars_start
 	xor	ax, ax
-	mov	cl, 16
+	mov	cl, vars - vars_start
 	rep stosb
 	; Every device, by a table. COM1's ports are the only ones above 0x7F: the sign makes them 0x3Fx.
 	mov	si, set_up
@@ -93,15 +101,16 @@ start:
 ; come one after the other, then do not all work at the same moments.
 restart:
 	xor	eax, eax
-	mov	[di + left], ax
-	mov	[di + index], al
+	; And `index`, behind it.
+	mov	[di + left], eax
 	; Low byte, then (below) the high byte of a slice: the timer counts from now.
 	out	PIT_CHANNEL0, al
 	xchg	eax, [di + phase]
 	mul	dword [PAYLOAD(SLICES_PER_MS)]
 	mov	al, [PAYLOAD(SLICE) + 1]
 	cmp	al, 0
-	je	stop
+	; A short way to `stop`.
+	je	begin_slice.over
 	; The high byte.
 	out	PIT_CHANNEL0, al
 	push	dx
@@ -112,7 +121,21 @@ restart:
 .skip:
 	call	begin_slice
 	loop	.skip
-	and	dword [di + credit], 0
+	mov	[di + credit], ecx
+
+; ECX: clocks of work done.
+worked:
+	sub	[di + credit], ecx
+	jle	idle
+	; Some 8,192 rounds without a look at the timer: reading it is work for the host, not for the
+	; guest. No more, for a KVM that has to emulate real mode needs half a microsecond for each.
+	mov	ch, 8192 >> 8
+	sti
+	loop	$
+	cli
+	; CX is 0: most likely the slice goes on.
+	call	clock
+	jmp	worked
 
 ; Interrupts come in only while the CPU is halted or burning: nothing in a register is at stake then,
 ; and a tick between a look at the clock and the halt is not slept over.
@@ -123,61 +146,11 @@ idle:
 	; A new phase?
 	cmp	dword [di + phase], 0
 	jne	restart
+	; Most likely a slice is over.
+	mov	cx, [PAYLOAD(SLICE)]
 	call	clock
-	cmp	dword [di + credit], 0
-	jle	idle
-busy:
-	; Some 8,192 rounds without a look at the timer: reading it is work for the host, not for the
-	; guest. No more, for a KVM that has to emulate real mode needs half a microsecond for each.
-	mov	ch, 8192 >> 8
-	sti
-	loop	$
-	cli
-	call	clock
-	movzx	ecx, cx
-	sub	[di + credit], ecx
-	jg	busy
-	jmp	idle
-
-; Begins the slices that are due. Returns in CX the clocks since the timer was read last (modulo
-; 65,536). Clobbers AX, BX, DX.
-clock:
-	call	read_timer
-	; The counters are latched one after the other: so much may lie between.
-	sub	dx, -128
-.due:
-	test	dh, dh
-	jz	timer_read
-	sub	dx, [PAYLOAD(SLICE)]
-	call	begin_slice
-	jmp	.due
-
-; Returns in CX the clocks since the last call, in DX how much later the present slice began than the
-; one before (both modulo 65,536). Clobbers AX, BX.
-read_timer:
-	; Both counters at one moment.
-	mov	al, PIT_LATCH_0_AND_1
-	out	PIT_CONTROL, al
-	; Low byte, then high byte, of each. They count down.
-	in	al, PIT_CHANNEL0
-	mov	ah, al
-	in	al, PIT_CHANNEL0
-	xchg	al, ah
-	xchg	ax, bx
-	in	al, PIT_CHANNEL1
-	mov	ah, al
-	in	al, PIT_CHANNEL1
-	xchg	al, ah
-	mov	cx, ax
-	xchg	cx, [di + last_count]
-	sub	cx, ax
-	; The difference is when the slice began (plus a constant): it grows by a slice with each.
-	sub	bx, ax
-	mov	dx, bx
-	xchg	bx, [di + boundary]
-	sub	dx, bx
-timer_read:
-	ret
+	xor	cx, cx
+	jmp	worked
 
 ; Begins one slice, of the next phase if this one is over.
 begin_slice:
@@ -188,20 +161,21 @@ begin_slice:
 	dec	byte [di + index]
 	jns	.take
 	dec	dword [PAYLOAD(PASSES)]
+.over:
 	jz	stop
 	mov	al, [PAYLOAD(LAST)]
 	mov	[di + index], al
 .take:
 	; AL: bit 7: its duration counts in units of 256 slices; the rest: load. AH: duration.
-	movzx	bx, byte [di + index]
+	mov	bx, [di + index]
 	add	bx, bx
 	mov	ax, [PAYLOAD(PHASES) + bx]
-	movzx	cx, ah
+	xor	cx, cx
+	xchg	cl, ah
 	add	al, al
 	jnc	.fine
 	xchg	cl, ch
 .fine:
-	mov	ah, 0
 	mul	word [PAYLOAD(STEP)]
 	mov	[di + burst], ax
 	; A linear congruential generator of full period modulo 65,536; its high bits are the better.
@@ -230,6 +204,53 @@ stop:
 	hlt
 	jmp	.asleep
 
+; Begins the slices that are due. Returns in CX the clocks since the timer was read last (modulo
+; 65,536). CX as in `read_timer`. Clobbers AX, BX, DX.
+clock:
+	call	read_timer
+	; Rounding and drift, as below.
+	sub	dx, -128
+.due:
+	test	dh, dh
+	jz	timer_read
+	sub	dx, [PAYLOAD(SLICE)]
+	call	begin_slice
+	jmp	.due
+
+; Returns in CX the clocks since the last call, in DX how much later the present slice began than the
+; one before (both modulo 65,536). CX: what DX is expected to be; any guess will do. Clobbers AX, BX.
+read_timer:
+	mov	bx, cx
+	add	bx, [di + boundary]
+.again:
+	mov	dx, bx
+	; Both counters at one moment. A hypervisor takes two, and may lose its CPU in between.
+	mov	al, PIT_LATCH_0_AND_1
+	out	PIT_CONTROL, al
+	; Low byte, then high byte, of each. They count down.
+	in	al, PIT_CHANNEL0
+	mov	bl, al
+	in	al, PIT_CHANNEL0
+	mov	bh, al
+	in	al, PIT_CHANNEL1
+	mov	cl, al
+	in	al, PIT_CHANNEL1
+	mov	ch, al
+	; The difference is when the slice began (plus a constant): it grows by a slice with each.
+	sub	bx, cx
+	; So it is believed if it is as expected, else if the next reading confirms it.
+	sub	dx, bx
+	add	dx, READINGS_DIFFER
+	cmp	dx, 2 * READINGS_DIFFER
+	ja	.again
+	mov	dx, bx
+	xchg	bx, [di + boundary]
+	sub	dx, bx
+	xchg	cx, [di + last_count]
+	sub	cx, [di + last_count]
+timer_read:
+	ret
+
 ; IRQ 4: one byte; without a FIFO every further one raises the line anew.
 on_com1:
 	; Reading lowers the line and lets the next one in.
@@ -243,7 +264,7 @@ on_tick:
 
 ; Follows the request with AL; at its end answers it. Clobbers AX, BX, DX, SI.
 take_byte:
-	movzx	bx, byte [di + matched]
+	mov	bx, [di + matched]
 	cmp	al, ' '
 	jb	.end
 	cmp	al, [ping + bx]
@@ -255,7 +276,7 @@ take_byte:
 .done:
 	ret
 .end:
-	mov	byte [di + matched], 0
+	mov	[di + matched], bh
 	test	bl, bl
 	jz	.done
 	mov	si, pong

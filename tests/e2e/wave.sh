@@ -118,6 +118,67 @@ predicted() {
 		"$(awk "BEGIN { print 21 / $(getconf _NPROCESSORS_ONLN) }")" && grep -q '"waveform"' run/run.json
 }
 
+# used PID: CPU time of a process, clock ticks
+used() {
+	sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
+}
+
+up() {
+	cut -d ' ' -f 1 /proc/uptime
+}
+
+# start_tenth COMMAND...: a VM that is asked for 10 % of a vCPU, started by COMMAND; its PID in $vm
+start_tenth() {
+	[ -f tenth.rom ] || {
+		profile tenth 'shape = duty' 'period = 400ms' 'duty = 10%'
+		"$mvm" build tenth.profile --firmware -o tenth.rom || return 1
+	}
+	"$@" qemu-system-x86_64 -machine isapc -accel tcg,tb-size=1 -m 1 -nodefaults -no-user-config -display none \
+		-bios tenth.rom -serial "file:$T/said" >qemu.log 2>&1 &
+	vm=$! began=$(up)
+}
+
+# It may have got less than it was asked for, as others use this host, but never more: 20 % above the prediction
+# and 0.3 s for its start are left to it.
+stop_tenth() {
+	got=$(awk "BEGIN { print $(used $vm) / $(getconf CLK_TCK) }") ended=$(up)
+	kill $vm
+	wait $vm
+	grep -q 'MVM wave ready' said && awk "BEGIN {
+		asked = 0.1 * ($ended - $began)
+		print \"asked \" asked \" s of CPU time, got $got s\"
+		exit !($got > asked / 20 && $got < asked * 1.2 + 0.3) }"
+}
+
+# Two latches of one reading that are not of one moment: the guest once took that for up to 255 slices.
+clock_torn() {
+	"${CC:-cc}" -shared -fPIC -O1 -o slow_clock.so "$t_root/tests/guest/slow_clock.c" || return 1
+	start_tenth env "LD_PRELOAD=$T/slow_clock.so"
+	sleep 6
+	stop_tenth
+}
+
+stopped_at_random() {
+	start_tenth env
+	awk 'BEGIN { srand(1); for (i = 0; i < 60; i++) printf "%.3f %.3f\n", 0.001 + rand() * 0.12, 0.001 + rand() * 0.06 }' |
+		while read -r stop go; do
+			kill -STOP $vm
+			sleep "$stop"
+			kill -CONT $vm
+			sleep "$go"
+		done
+	stop_tenth
+}
+
+# On one CPU with a process that has more right to it.
+preempted() {
+	cpu=$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')
+	start_tenth nice -n 5 taskset -c "$cpu"
+	timeout 5 taskset -c "$cpu" sh -c 'while :; do :; done'
+	sleep 1
+	stop_tenth
+}
+
 not_predicted() {
 	"$BUILD/mvmscale" run --quiet --backend null --max 3 --intervals 1 -o null >/dev/null &&
 		case $(column null/intervals.csv cpu_predicted_pct_mean) in
@@ -159,6 +220,13 @@ if command -v qemu-system-x86_64 >/dev/null; then
 		t_skip "a measurement is drawn" "no gnuplot"
 	fi
 	t_ok "an interrupted measurement leaves no file" leaves_nothing
+	if command -v "${CC:-cc}" >/dev/null; then
+		t_ok "a VM that loses its CPU while it reads its timer never works ahead" clock_torn
+	else
+		t_skip "a VM that loses its CPU while it reads its timer never works ahead" "no C compiler"
+	fi
+	t_ok "a VM that is stopped at random never works ahead" stopped_at_random
+	t_ok "a VM that others take the CPU from never works ahead" preempted
 	t_ok "a run predicts the CPU of its population" predicted
 else
 	t_skip "what a VM makes of a waveform" "no qemu-system-x86_64"
