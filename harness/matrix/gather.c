@@ -128,12 +128,29 @@ static char *stop_of(const struct run_record *r)
 	return what ? xasprintf("%s: %s", kind, what) : xstrdup(kind);
 }
 
+#define BETWEEN " / "
+
+/* Whether a value is one of those in "a / b", whole: "max" is not in "limit: pid_max". */
+static bool is_in(const char *text, const char *value)
+{
+	size_t n = strlen(value), gap = strlen(BETWEEN);
+
+	for (const char *at = text; (at = strstr(at, value)); at++) {
+		bool begins =
+			at == text || ((size_t)(at - text) >= gap && strncmp(at - gap, BETWEEN, gap) == 0);
+
+		if (begins && (!at[n] || str_starts(at + n, BETWEEN)))
+			return true;
+	}
+	return false;
+}
+
 /* Adds a value to "a / b" if it is not yet in it. */
 static void add_distinct(char **text, const char *value)
 {
-	if (!value || !*value || (*text && strstr(*text, value)))
+	if (!value || !*value || (*text && is_in(*text, value)))
 		return;
-	char *both = *text ? xasprintf("%s / %s", *text, value) : xstrdup(value);
+	char *both = *text ? xasprintf("%s" BETWEEN "%s", *text, value) : xstrdup(value);
 
 	free(*text);
 	*text = both;

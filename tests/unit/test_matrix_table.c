@@ -101,6 +101,43 @@ static void rounds_make_a_median(void **state)
 	assert_null(row.text[TEXT_STOP]);
 }
 
+static void set_text(struct run_record *r, const char *object, const char *key, const char *value)
+{
+	json_t *o = json_object_get(r->meta, object);
+
+	if (!o) {
+		json_object_set_new(r->meta, object, json_object());
+		o = json_object_get(r->meta, object);
+	}
+	if (value)
+		json_object_set_new(o, key, json_string(value));
+	else
+		json_object_del(o, key);
+}
+
+/* A text that is part of another one is another one. */
+static void texts_are_sets(void **state)
+{
+	_cleanup_(run_record_freep) struct run_record *a = load("sleep"), *b = load("sleep"),
+						      *c = load("sleep");
+	struct run_record *const all[] = { a, b, c };
+	static const char *const versions[] = { "7.2.22", "7.2.2", "2.22" };
+	struct table_row row;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		set_text(all[i], "backend", "version", versions[i]);
+		set_text(all[i], "backend", "name", "qemu");
+		set_text(all[i], "stop", "metric", NULL);
+		set_text(all[i], "stop", "kind", i == 0 ? "limit" : "max");
+		set_text(all[i], "stop", "limit", i == 0 ? "pid_max" : NULL);
+	}
+	table_row_of(all, 3, &row);
+	assert_string_equal(row.text[TEXT_QEMU], "7.2.22 / 7.2.2 / 2.22");
+	assert_string_equal(row.text[TEXT_STOP], "limit: pid_max / max");
+	clear_row(&row);
+}
+
 /* Two rows: one measured in two rounds, one that cannot run. */
 static void make_table(struct table *t)
 {
@@ -194,8 +231,11 @@ static void csv_can_stand_beside(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_format_escapes), cmocka_unit_test(a_row_from_a_record),
-		cmocka_unit_test(rounds_make_a_median), cmocka_unit_test(formats),
+		cmocka_unit_test(texts_are_sets),
+		cmocka_unit_test(every_format_escapes),
+		cmocka_unit_test(a_row_from_a_record),
+		cmocka_unit_test(rounds_make_a_median),
+		cmocka_unit_test(formats),
 		cmocka_unit_test(csv_can_stand_beside),
 	};
 
