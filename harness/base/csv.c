@@ -61,7 +61,7 @@ static double parse_cell(const char *field)
 	char *end;
 	double v = strtod(field, &end);
 
-	return end == field || *end ? (double)NAN : v;
+	return end == field || *end || !isfinite(v) ? (double)NAN : v;
 }
 
 static void take_header(struct csv *t, char *line)
@@ -72,78 +72,145 @@ static void take_header(struct csv *t, char *line)
 		t->names[i] = xstrdup(take_field(&line));
 }
 
-static void take_row(struct csv *t, char *line, bool words)
+/* A table while it is read. */
+struct reading {
+	struct csv *t;
+	const char *what;
+	bool words, keep_good;
+	size_t room; /* rows that fit */
+};
+
+static void take_row(struct reading *r, char *line, size_t line_no)
 {
+	struct csv *t = r->t;
 	size_t first = t->rows * t->columns;
 
-	t->cells = xrealloc(t->cells, first + t->columns, sizeof(*t->cells));
-	if (words)
-		t->words = xrealloc(t->words, first + t->columns, sizeof(*t->words));
+	if (t->rows == r->room) {
+		r->room = r->room ? 2 * r->room : 16;
+		t->cells = xrealloc(t->cells, r->room * t->columns, sizeof(*t->cells));
+		t->lines = xrealloc(t->lines, r->room, sizeof(*t->lines));
+		if (r->words)
+			t->words = xrealloc(t->words, r->room * t->columns, sizeof(*t->words));
+	}
+	t->lines[t->rows] = line_no;
 	for (size_t i = 0; i < t->columns; i++) {
 		const char *field = take_field(&line);
 
 		t->cells[first + i] = parse_cell(field);
-		if (words)
+		if (r->words)
 			t->words[first + i] = xstrdup(field);
 	}
 	t->rows++;
 }
 
-static error *parse(const char *text, const char *what, bool words, struct csv **ret)
+static void note_dropped(struct csv *t, size_t line_no, const char *why)
 {
-	_cleanup_free_ char *copy = xstrdup(text);
-	_cleanup_(csv_freep) struct csv *t = xcalloc(1, sizeof(*t));
-	char *rest = copy + (strncmp(copy, BOM, strlen(BOM)) == 0 ? strlen(BOM) : 0);
+	if (t->n_dropped++ < CSV_DROPPED_TOLD)
+		strlist_addf(&t->dropped, "line %zu %s", line_no, why);
+}
+
+/* What is wrong with a line as such; NULL when nothing is. */
+static char *line_fault(const char *line, size_t len)
+{
+	if (len > CSV_LINE_MAX)
+		return xasprintf("is longer than %lu KiB", CSV_LINE_MAX >> 10);
+	return strlen(line) < len ? xstrdup("holds a zero byte, so it is no text") : NULL;
+}
+
+static error *take_line(struct reading *r, char *line, size_t len, size_t line_no)
+{
+	struct csv *t = r->t;
+	_cleanup_free_ char *fault = line_fault(line, len);
+
+	if (!fault && t->names && count_fields(line) != t->columns)
+		fault = xasprintf("has %zu fields, the header has %zu", count_fields(line), t->columns);
+	if (!fault && !t->names && count_fields(line) > CSV_COLUMNS_MAX)
+		fault = xasprintf("has more than %d columns", CSV_COLUMNS_MAX);
+	if (!fault && !t->names)
+		take_header(t, line);
+	else if (!fault)
+		take_row(r, line, line_no);
+	else if (!t->names || !r->keep_good)
+		return err_new(EXIT_BAD_INPUT, "%s: line %zu %s", r->what, line_no, fault);
+	else if (len)
+		note_dropped(t, line_no, fault);
+	return NULL;
+}
+
+static error *parse(const char *text, size_t size, struct reading r, struct csv **ret)
+{
+	_cleanup_free_ char *copy = xcalloc(size + 1, 1);
+	_cleanup_(csv_freep) struct csv *t = r.t = xcalloc(1, sizeof(*t));
 	size_t line_no = 0;
 
-	while (*rest) {
-		char *end = strchr(rest, '\n');
-		char *line = rest;
-		bool cut = !end;
+	memcpy(copy, text, size);
+	char *rest = copy + (strncmp(copy, BOM, strlen(BOM)) == 0 ? strlen(BOM) : 0);
+	while (rest < copy + size) {
+		char *line = rest, *end = memchr(rest, '\n', (size_t)(copy + size - rest));
 
-		rest = end ? end + 1 : rest + strlen(rest);
-		if (end)
-			*end = '\0';
-		size_t len = strlen(line);
-		if (len && line[len - 1] == '\r')
-			line[len - 1] = '\0';
 		line_no++;
-		if (!t->names && cut)
-			return err_new(EXIT_BAD_INPUT, "%s: the header line is cut off", what);
-		if (cut) {
+		if (!end) {
 			t->truncated = true;
 			break;
 		}
-		if (!t->names)
-			take_header(t, line);
-		else if (count_fields(line) != t->columns)
-			return err_new(EXIT_BAD_INPUT, "%s: line %zu has %zu fields, the header has %zu",
-				       what, line_no, count_fields(line), t->columns);
-		else
-			take_row(t, line, words);
+		*end = '\0';
+		rest = end + 1;
+		if (end > line && end[-1] == '\r')
+			*--end = '\0';
+		error *e = take_line(&r, line, (size_t)(end - line), line_no);
+		if (e)
+			return e;
 	}
-	if (!t->names)
-		return err_new(EXIT_BAD_INPUT, "%s: the file is empty", what);
+	if (!t->names && !r.keep_good)
+		return t->truncated ? err_new(EXIT_BAD_INPUT, "%s: the header line is cut off", r.what)
+				    : err_new(EXIT_BAD_INPUT, "%s: the file is empty", r.what);
 	*ret = STEAL(t);
 	return NULL;
 }
 
 error *csv_parse(const char *text, const char *what, struct csv **ret)
 {
-	return parse(text, what, false, ret);
+	return parse(text, strlen(text), (struct reading){ .what = what }, ret);
 }
 
 error *csv_parse_words(const char *text, const char *what, struct csv **ret)
 {
-	return parse(text, what, true, ret);
+	return parse(text, strlen(text), (struct reading){ .what = what, .words = true }, ret);
+}
+
+error *csv_parse_good(const char *text, size_t len, const char *what, struct csv **ret)
+{
+	return parse(text, len, (struct reading){ .what = what, .keep_good = true }, ret);
 }
 
 error *csv_load(const char *path, struct csv **ret)
 {
 	_cleanup_free_ char *text = NULL;
-	error *e = fs_read(path, &text, NULL);
+	size_t len = 0;
+	error *e = fs_read_regular(path, &text, &len);
 
-	return e ? e : csv_parse(text, path, ret);
+	return e ? e : csv_parse_good(text, len, path, ret);
+}
+
+void csv_drop(struct csv *t, char *const *why)
+{
+	size_t kept = 0, n = t->columns;
+
+	for (size_t i = 0; i < t->rows; i++) {
+		if (why[i]) {
+			note_dropped(t, t->lines ? t->lines[i] : i + 2, why[i]);
+			for (size_t c = 0; t->words && c < n; c++)
+				free(t->words[i * n + c]);
+			continue;
+		}
+		memmove(t->cells + kept * n, t->cells + i * n, n * sizeof(*t->cells));
+		if (t->words)
+			memmove(t->words + kept * n, t->words + i * n, n * sizeof(*t->words));
+		if (t->lines)
+			t->lines[kept] = t->lines[i];
+		kept++;
+	}
+	t->rows = kept;
 }
 
 error *csv_load_whole(const char *path, struct csv **ret)
@@ -154,8 +221,11 @@ error *csv_load_whole(const char *path, struct csv **ret)
 
 	if (e)
 		return e;
-	ended = xasprintf("%s%s", text, len && text[len - 1] != '\n' ? "\n" : "");
-	return csv_parse(ended, path, ret);
+	bool open = len && text[len - 1] != '\n';
+	ended = xcalloc(len + 2, 1);
+	memcpy(ended, text, len);
+	ended[len] = '\n';
+	return parse(ended, len + open, (struct reading){ .what = path }, ret);
 }
 
 int csv_column(const struct csv *t, const char *name)
@@ -188,8 +258,10 @@ void csv_free(struct csv *t)
 		free(t->names[i]);
 	for (size_t i = 0; i < t->rows * t->columns && t->words; i++)
 		free(t->words[i]);
+	strlist_clear(&t->dropped);
 	free(t->names);
 	free(t->words);
+	free(t->lines);
 	free(t->cells);
 	free(t);
 }

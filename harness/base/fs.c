@@ -21,15 +21,12 @@
 /* No file of ours comes near it; a device or a mistaken name may be without end. */
 #define READ_MAX_BYTES (1UL << 30)
 
-error *fs_read(const char *path, char **ret, size_t *ret_len)
+static error *read_whole(int fd, const char *path, char **ret, size_t *ret_len)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_free_ char *buf = NULL;
 	size_t len = 0, size = 0;
 	struct stat st;
 
-	if (fd < 0)
-		return err_sys(EXIT_BAD_INPUT, errno, "cannot read %s", path);
 	bool too_long = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > (off_t)READ_MAX_BYTES;
 	for (;;) {
 		if (too_long || len > READ_MAX_BYTES)
@@ -53,6 +50,30 @@ error *fs_read(const char *path, char **ret, size_t *ret_len)
 		*ret_len = len;
 	*ret = STEAL(buf);
 	return NULL;
+}
+
+error *fs_read(const char *path, char **ret, size_t *ret_len)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(EXIT_BAD_INPUT, errno, "cannot read %s", path)
+		      : read_whole(fd, path, ret, ret_len);
+}
+
+error *fs_read_regular(const char *path, char **ret, size_t *ret_len)
+{
+	/* opening a named pipe would wait for its writer */
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(EXIT_BAD_INPUT, errno, "cannot read %s", path);
+	if (S_ISDIR(st.st_mode))
+		return err_sys(EXIT_BAD_INPUT, EISDIR, "cannot read %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_new(EXIT_BAD_INPUT, "cannot read %s: it is no regular file but a %s", path,
+			       S_ISFIFO(st.st_mode) ? "named pipe" : "device or socket");
+	return read_whole(fd, path, ret, ret_len);
 }
 
 size_t fs_pread_text(int fd, char *buf, size_t size)
@@ -314,4 +335,29 @@ char *fs_data_dir(const char *kind)
 		free(dir);
 	}
 	return NULL;
+}
+
+/* A folder of the environment without slashes at its end; NULL where it is not set or relative. */
+static char *folder_of(const char *variable)
+{
+	const char *v = getenv(variable);
+
+	if (!v || *v != '/')
+		return NULL;
+	char *folder = xstrdup(v);
+	for (size_t n = strlen(folder); n && folder[n - 1] == '/'; n--)
+		folder[n - 1] = '\0';
+	return folder;
+}
+
+char *fs_state_path(const char *own_variable, const char *name)
+{
+	const char *own = getenv(own_variable);
+	_cleanup_free_ char *state = folder_of("XDG_STATE_HOME"), *home = folder_of("HOME");
+
+	if (own && *own)
+		return xstrdup(own);
+	if (state)
+		return xasprintf("%s/mvmscale/%s", state, name);
+	return home ? xasprintf("%s/.local/state/mvmscale/%s", home, name) : NULL;
 }

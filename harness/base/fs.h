@@ -11,6 +11,8 @@
 /* Reads a whole file (also of /proc, whose size is unknown) of up to 1 GiB, NUL-terminated; the caller frees
  *ret. */
 error *fs_read(const char *path, char **ret, size_t *ret_len) ERR_MUST_CHECK;
+/* The same of a regular file only: a named pipe or a device is refused by name instead of waited for. */
+error *fs_read_regular(const char *path, char **ret, size_t *ret_len) ERR_MUST_CHECK;
 /* All of an open file of /proc or /sys from its beginning, NUL-terminated; of one that does not fit, the
    whole lines that do. Returns the bytes; 0 where it cannot be read. */
 size_t fs_pread_text(int fd, char *buf, size_t size);
@@ -50,6 +52,12 @@ char *fs_program(const char *name);
  * data folder of the PREFIX it was built with. NULL when it is in none of them.
  */
 char *fs_find_data(const char *kind, const char *name);
+/*
+ * Where a file that outlives runs is kept: what the environment variable own_variable names, else
+ * mvmscale/name below $XDG_STATE_HOME, else below ~/.local/state (XDG Base Directory Specification: a
+ * relative folder is as good as none). NULL where none of them is set; the caller frees it.
+ */
+char *fs_state_path(const char *own_variable, const char *name);
 /* The folder of such files that would be searched first and exists; NULL when none does. */
 char *fs_data_dir(const char *kind);
 

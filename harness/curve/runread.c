@@ -46,7 +46,9 @@ double run_num(const struct run_record *r, const char *path)
 {
 	const json_t *v = lookup(r, path);
 
-	return json_is_number(v) ? json_number_value(v) : (double)NAN;
+	double n = json_is_number(v) ? json_number_value(v) : (double)NAN;
+
+	return fabs(n) <= RUN_VALUE_MAX ? n : (double)NAN;
 }
 
 char *run_label(const struct run_record *r)
@@ -76,8 +78,9 @@ double run_measured_to(const struct run_record *r)
 
 static error *load_meta(struct run_record *r)
 {
-	_cleanup_free_ char *path = xasprintf("%s/run.json", r->dir);
+	_cleanup_free_ char *path = xasprintf("%s/run.json", r->dir), *text = NULL;
 	json_error_t je;
+	size_t len = 0;
 
 	if (access(r->dir, F_OK) != 0)
 		return err_new(EXIT_BAD_INPUT, "no folder %s: give a folder that 'mvmscale run' wrote",
@@ -87,7 +90,10 @@ static error *load_meta(struct run_record *r)
 			       "%s has no run.json, so nothing says what was measured: give a folder "
 			       "that 'mvmscale run' wrote",
 			       r->dir);
-	r->meta = json_load_file(path, 0, &je);
+	error *e = fs_read_regular(path, &text, &len);
+	if (e)
+		return e;
+	r->meta = json_loadb(text, len, 0, &je);
 	if (!r->meta)
 		return err_new(EXIT_BAD_INPUT,
 			       "%s: line %d: %s: the file is damaged; restore it from a copy or run again",
@@ -114,7 +120,7 @@ static error *load_meta(struct run_record *r)
 	return NULL;
 }
 
-static error *check_intervals(const struct csv *t, const char *what)
+static error *check_columns(const struct csv *t, const char *what)
 {
 	for (size_t i = 0; i < ARRAY_LEN(required); i++)
 		if (csv_column(t, required[i]) < 0)
@@ -122,16 +128,150 @@ static error *check_intervals(const struct csv *t, const char *what)
 				EXIT_BAD_INPUT,
 				"%s: line 1: no column '%s': restore the file from a copy or run again", what,
 				required[i]);
-	for (size_t i = 0; i < t->rows; i++) {
-		double n = csv_cell(t, i, "vm_count");
-
-		if (!isfinite(n) || n < 0)
-			return err_new(EXIT_BAD_INPUT,
-				       "%s: line %zu: vm_count is not a number of VMs: correct or remove "
-				       "the line",
-				       what, i + 2);
-	}
 	return NULL;
+}
+
+/* What no host shows, so that the row it stands in is damaged; NULL when all is possible. */
+static char *cell_fault(const char *column, double v, bool share)
+{
+	if (share && (v < -RUN_SHARE_SLACK || v > 100 + RUN_SHARE_SLACK))
+		return xasprintf("has %s %.6g: a share of the host is 0 to 100", column, v);
+	return fabs(v) > RUN_VALUE_MAX ? xasprintf("has %s %.3g: no host has that much", column, v) : NULL;
+}
+
+static bool is_share(const char *column)
+{
+	static const enum metric shares[] = { METRIC_CPU, METRIC_RAM, METRIC_SWAP };
+
+	for (size_t i = 0; i < ARRAY_LEN(shares); i++) {
+		const char *name = metric_table[shares[i]].column;
+		size_t n = strlen(name);
+
+		if (str_starts(column, name) && (!column[n] || str_eq(column + n, "_mean")))
+			return true;
+	}
+	return false;
+}
+
+/* why[row] becomes what is wrong with the row by itself. */
+static void find_faults(const struct csv *t, bool synthetic, char **why)
+{
+	_cleanup_free_ bool *share = xcalloc(t->columns, sizeof(*share));
+	int count = csv_column(t, "vm_count");
+
+	for (size_t c = 0; c < t->columns; c++)
+		share[c] = !synthetic && is_share(t->names[c]);
+	for (size_t i = 0; i < t->rows; i++) {
+		const double *row = t->cells + i * t->columns;
+
+		if (!(row[count] >= 0))
+			why[i] = xstrdup("has a vm_count that is not a number of VMs");
+		else if (row[count] > RUN_VMS_MAX)
+			why[i] = xasprintf("has a vm_count of %.3g: no host runs so many", row[count]);
+		for (size_t c = 0; c < t->columns && !why[i]; c++)
+			why[i] = cell_fault(t->names[c], row[c], share[c]);
+	}
+}
+
+/* The longest series of keys that do not fall: keep[i] says whether key i is in it. NAN is in none. */
+static void longest_rise(const double *keys, size_t n, bool *keep)
+{
+	/* ends[k]: of the series of k + 1 keys the one with the smallest end (C. Schensted, Canad. J. Math.
+	 * 13 (1961) 179); before[i]: the key before key i in its series */
+	_cleanup_free_ size_t *ends = xcalloc(n, sizeof(*ends)), *before = xcalloc(n, sizeof(*before));
+	size_t length = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t low = 0, high = length;
+
+		keep[i] = false;
+		if (isnan(keys[i]))
+			continue;
+		while (low < high) {
+			size_t mid = (low + high) / 2;
+
+			if (keys[ends[mid]] <= keys[i])
+				low = mid + 1;
+			else
+				high = mid;
+		}
+		before[i] = low ? ends[low - 1] : n;
+		ends[low] = i;
+		length = MAX(length, low + 1);
+	}
+	for (size_t i = length ? ends[length - 1] : n; i < n; i = before[i])
+		keep[i] = true;
+}
+
+/*
+ * A ramp only grows: fewer VMs than in a row before are those that died, as `died` says, and the same number
+ * once more stands only at its end (the last step found no room). What does not fit is left out, as few rows
+ * as can be.
+ */
+static void find_disorder(const struct csv *t, char **why)
+{
+	_cleanup_free_ double *keys = xcalloc(t->rows, sizeof(*keys));
+	_cleanup_free_ bool *keep = xcalloc(t->rows, sizeof(*keep));
+	int count = csv_column(t, "vm_count"), died = csv_column(t, "died");
+	size_t last = SIZE_MAX;
+
+	for (size_t i = 0; i < t->rows; i++) {
+		const double *row = t->cells + i * t->columns;
+		double lost = died >= 0 ? row[died] : 0;
+
+		keys[i] = why[i] ? (double)NAN : row[count] + (lost > 0 ? lost : 0);
+	}
+	longest_rise(keys, t->rows, keep);
+	for (size_t i = 0; i < t->rows; i++) {
+		if (why[i])
+			continue;
+		double vms = t->cells[i * t->columns + (size_t)count];
+		if (!keep[i])
+			why[i] = xasprintf("has a vm_count of %.0f, out of order", vms);
+		else if (last != SIZE_MAX && keys[i] == keys[last] && i + 1 < t->rows &&
+			 vms == t->cells[last * t->columns + (size_t)count])
+			why[i] = xasprintf("has a vm_count of %.0f, as line %zu has", vms,
+					   t->lines ? t->lines[last] : last + 2);
+		else
+			last = i;
+	}
+}
+
+/* Whether VMs may have been lost in a run whose intervals do not count them. */
+static bool may_shrink(const struct run_record *r)
+{
+	_cleanup_free_ char *hosts = xasprintf("%s/hosts.csv", r->dir);
+
+	return run_num(r, "vms.died") > 0 || access(hosts, F_OK) == 0;
+}
+
+/* Leaves out the rows that cannot be; the note says which. */
+static void clean(struct run_record *r, struct csv *t, const char *file)
+{
+	_cleanup_free_ char **why = xcalloc(t->rows, sizeof(*why));
+	bool ordered = str_eq(file, "intervals.csv") && (csv_column(t, "died") >= 0 || !may_shrink(r));
+	size_t rows = t->rows;
+
+	find_faults(t, str_eq(run_str(r, "backend.name"), "null"), why);
+	if (ordered)
+		find_disorder(t, why);
+	csv_drop(t, why);
+	for (size_t i = 0; i < rows; i++)
+		free(why[i]);
+	if (!t->n_dropped)
+		return;
+	_cleanup_free_ char *list = xstrdup(""), *more = NULL;
+	for (size_t i = 0; i < t->dropped.count; i++) {
+		char *longer = xasprintf("%s%s%s", list, i ? "; " : "", t->dropped.items[i]);
+
+		free(list);
+		list = longer;
+	}
+	if (t->n_dropped > t->dropped.count)
+		more = xasprintf("; and %zu more", t->n_dropped - t->dropped.count);
+	_cleanup_free_ char *text = xasprintf("%s: %zu damaged row%s left out: %s%s", file, t->n_dropped,
+					      t->n_dropped == 1 ? " is" : "s are", list, more ? more : "");
+	add_note(r, text);
 }
 
 struct group {
@@ -243,62 +383,66 @@ error *run_intervals_from_samples(const struct csv *samples, const char *what, s
 		derive_row(t, samples, g + i, n, source);
 	}
 	if (!t->rows)
-		return err_new(EXIT_BAD_INPUT,
+		return err_new(EXIT_INCONCLUSIVE,
 			       "%s: no sample was taken of a population at rest: the run ended too early; "
 			       "run again",
 			       what);
-	error *e = check_intervals(t, what);
+	error *e = check_columns(t, what);
 	if (!e)
 		*ret = STEAL(t);
 	return e;
 }
 
-/* Whether a file holds nothing beyond a header: a harness killed early leaves it so. */
-static bool holds_rows(const char *path)
+/* *ret stays NULL where the file is missing or holds no row: a harness killed early leaves it so. */
+static error *load_rows(struct run_record *r, const char *file, struct csv **ret)
 {
-	_cleanup_free_ char *text = NULL;
-	_cleanup_err_ error *e = fs_read(path, &text, NULL);
+	_cleanup_free_ char *path = xasprintf("%s/%s", r->dir, file);
+	_cleanup_(csv_freep) struct csv *t = NULL;
 
+	if (access(path, F_OK) != 0)
+		return NULL;
+	error *e = csv_load(path, &t);
 	if (e)
-		return access(path, F_OK) == 0; /* there but unreadable: let the reader say why */
-	const char *end = strchr(text, '\n');
-	return end && strchr(end + 1, '\n');
-}
+		return err_wrap(e, "damaged: restore the file from a copy or run again");
+	if (!t->rows && !t->n_dropped)
+		return NULL;
+	if (csv_column(t, "vm_count") < 0)
+		return err_new(EXIT_BAD_INPUT,
+			       "%s: line 1: no column 'vm_count': restore the file from a copy or run again",
+			       path);
+	clean(r, t, file);
+	r->rows_lost |= t->n_dropped || t->truncated;
+	if (t->truncated) {
+		_cleanup_free_ char *text = xasprintf("the last line of %s was cut and is left out", file);
 
-static error *bad_table(error *e)
-{
-	error *told = err_new(EXIT_BAD_INPUT, "%s: restore the file from a copy or remove that line", e->msg);
-
-	err_free(e);
-	return told;
+		add_note(r, text);
+	}
+	if (t->rows)
+		*ret = STEAL(t);
+	return NULL;
 }
 
 static error *load_intervals(struct run_record *r)
 {
-	_cleanup_free_ char *intervals = xasprintf("%s/intervals.csv", r->dir);
 	_cleanup_free_ char *samples = xasprintf("%s/samples.csv", r->dir);
+	_cleanup_free_ char *intervals = xasprintf("%s/intervals.csv", r->dir);
 	_cleanup_(csv_freep) struct csv *t = NULL;
-	error *e;
+	error *e = load_rows(r, "intervals.csv", &r->intervals);
 
-	if (holds_rows(intervals)) {
-		e = csv_load(intervals, &r->intervals);
-		if (e)
-			return bad_table(e);
-		if (r->intervals->truncated)
-			add_note(r, "the last line of intervals.csv was cut and is left out");
-		return check_intervals(r->intervals, intervals);
-	}
-	if (!holds_rows(samples))
-		return err_new(EXIT_BAD_INPUT,
-			       "%s: neither intervals.csv nor samples.csv holds a row: the run ended before "
-			       "its first measurement; run again",
-			       r->dir);
-	e = csv_load(samples, &t);
 	if (e)
-		return bad_table(e);
-	add_note(r, "intervals.csv holds no row: intervals were derived from samples.csv, one per VM count");
-	if (t->truncated)
-		add_note(r, "the last line of samples.csv was cut and is left out");
+		return e;
+	if (r->intervals)
+		return check_columns(r->intervals, intervals);
+	if ((e = load_rows(r, "samples.csv", &t)))
+		return e;
+	if (!t)
+		return err_new(
+			EXIT_INCONCLUSIVE,
+			"%s: neither intervals.csv nor samples.csv holds a usable row%s%s: run again, and "
+			"let it get past its first measurement",
+			r->dir, r->note ? ": " : "", r->note ? r->note : "");
+	add_note(r, "intervals.csv holds no usable row: intervals were derived from samples.csv, one per VM "
+		    "count");
 	return run_intervals_from_samples(t, samples, &r->intervals);
 }
 

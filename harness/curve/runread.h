@@ -10,6 +10,12 @@
 
 /* The run.json format that this program reads. */
 #define RUN_FORMAT 1
+/* A row with more VMs, or a larger value of anything, is damaged. */
+#define RUN_VMS_MAX 1e9
+#define RUN_VALUE_MAX 1e15
+/* Percentages of the host may stray so far beyond 0 to 100: counters move in ticks, windows end between them.
+ */
+#define RUN_SHARE_SLACK 10
 
 /*
  * One run folder as it was found. A folder left by a killed harness is as good as a
@@ -20,14 +26,16 @@ struct run_record {
 	json_t *meta;	       /* run.json */
 	struct csv *intervals; /* one row per interval; the first nine columns are always there */
 	bool partial;
-	char *note; /* NULL when nothing is to be told */
+	bool rows_lost; /* damaged or cut rows were left out */
+	char *note;	/* NULL when nothing is to be told */
 };
 
 /*
- * Reads run.json and intervals.csv of a folder. Where intervals.csv is missing or was
- * cut before its first row, one interval per VM count is derived from samples.csv
- * (its `settled` is NAN: nobody judged it). Errors carry EXIT_BAD_INPUT and name the
- * file, the line where there is one, and what to do. The caller frees *ret.
+ * Reads run.json and intervals.csv of a folder. Rows that are damaged or hold what no host shows are left
+ * out, and `note` names them. Where intervals.csv is missing or has no row, one interval per VM count is
+ * derived from samples.csv (its `settled` is NAN: nobody judged it). Errors carry EXIT_BAD_INPUT and name the
+ * file, the line where there is one, and what to do; EXIT_INCONCLUSIVE where no row is left. The caller frees
+ * *ret.
  */
 error *run_record_load(const char *dir, struct run_record **ret) ERR_MUST_CHECK;
 /* One interval per distinct vm_count of a samples table; `what` names it in errors. Pure. */
@@ -41,7 +49,7 @@ static inline void run_record_freep(struct run_record **r)
 
 /* Value at a dotted path of run.json ("host.kernel"), owned by the record; NULL when absent or no string. */
 const char *run_str(const struct run_record *r, const char *path);
-/* Number at a dotted path; NAN when absent or no number. */
+/* Number at a dotted path; NAN when absent, no number, or beyond RUN_VALUE_MAX. */
 double run_num(const struct run_record *r, const char *path);
 /* The run's name, else "<backend> <preset> <profile>", else its folder; the caller frees it. */
 char *run_label(const struct run_record *r);

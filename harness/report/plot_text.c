@@ -38,6 +38,9 @@ char *plot_quote(const char *s)
 
 char *plot_thousands(double v, int decimals)
 {
+	/* nothing that is counted comes near it: its digits would say nothing, and fill lines */
+	if (fabs(v) >= 1e15)
+		return xasprintf("%.3g", v);
 	_cleanup_free_ char *plain = xasprintf("%.*f", decimals, fabs(v));
 	size_t whole = strcspn(plain, "."), n = 0;
 	char *text = xcalloc(2 * strlen(plain) + 2, 1);

@@ -36,7 +36,7 @@ t_fail "an unknown ending is refused" 2 '\.svg, \.png or \.pdf' "$M" plot "$RUNS
 t_fail "a missing folder is named" 2 'nowhere' "$M" plot "$RUNS/nowhere" -o "$T/x.svg"
 t_fail "a cut run.json is named with its line" 2 'damaged-json/run.json: line' \
 	"$M" plot "$RUNS/damaged-json" -o "$T/x.svg"
-t_fail "a row of the wrong length is named" 2 'intervals.csv: line 3' \
+t_fail "a row of the wrong length is left out by its line" 0 'intervals.csv: 1 damaged row is left out: line 3' \
 	"$M" plot "$RUNS/damaged-fields" -o "$T/x.svg"
 t_fail "an unknown metric is refused" 2 'list metrics' "$M" plot "$RUNS/sleep" -m nix -o "$T/x.svg"
 t_fail "without gnuplot it says what to install" 3 'install.*gnuplot' \

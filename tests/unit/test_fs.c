@@ -122,6 +122,34 @@ static void programs_from_the_root(void **state)
 	assert_int_equal(chdir(here), 0);
 }
 
+static void state_is(const char *xdg, const char *home, const char *own, const char *path)
+{
+	const char *const names[] = { "XDG_STATE_HOME", "HOME", "MVMSCALE_TEST_FILE" };
+	const char *const values[] = { xdg, home, own };
+
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(values[i] ? setenv(names[i], values[i], 1) : unsetenv(names[i]), 0);
+	_cleanup_free_ char *got = fs_state_path("MVMSCALE_TEST_FILE", "x.db");
+	if (path)
+		assert_string_equal(got, path);
+	else
+		assert_null(got);
+}
+
+/* The XDG specification: relative values are ignored. */
+static void state_has_one_place(void **state)
+{
+	(void)state;
+	state_is("/s", "/h", NULL, "/s/mvmscale/x.db");
+	state_is("/s//", "/h", "", "/s/mvmscale/x.db");
+	state_is("rel/s", "/h/", NULL, "/h/.local/state/mvmscale/x.db");
+	state_is("", "/", NULL, "/.local/state/mvmscale/x.db");
+	state_is("rel", NULL, NULL, NULL);
+	state_is(NULL, "rel", NULL, NULL);
+	state_is(NULL, "", NULL, NULL);
+	state_is("/s", "/h", "mine.db", "mine.db");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +158,7 @@ int main(void)
 		cmocka_unit_test(what_is_endless_is_refused),
 		cmocka_unit_test(paths_from_the_root),
 		cmocka_unit_test(programs_from_the_root),
+		cmocka_unit_test(state_has_one_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
