@@ -89,7 +89,9 @@ static const struct argp argp = {
 	       "Examples:\n"
 	       "  mvmscale history add runs/* --label 'QEMU 10.1-rc2'\n"
 	       "  mvmscale history trend --metric mem_per_vm_kb -o memory.svg\n"
-	       "  mvmscale history baseline 11 12 13 14 15 16 17\n",
+	       "  mvmscale history baseline 11 12 13 14 15 16 17\n\n"
+	       "Exit status: 0 done, 2 bad input, 3 the database cannot be written, 4 trend: too few runs to "
+	       "find a change.\n",
 };
 
 static error *do_add(struct history *h, const struct history_args *a)
@@ -106,6 +108,8 @@ static error *do_add(struct history *h, const struct history_args *a)
 		bool fresh;
 		int64_t id;
 
+		if (runs.runs[i]->note)
+			fprintf(stderr, "mvmscale: %s: %s\n", runs.runs[i]->dir, runs.runs[i]->note);
 		if (run_measured_to(runs.runs[i]) <= 0 || str_eq(state, "failed")) {
 			printf("%s: left out: it measured no VM\n", runs.runs[i]->dir);
 			continue;
@@ -184,7 +188,7 @@ static void say_change(const struct trend *t, const struct change_point *c)
 
 /* One figure of a series: its change points are printed or added to `all`, or it is drawn. */
 static error *one_trend(const struct history_args *a, const struct history_list *l, enum figure f,
-			json_t *all, size_t *changes)
+			json_t *all, size_t *changes, bool *enough)
 {
 	struct trend t;
 	json_t *list = json_array();
@@ -192,6 +196,7 @@ static error *one_trend(const struct history_args *a, const struct history_list 
 
 	trend_of(l, f, &t);
 	*changes += t.n_changes;
+	*enough |= t.n >= 2 * (size_t)CHANGEPOINT_SEGMENT;
 	for (size_t i = 0; i < t.n_changes; i++) {
 		json_array_append_new(list, change_json(&t, &t.changes[i]));
 		if (!a->json)
@@ -212,6 +217,7 @@ static error *do_trend(struct history *h, const struct history_args *a)
 	struct history_list l;
 	error *e = history_runs(h, a->series, &l);
 	size_t changes = 0;
+	bool enough = false; /* runs to find a change in any of the figures */
 
 	if (!e && !a->series && l.count) {
 		/* the last run says which series is of interest */
@@ -228,14 +234,21 @@ static error *do_trend(struct history *h, const struct history_args *a)
 		printf("%s: %zu runs\n", l.items[0].series, l.count);
 	for (enum figure f = 0; f < FIGURE_COUNT && !e; f++)
 		if (!a->metric || str_eq(a->metric, figure_table[f].name))
-			e = one_trend(a, &l, f, all, &changes);
+			e = one_trend(a, &l, f, all, &changes, &enough);
 	if (!e && a->json)
 		cmd_print_json(json_pack("{s:s,s:i,s:O}", "series", l.items[0].series, "runs", (int)l.count,
 					 "figures", all),
 			       8);
-	else if (!e && !changes)
+	else if (!e && !changes && enough)
 		printf("  no change of level (it takes at least %d runs before and after one)\n",
 		       CHANGEPOINT_SEGMENT);
+	if (!e && !enough && !a->output)
+		e = err_new(EXIT_INCONCLUSIVE,
+			    "%s%s: fewer than %d runs have the figure, and a change of level takes that "
+			    "many: add "
+			    "more runs",
+			    a->metric ? a->metric : l.items[0].series, a->metric ? "" : ", all figures",
+			    2 * CHANGEPOINT_SEGMENT);
 	json_decref(all);
 	history_list_clear(&l);
 	return e;
@@ -289,7 +302,10 @@ static int run(int argc, char **argv)
 
 	cmd_parse(&cmd_history, argc, argv, &a);
 	enum verb verb = check(&a);
-	error *e = history_open(a.db, &h);
+	enum history_use use = verb == VERB_ADD				? HISTORY_ADD
+			       : verb == VERB_BASELINE && a.words.count ? HISTORY_CHANGE
+									: HISTORY_READ;
+	error *e = history_open(a.db, use, &h);
 	if (!e)
 		e = verb == VERB_ADD	 ? do_add(h, &a)
 		    : verb == VERB_LIST	 ? do_list(h, &a, false)

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <sqlite3.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "curve/interval.h"
@@ -18,14 +19,7 @@
 
 char *ledger_path(void)
 {
-	const char *own = getenv("MVMSCALE_LEDGER"), *state = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
-
-	if (own && *own)
-		return xstrdup(own);
-	if (state && *state == '/') /* the XDG specification: relative ones are to be ignored */
-		return xasprintf("%s/mvmscale/ledger.db", state);
-	return home && *home ? xasprintf("%s/.local/state/mvmscale/ledger.db", home) : NULL;
+	return fs_state_path("MVMSCALE_LEDGER", "ledger.db");
 }
 
 char *ledger_host(const struct run_record *r)
@@ -126,7 +120,11 @@ static error *open_db(const char *path, bool create, sqlite3 **ret)
 {
 	_cleanup_(close_db) sqlite3 *db = NULL;
 	int version = 0;
+	struct stat st;
 
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* a named pipe would be waited for */
+		return err_new(EXIT_CANNOT,
+			       "the ledger %s is no regular file: set MVMSCALE_LEDGER to another file", path);
 	if (sqlite3_open_v2(path, &db,
 			    create ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY,
 			    NULL) != SQLITE_OK)

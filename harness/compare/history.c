@@ -5,6 +5,7 @@
 #include <math.h>
 #include <sqlite3.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -15,6 +16,7 @@
 struct history {
 	sqlite3 *db;
 	char *path;
+	bool empty; /* opened for reading, and it is not there or nobody wrote into it yet */
 };
 
 static const char schema[] =
@@ -33,68 +35,111 @@ static error *db_error(const struct history *h, const char *doing)
 	int code = sqlite3_errcode(h->db);
 	bool foreign = code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
 
-	return err_new(foreign ? EXIT_BAD_INPUT : EXIT_CANNOT, "%s: cannot %s: %s%s", h->path, doing,
-		       sqlite3_errmsg(h->db),
-		       foreign ? ": give another file with --db, or restore it from a copy" : "");
+	return err_new(
+		foreign ? EXIT_BAD_INPUT : EXIT_CANNOT, "%s: cannot %s: %s%s", h->path, doing,
+		sqlite3_errmsg(h->db),
+		foreign ? ": restore it from a copy, or move it away and add the runs again; --db names "
+			  "another file"
+			: "");
 }
 
-static error *standard_path(char **ret)
+static error *make_folder(const char *path)
 {
-	const char *own = getenv("MVMSCALE_HISTORY"), *state = getenv("XDG_STATE_HOME"),
-		   *home = getenv("HOME");
+	_cleanup_free_ char *folder = xstrdup(path);
+	char *slash = strrchr(folder, '/');
 
-	if (own && *own)
-		*ret = xstrdup(own);
-	else if (state && *state)
-		*ret = xasprintf("%s/mvmscale/history.db", state);
-	else if (home && *home)
-		*ret = xasprintf("%s/.local/state/mvmscale/history.db", home);
-	else
-		return err_new(EXIT_BAD_INPUT,
-			       "neither MVMSCALE_HISTORY nor HOME is set: name the database with --db FILE");
-	char *slash = strrchr(*ret, '/');
-	if (!slash || slash == *ret)
+	if (!slash || slash == folder)
 		return NULL;
 	*slash = '\0';
-	error *e = fs_mkdirs(*ret);
-	*slash = '/';
-	return e;
+	return fs_mkdirs(folder);
 }
 
-static error *check_version(struct history *h)
+/* The first column of the first row; -1 where it cannot be read. */
+static int ask_number(struct history *h, const char *sql)
 {
 	sqlite3_stmt *st = NULL;
-	int version = -1;
+	int n = -1;
 
-	if (sqlite3_prepare_v2(h->db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK &&
-	    sqlite3_step(st) == SQLITE_ROW)
-		version = sqlite3_column_int(st, 0);
+	if (sqlite3_prepare_v2(h->db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		n = sqlite3_column_int(st, 0);
 	sqlite3_finalize(st);
-	if (version < 0)
+	return n;
+}
+
+/* An empty database becomes one of ours; another program's must not. */
+static error *check_version(struct history *h)
+{
+	int version = ask_number(h, "PRAGMA user_version");
+	int tables = version < 0 ? -1 : ask_number(h, "SELECT count(*) FROM sqlite_master");
+	int ours =
+		tables < 0
+			? -1
+			: ask_number(h, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN "
+					"('runs', 'figures')");
+
+	if (ours < 0)
 		return db_error(h, "read it");
+	if (tables && (ours != 2 || version < 1))
+		return err_new(
+			EXIT_BAD_INPUT,
+			"%s: not a history of mvmscale but another program's database: give another file "
+			"with --db",
+			h->path);
 	if (version > SCHEMA_VERSION)
 		return err_new(EXIT_BAD_INPUT,
 			       "%s: format %d, this mvmscale knows up to %d: use the version that wrote it",
 			       h->path, version, SCHEMA_VERSION);
+	h->empty = !tables;
 	return NULL;
 }
 
-error *history_open(const char *path, struct history **ret)
+static error *check_file(struct history *h, enum history_use use)
+{
+	struct stat st;
+
+	if (stat(h->path, &st) == 0)
+		return S_ISREG(st.st_mode)
+			       ? NULL
+			       : err_new(EXIT_BAD_INPUT, "%s is no regular file: give another one with --db",
+					 h->path);
+	if (errno != ENOENT && errno != ENOTDIR)
+		return err_sys(EXIT_CANNOT, errno, "cannot read the history %s", h->path);
+	if (use == HISTORY_ADD)
+		return make_folder(h->path);
+	h->empty = true;
+	return use == HISTORY_READ
+		       ? NULL
+		       : err_new(EXIT_BAD_INPUT,
+				 "there is no history %s yet: add runs with 'mvmscale history add RUN...'",
+				 h->path);
+}
+
+error *history_open(const char *path, enum history_use use, struct history **ret)
 {
 	_cleanup_(history_closep) struct history *h = xcalloc(1, sizeof(*h));
+	static const int flags[] = { [HISTORY_READ] = SQLITE_OPEN_READONLY,
+				     [HISTORY_CHANGE] = SQLITE_OPEN_READWRITE,
+				     [HISTORY_ADD] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE };
 	error *e = NULL;
 
-	if (path)
-		h->path = xstrdup(path);
-	else if ((e = standard_path(&h->path)))
+	h->path = path ? xstrdup(path) : fs_state_path("MVMSCALE_HISTORY", "history.db");
+	if (!h->path)
+		return err_new(EXIT_BAD_INPUT,
+			       "neither MVMSCALE_HISTORY nor HOME is set: name the database with --db FILE");
+	if ((e = check_file(h, use)))
 		return e;
-	if (sqlite3_open(h->path, &h->db) != SQLITE_OK)
+	if (h->empty) {
+		*ret = STEAL(h);
+		return NULL;
+	}
+	if (sqlite3_open_v2(h->path, &h->db, flags[use], NULL) != SQLITE_OK)
 		return db_error(h, "open it");
 	sqlite3_busy_timeout(h->db, BUSY_MS);
 	if ((e = check_version(h)))
 		return e;
-	if (sqlite3_exec(h->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+	if (use != HISTORY_READ && sqlite3_exec(h->db, schema, NULL, NULL, NULL) != SQLITE_OK)
 		return db_error(h, "prepare it");
+	h->empty = h->empty && use == HISTORY_READ;
 	*ret = STEAL(h);
 	return NULL;
 }
@@ -258,36 +303,42 @@ static char *column_text(sqlite3_stmt *st, int column)
 	return xstrdup(text ? text : "");
 }
 
-static void read_figures(struct history *h, struct history_run *r)
+static error *read_figures(struct history *h, struct history_run *r)
 {
 	sqlite3_stmt *st = NULL;
+	int code;
 
 	for (int i = 0; i < FIGURE_COUNT; i++)
 		r->figures[i] = NAN;
 	sqlite3_prepare_v2(h->db, "SELECT name, value FROM figures WHERE run = ?", -1, &st, NULL);
 	sqlite3_bind_int64(st, 1, r->id);
-	while (sqlite3_step(st) == SQLITE_ROW) {
+	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
 		int f = figure_by_name((const char *)sqlite3_column_text(st, 0));
 
-		if (f >= 0)
+		if (f >= 0 && sqlite3_column_type(st, 1) == SQLITE_FLOAT)
 			r->figures[f] = sqlite3_column_double(st, 1);
 	}
+	error *e = code == SQLITE_DONE ? NULL : db_error(h, "read it");
 	sqlite3_finalize(st);
+	return e;
 }
 
 error *history_runs(struct history *h, const char *series, struct history_list *ret)
 {
 	sqlite3_stmt *st = NULL;
-	int code;
+	error *e = NULL;
+	int code = SQLITE_DONE;
 
 	*ret = (struct history_list){ 0 };
+	if (h->empty)
+		return NULL;
 	if (sqlite3_prepare_v2(h->db,
 			       "SELECT id, started, series, label, dir, baseline FROM runs "
 			       "WHERE ?1 IS NULL OR series = ?1 ORDER BY started, id",
 			       -1, &st, NULL) != SQLITE_OK)
 		return db_error(h, "read it");
 	sqlite3_bind_text(st, 1, series, -1, SQLITE_STATIC);
-	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
+	while (!e && (code = sqlite3_step(st)) == SQLITE_ROW) {
 		ret->items = xrealloc(ret->items, ret->count + 1, sizeof(*ret->items));
 		struct history_run *r = &ret->items[ret->count++];
 		*r = (struct history_run){
@@ -298,9 +349,10 @@ error *history_runs(struct history *h, const char *series, struct history_list *
 			.dir = column_text(st, 4),
 			.baseline = sqlite3_column_int(st, 5),
 		};
-		read_figures(h, r);
+		e = read_figures(h, r);
 	}
-	error *e = code == SQLITE_DONE ? NULL : db_error(h, "read it");
+	if (!e && code != SQLITE_DONE)
+		e = db_error(h, "read it");
 	sqlite3_finalize(st);
 	return e;
 }
@@ -363,15 +415,17 @@ error *history_load_baseline(const char *path, struct side *ret)
 {
 	_cleanup_(history_closep) struct history *h = NULL;
 	sqlite3_stmt *st = NULL;
-	error *e = history_open(path, &h);
+	error *e = history_open(path, HISTORY_READ, &h);
+	int code = SQLITE_DONE;
 
 	if (e || !h)
 		return e;
-	if (sqlite3_prepare_v2(h->db,
+	if (!h->empty &&
+	    sqlite3_prepare_v2(h->db,
 			       "SELECT id, meta, intervals FROM runs WHERE baseline ORDER BY started, id", -1,
 			       &st, NULL) != SQLITE_OK)
 		return db_error(h, "read it");
-	while (!e && sqlite3_step(st) == SQLITE_ROW) {
+	while (st && !e && (code = sqlite3_step(st)) == SQLITE_ROW) {
 		struct run_record *r = NULL;
 
 		if ((e = restore_run(h, st, &r)))
@@ -379,6 +433,8 @@ error *history_load_baseline(const char *path, struct side *ret)
 		ret->runs = xrealloc(ret->runs, ret->n + 1, sizeof(struct run_record *));
 		ret->runs[ret->n++] = r;
 	}
+	if (!e && code != SQLITE_DONE)
+		e = db_error(h, "read it");
 	sqlite3_finalize(st);
 	if (!e && !ret->n)
 		e = err_new(EXIT_BAD_INPUT,

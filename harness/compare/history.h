@@ -27,11 +27,13 @@ struct history_list {
 	size_t count;
 };
 
+enum history_use { HISTORY_READ, HISTORY_CHANGE, HISTORY_ADD };
 /*
- * Opens or makes the database; path NULL: $MVMSCALE_HISTORY, else $XDG_STATE_HOME/mvmscale/history.db, else
- * ~/.local/state/mvmscale/history.db. A file that is no such database is EXIT_BAD_INPUT.
+ * Opens the database; path NULL: that of fs_state_path("MVMSCALE_HISTORY", "history.db"). Only HISTORY_ADD
+ * makes it, with its folder. HISTORY_READ needs no right to write, and of one that is missing it reads
+ * nothing. What is no such database is EXIT_BAD_INPUT.
  */
-error *history_open(const char *path, struct history **ret) ERR_MUST_CHECK;
+error *history_open(const char *path, enum history_use use, struct history **ret) ERR_MUST_CHECK;
 const char *history_path(const struct history *h);
 void history_close(struct history *h);
 static inline void history_closep(struct history **h)
