@@ -52,7 +52,8 @@ static const struct argp argp = {
 	       "as a whole is bound by (CPU, RAM, swap, a limit by name, launching, or nothing in range), "
 	       "each "
 	       "with a probability. Rates and latencies are fitted with the Universal Scalability Law.\v"
-	       "Exit status: 0 every run has a class; 2 not a readable run folder; 4 one is inconclusive.\n",
+	       "Exit status: 0 every run has a class; 2 not a readable run folder; 4 one is inconclusive or "
+	       "has no usable row.\n",
 };
 
 static error *classify_one(const struct classify_args *args, const char *dir, json_t *all, int *status)
@@ -65,6 +66,8 @@ static error *classify_one(const struct classify_args *args, const char *dir, js
 		e = advise_run(r, args->threshold, &a);
 	if (e)
 		return e;
+	if (r->note)
+		fprintf(stderr, "mvmscale: %s: %s\n", r->dir, r->note);
 	if (args->json) {
 		json_array_append_new(all, classify_json(r, a));
 	} else {

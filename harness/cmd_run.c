@@ -86,6 +86,12 @@ static int run_main(int argc, char **argv)
 	/* before the first VM: a file that cannot be read must not cost a run */
 	if (a.slo && (e = slo_load(a.slo, &slo)))
 		return cmd_fail(e);
+	if (slo && !slo_has_limits(slo))
+		return cmd_fail(
+			err_new(EXIT_BAD_INPUT,
+				"--slo %s: it has no [limits], so this run would pass whatever it is: its "
+				"[changes] are for 'mvmscale compare' and 'ab'",
+				a.slo));
 	/* A null VM is quiet at once, and its figures need no long windows. */
 	a.o.fast = a.o.backend->flags & BACKEND_SYNTHETIC;
 	if (a.o.fast)

@@ -89,6 +89,8 @@ static void classify_open(const struct run_record *r, const struct candidates *c
 		set_class(a, CLASS_INCONCLUSIVE, "inconclusive", 0);
 	} else if (launch_ends(r, &f)) {
 		set_class(a, CLASS_LAUNCH, "launch-bound", f.probability);
+	} else if (!advice_tells_both(a, NULL)) { /* of what was not read nothing is in range */
+		set_class(a, CLASS_INCONCLUSIVE, "inconclusive", 0);
 	} else {
 		double p = probability_of_none(a, c);
 
@@ -108,7 +110,8 @@ static void classify_bound(const struct run_record *r, const struct candidates *
 					    ? xasprintf("%s-bound", first->name)
 					    : xasprintf("limit-bound (%s)", first->name + strlen("limit:"));
 
-	if (!first->measured && (p < ADVICE_PROBABILITY || r->intervals->rows < ADVICE_INTERVALS))
+	if (!first->measured &&
+	    (p < ADVICE_PROBABILITY || r->intervals->rows < ADVICE_INTERVALS || !advice_tells_both(a, NULL)))
 		set_class(a, CLASS_INCONCLUSIVE, "inconclusive", p);
 	else
 		set_class(a, first->metric ? classes[first->metric - a->metrics] : CLASS_LIMIT, name, p);
@@ -118,10 +121,10 @@ void advice_classify(const struct run_record *r, const struct candidates *c, str
 {
 	bool failed = str_eq(run_str(r, "state"), "failed") || str_eq(run_str(r, "stop.kind"), "failed");
 
-	if (failed && a->measured_to > 0)
-		set_class(a, CLASS_LAUNCH, "launch-bound", 1);
-	else if (failed)
+	if (!(a->measured_to > 0))
 		set_class(a, CLASS_INCONCLUSIVE, "inconclusive", 0);
+	else if (failed)
+		set_class(a, CLASS_LAUNCH, "launch-bound", 1);
 	else if (c->n && (c->items[0].measured || c->items[0].vms <= ADVICE_REACH * a->measured_to))
 		classify_bound(r, c, a);
 	else

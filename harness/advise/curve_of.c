@@ -172,6 +172,8 @@ void curve_judge(const struct run_record *r, const char *column, const struct cu
 	/* Swap is a hinge: flat until RAM is short. The line is that of its second part. */
 	while (strcmp(m->name, "swap") == 0 && skip + 1 < n && c.y[skip + 1] < SWAP_STARTS_PCT)
 		skip++;
+	for (size_t i = 0; i < n; i++)
+		m->values += c.x[i] > 0;
 	if (n) {
 		m->baseline_pct = c.y[0];
 		m->last_pct = c.y[n - 1];

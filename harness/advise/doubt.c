@@ -45,6 +45,58 @@ static void doubt_population(const struct run_record *r, struct advice *a)
 	}
 }
 
+bool advice_tells_both(const struct advice *a, char **missing)
+{
+	struct strlist names = { 0 };
+
+	for (size_t i = 0; i < 2; i++)
+		if (a->metrics[i].values + 1 < ADVICE_INTERVALS)
+			strlist_add(&names, a->metrics[i].label);
+	bool both = !names.count;
+	if (missing)
+		*missing = names.count > 1   ? xasprintf("%s and %s", names.items[0], names.items[1])
+			   : names.count > 0 ? xstrdup(names.items[0])
+					     : NULL;
+	strlist_clear(&names);
+	return both;
+}
+
+/* Where the end was comes from run.json, how many VMs that were from the last row: it must be there. */
+static void doubt_end(const struct run_record *r, const struct candidates *c, struct advice *a)
+{
+	const struct metric_advice *m = c->n ? c->items[0].metric : NULL;
+	double reached = run_num(r, "vms.reached");
+
+	if (!r->rows_lost || !a->measured || (m && m->measured) || reached <= a->measured_to)
+		return;
+	strlist_add(&a->reasons, "rows of the record are lost, and perhaps those of its end: restore "
+				 "intervals.csv from a copy, or run again");
+	a->ok = false;
+}
+
+/* What was not measured can neither be the answer nor be ruled out. */
+static void doubt_silence(const struct run_record *r, struct advice *a)
+{
+	bool stopped_there =
+		str_eq(run_str(r, "stop.kind"), "threshold") || str_eq(run_str(r, "stop.kind"), "limit");
+	_cleanup_free_ char *missing = NULL;
+	const char *why = run_str(r, "stop.evidence");
+
+	if (!(a->measured_to > 0)) {
+		strlist_addf(&a->reasons, "no interval with VMs was measured%s%s: run again", why ? ": " : "",
+			     why ? why : "");
+		a->ok = false;
+	} else if (!advice_tells_both(a, &missing) && r->intervals->rows >= ADVICE_INTERVALS &&
+		   !(a->measured && stopped_there)) {
+		strlist_addf(
+			&a->reasons,
+			"too few intervals have a value of %s: whether that ends the growth first is not "
+			"known; run again, or restore intervals.csv from a copy",
+			missing);
+		a->ok = false;
+	}
+}
+
 /* Doubts that do not touch what was reached and seen. */
 static void doubt_estimate(const struct run_record *r, const struct candidates *c, struct advice *a)
 {
@@ -56,7 +108,7 @@ static void doubt_estimate(const struct run_record *r, const struct candidates *
 		strlist_addf(&a->reasons,
 			     "%zu interval%s: a line needs at least %d; run again with more --intervals",
 			     r->intervals->rows, r->intervals->rows == 1 ? "" : "s", ADVICE_INTERVALS);
-	else if (!c->n)
+	else if (!c->n && advice_tells_both(a, NULL))
 		strlist_addf(&a->reasons,
 			     "neither CPU, RAM nor swap rises clearly with the number of VMs (95 %% "
 			     "confidence) up to %s VMs: run again with a larger --max",
@@ -178,6 +230,8 @@ static void remarks(const struct run_record *r, const struct candidates *c, stru
 void advice_doubt(const struct run_record *r, const struct candidates *c, struct advice *a)
 {
 	doubt_population(r, a);
+	doubt_silence(r, a);
+	doubt_end(r, c, a);
 	if (!a->measured)
 		doubt_estimate(r, c, a);
 	remarks(r, c, a);

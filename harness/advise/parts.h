@@ -29,6 +29,9 @@ void advice_classify(const struct run_record *r, const struct candidates *c, str
 /* assume.c: fills assumptions and falsify. */
 void advice_assume(const struct run_record *r, struct advice *a);
 void advice_falsify(const struct run_record *r, struct advice *a);
+/* Whether the run tells enough of both CPU and RAM to say what they do; else `missing` names those of which
+   it does not (the caller frees it; NULL: not wanted). */
+bool advice_tells_both(const struct advice *a, char **missing);
 /* Whether a run such as this one raises that limit by itself when it needs more of it. */
 bool advice_raises_limits(const struct run_record *r, const char *name);
 /* null for what is not finite; a new reference. */

@@ -12,6 +12,9 @@ static double needed(const struct metric_advice *m, double threshold, double siz
 {
 	double slope = m->rises ? m->per_vm_pct + m->per_vm_half : 0;
 
+	if (!m->growth.shape.has_tail || m->values + 1 < ADVICE_INTERVALS)
+		return (double)NAN; /* a curve that was not seen is not flat */
+
 	/* what the host takes at rest and what the VMs take, in units of the resource, over the usable share
 	 */
 	return size * (fmax(m->baseline_pct, 0) + slope * vms) / threshold;
@@ -75,6 +78,11 @@ char *host_need_text(const struct host_need *n, const struct advice *a)
 
 	if (!out)
 		return xstrdup("out of memory\n");
+	if (!isfinite(n->ram_kb) && !isfinite(n->cores)) {
+		fprintf(out, "What %s VMs take is not known.\n", vms);
+		fclose(out);
+		return text;
+	}
 	fprintf(out, "%s VMs on one host at %g %%", vms, a->threshold_pct - a->reserve_pct);
 	if (isfinite(n->ram_kb))
 		fprintf(out, " take %.1f GiB of RAM", ceil(n->ram_kb / 104857.6) / 10);

@@ -36,7 +36,11 @@ static void tell_answer(const struct advice *a, FILE *out)
 	_cleanup_free_ char *seen = plot_thousands(a->measured_to, 0);
 	bool limit = str_starts(a->binding, "limit:");
 
-	if (!a->ok && strcmp(a->binding, "none") == 0)
+	if (!(a->measured_to > 0))
+		fputs("No answer: no VM was measured.\n", out);
+	else if (!a->ok && strcmp(a->binding, "none") == 0 && !advice_tells_both(a, NULL))
+		fputs("No answer: the run does not tell enough of CPU and RAM.\n", out);
+	else if (!a->ok && strcmp(a->binding, "none") == 0)
 		fprintf(out, "No answer yet: up to %s VMs nothing comes clearly closer to its end.\n", seen);
 	else if (!a->ok)
 		fprintf(out,
@@ -74,7 +78,7 @@ static void tell_cost(const struct advice *a, FILE *out)
 			fputs("One more VM takes no RAM that could be told from noise", out);
 		if (cpu->rises && isfinite(a->core_pct))
 			fprintf(out, " and %.*f %% of one core", small_decimals(a->core_pct), a->core_pct);
-		else if (cpu->present)
+		else if (advice_tells_both(a, NULL))
 			fputs(" and no CPU that could be told from noise", out);
 		fputs(".\n", out);
 	}
@@ -228,16 +232,22 @@ char *advice_text(const struct advice *a)
 		fprintf(out, "- %s.\n", a->reasons.items[i]);
 	tell_safe(a, out);
 	fprintf(out, "This run is %s (probability %.2f).\n", a->class_name, a->class_probability);
-	tell_cost(a, out);
-	tell_ledger(&a->cost, out);
-	tell_next(a, out);
+	if (a->measured_to > 0) {
+		tell_cost(a, out);
+		tell_ledger(&a->cost, out);
+	}
+	/* without an answer nothing is next to it */
+	if (a->measured_to > 0 && (a->ok || strcmp(a->runner_up, "none") != 0))
+		tell_next(a, out);
 	tell_trust(a, out);
 	for (size_t i = 0; i < a->reasons.count && a->ok; i++)
 		fprintf(out, "Note: %s.\n", a->reasons.items[i]);
 	tell_gains(a, out);
 	tell_remedy(a, out);
-	tell_assumptions(a, out);
-	if (a->falsify)
+	/* without an answer the reasons say which run is needed */
+	if (a->ok)
+		tell_assumptions(a, out);
+	if (a->ok && a->falsify)
 		fprintf(out, "To refute this: %s\n", a->falsify);
 	fclose(out);
 	return text;

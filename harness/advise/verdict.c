@@ -92,13 +92,19 @@ static void add_candidate(struct candidates *c, char *name, const struct metric_
 	c->items[c->n++] = (struct candidate){ name, m, vms, lower, upper, measured };
 }
 
+/* "cpu_pct" is of "cpu", "cpu_guests_pct" is not. */
+static bool is_share_of(const char *metric, const char *name)
+{
+	return str_starts(metric, name) && strcmp(metric + strlen(name), "_pct") == 0;
+}
+
 /* The run says that this metric ended it, and at the threshold that is asked for. */
 static bool ended_by(const struct run_record *r, const struct advice *a, const char *name)
 {
 	const char *metric = run_str(r, "stop.metric");
 
 	return !a->projected && !(a->reserve_pct > 0) && str_eq(run_str(r, "stop.kind"), "threshold") &&
-	       metric && strncmp(metric, name, strlen(name)) == 0 &&
+	       metric && (strcmp(metric, name) == 0 || is_share_of(metric, name)) &&
 	       run_num(r, "threshold_pct") == a->threshold_pct;
 }
 

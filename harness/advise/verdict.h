@@ -24,6 +24,7 @@
 struct metric_advice {
 	const char *name, *label; /* "cpu", "CPU" */
 	bool present;		  /* has values (swap: and the host has any) */
+	size_t values;		  /* intervals with VMs that have one */
 	bool rises;		  /* the slope is above 0 at 95 % confidence */
 	bool measured;		  /* the threshold was crossed inside the data */
 	bool overflows; /* swap that is not in use yet: vms is where RAM overflows into it and fills it */

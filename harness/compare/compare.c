@@ -170,19 +170,46 @@ static void describe(struct compare_row *row, const struct values *a, const stru
 	row->change_hi = s.hi;
 }
 
-static bool wanted(const struct compare_options *o, enum figure f)
+static bool any_selected(const struct compare_options *o)
 {
 	bool any = false;
 
 	for (int i = 0; i < FIGURE_COUNT; i++)
 		any |= o->selected[i];
-	return !any || o->selected[f];
+	return any;
+}
+
+static bool wanted(const struct compare_options *o, enum figure f)
+{
+	return !any_selected(o) || o->selected[f];
 }
 
 /* A ceiling that only some runs reached is none to compare: those that did were the worse ones. */
 static bool complete(enum figure f, const struct values *a, const struct values *b, size_t n, size_t m)
 {
 	return a->n && b->n && (f != FIGURE_CEILING || (a->n == n && b->n == m));
+}
+
+/* A comparison passes by what it found, not by what it could not look at. */
+static void note_untold(struct comparison *c, const struct compare_options *o, enum figure f, bool in_base,
+			bool in_new)
+{
+	const struct figure_info *i = &figure_table[f];
+	bool core = f == FIGURE_MEM_PER_VM || f == FIGURE_IDLE_CPU;
+	/* a ceiling that one side did not reach is good or bad luck, and said elsewhere */
+	bool vanished = i->decides && f != FIGURE_CEILING && in_base != in_new;
+
+	if (!wanted(o, f) || !(o->selected[f] || core || vanished))
+		return;
+	_cleanup_free_ char *why = xasprintf(
+		"%s (%s) must be told, and %s%s", i->label, i->name,
+		in_base == in_new ? in_base ? "not all runs have it" : "no run has it"
+		: in_base	  ? "no run of the new side has it"
+				  : "no run of the base has it",
+		any_selected(o) ? "" : ": name what shall be compared with --metric, or make the runs again");
+	strlist_add(&c->reasons, why);
+	if (!c->untold)
+		c->untold = STEAL(why);
 }
 
 static void fill_rows(struct comparison *c, const struct side *base, const struct side *new_side,
@@ -203,7 +230,10 @@ static void fill_rows(struct comparison *c, const struct side *base, const struc
 
 		a[k] = collect(base, of_base, f);
 		b[k] = collect(new_side, of_new, f);
-		if (!wanted(o, f) || !complete(f, &a[k], &b[k], base->n, new_side->n)) {
+		bool whole = complete(f, &a[k], &b[k], base->n, new_side->n);
+		if (!whole)
+			note_untold(c, o, f, a[k].n, b[k].n);
+		if (!wanted(o, f) || !whole) {
 			free(a[k].v);
 			free(b[k].v);
 			continue;
@@ -240,7 +270,11 @@ static void conclude(struct comparison *c)
 		return;
 	if (!c->n_rows) {
 		c->verdict = VERDICT_INCONCLUSIVE;
-		strlist_add(&c->reasons, "the two sides have no figure in common");
+		static const char none[] = "the two sides have no figure in common, so nothing was compared";
+
+		strlist_add(&c->reasons, none);
+		if (!c->untold)
+			c->untold = xstrdup(none);
 		return;
 	}
 	for (size_t i = 0; i < c->n_rows; i++) {
@@ -256,6 +290,8 @@ static void conclude(struct comparison *c)
 			c->more = MAX(c->more, row->more);
 	}
 	c->verdict = order[best];
+	if (c->untold && (c->verdict == VERDICT_PASS || c->verdict == VERDICT_IMPROVED))
+		c->verdict = VERDICT_INCONCLUSIVE;
 	if (c->verdict != VERDICT_INCONCLUSIVE)
 		c->more = 0;
 }
@@ -336,7 +372,7 @@ static error *common_top(const struct side *sides[2], struct comparison *c)
 			double top = run_measured_to(sides[k]->runs[i]);
 
 			if (!(top > 0))
-				return err_new(EXIT_BAD_INPUT,
+				return err_new(EXIT_INCONCLUSIVE,
 					       "%s holds no interval with VMs, so there is nothing to "
 					       "compare: run again",
 					       sides[k]->runs[i]->dir);
@@ -399,6 +435,7 @@ void comparison_free(struct comparison *c)
 	environ_diff_clear(&c->environ);
 	strlist_clear(&c->reasons);
 	strlist_clear(&c->broken);
+	free(c->untold);
 	free(c->limits);
 	free(c);
 }

@@ -65,7 +65,8 @@ struct comparison {
 	size_t more; /* runs a side to add; 0 when not inconclusive for that */
 	double alpha;
 	struct environ_diff environ;
-	char *limits;		/* name of the file of limits that was checked, or NULL */
+	char *untold; /* why nothing can be passed: a figure that must be told is not there; or NULL */
+	char *limits; /* name of the file of limits that was checked, or NULL */
 	struct strlist broken;	/* its limits that the new side does not keep */
 	struct strlist reasons; /* why invalid, and what to bear in mind */
 };
@@ -74,7 +75,9 @@ struct comparison {
  * Compares two sides figure by figure. A run is one observation. A figure regressed or improved when the rank
  * test, adjusted over all figures (Holm), is below alpha AND the change is beyond the gate. It passes when it
  * is not worse by the gate with confidence 1 - beta. Otherwise it is inconclusive, and says how many more
- * runs it takes. Pure. The caller frees *ret. EXIT_BAD_INPUT when a run has no interval with VMs.
+ * runs it takes. Without figures named by --metric, memory per VM and CPU of idle VMs must be there to pass;
+ * those that are named, and those that must be told and only one side has, as well. Pure. The caller frees
+ * *ret. EXIT_INCONCLUSIVE when a run has no interval with VMs.
  */
 error *compare_sides(const struct side *base, const struct side *new_side, const struct compare_options *o,
 		     struct comparison **ret) ERR_MUST_CHECK;

@@ -74,6 +74,14 @@ static error *parse_entry(const struct ini_file *f, const struct ini_entry *x, s
 	return limits ? parse_limit(f, x, s, figure) : parse_change(f, x, s, figure);
 }
 
+bool slo_has_limits(const struct slo *s)
+{
+	for (int i = 0; i < FIGURE_COUNT; i++)
+		if (!isnan(s->min[i]) || !isnan(s->max[i]))
+			return true;
+	return false;
+}
+
 static error *from_ini(const struct ini_file *f, struct slo **ret)
 {
 	_cleanup_(slo_freep) struct slo *s = xcalloc(1, sizeof(*s));
@@ -87,6 +95,15 @@ static error *from_ini(const struct ini_file *f, struct slo **ret)
 		if (e)
 			return e;
 	}
+	bool any = slo_has_limits(s);
+	for (int i = 0; i < FIGURE_COUNT; i++)
+		any |= !isnan(s->change[i]);
+	if (!any)
+		return err_new(
+			EXIT_BAD_INPUT,
+			"%s: limits nothing, so everything would pass: give [limits] or [changes] a figure "
+			"('mvmscale compare --list' names them)",
+			f->path);
 	*ret = STEAL(s);
 	return NULL;
 }
@@ -137,7 +154,7 @@ void slo_check(const struct slo *s, const double figures[FIGURE_COUNT], struct s
 
 		if (isnan(s->min[i]) && isnan(s->max[i]))
 			continue;
-		if (isnan(figures[i])) {
+		if (!isfinite(figures[i])) {
 			strlist_addf(&ret->unchecked, "%s (%s) cannot be checked: the run has no such figure",
 				     f->name, f->label);
 			continue;
@@ -178,6 +195,8 @@ void slo_check_comparison(const struct slo *s, const struct side *new_side, stru
 		c->verdict = VERDICT_REGRESSED;
 	else if (r.unchecked.count && (c->verdict == VERDICT_PASS || c->verdict == VERDICT_IMPROVED))
 		c->verdict = VERDICT_INCONCLUSIVE;
+	if (r.unchecked.count && !c->untold)
+		c->untold = xstrdup(r.unchecked.items[0]);
 	slo_result_clear(&r);
 }
 

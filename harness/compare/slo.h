@@ -16,7 +16,7 @@ struct slo {
 
 /*
  * By name from profiles/slo, or a file. Unknown keys and figures, and values that are no limits, are
- * EXIT_BAD_INPUT with file and line. The caller frees *ret.
+ * EXIT_BAD_INPUT with file and line, and so is a file that limits nothing. The caller frees *ret.
  */
 error *slo_load(const char *name_or_path, struct slo **ret) ERR_MUST_CHECK;
 error *slo_parse(const char *text, const char *what, struct slo **ret) ERR_MUST_CHECK;
@@ -25,6 +25,9 @@ static inline void slo_freep(struct slo **s)
 {
 	slo_free(*s);
 }
+
+/* Whether it limits a side by itself: one of [changes] alone needs a base. */
+bool slo_has_limits(const struct slo *s);
 
 /* A gate such as "3 %" (ratios) or "0.5" (differences, in the figure's unit); NULL, or what is wrong with it.
  */

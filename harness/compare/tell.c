@@ -94,10 +94,10 @@ char *tell_headline(const struct comparison *c)
 	case VERDICT_INVALID:
 		return xasprintf("invalid: %s", c->reasons.items[0]);
 	case VERDICT_INCONCLUSIVE:
-		if (c->more)
+		if (c->more && !c->untold)
 			return xasprintf("inconclusive: too few samples: run %zu more of each side", c->more);
-		if (c->limits || !c->n_rows)
-			return xasprintf("inconclusive: %s", c->reasons.items[c->reasons.count - 1]);
+		if (c->untold)
+			return xasprintf("inconclusive: %s", c->untold);
 		return xstrdup("inconclusive: the runs differ too much among themselves");
 	default:
 		return xstrdup("pass: no figure is worse by its gate");

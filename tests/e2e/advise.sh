@@ -29,9 +29,9 @@ t_fail "a host that is not understood is refused" 2 'cores=48' "$M" advise "$RUN
 t_fail "a missing folder is named" 2 'nowhere' "$M" advise "$RUNS/nowhere"
 t_fail "a folder without run.json is named" 2 'no run.json' "$M" advise "$RUNS/no-json"
 t_fail "a cut run.json is named with its line" 2 'run.json: line' "$M" advise "$RUNS/damaged-json"
-t_fail "a row of the wrong length is named" 2 'line 3' "$M" advise "$RUNS/damaged-fields"
+t_fail "a row of the wrong length is left out by its line" 4 'line 3 has 15 fields' "$M" advise "$RUNS/damaged-fields"
 t_fail "a missing column is named" 2 'cpu_pct_sd' "$M" advise "$RUNS/damaged-column"
-t_fail "a VM count that is no number is named" 2 'line 3' "$M" advise "$RUNS/damaged-count"
+t_fail "a VM count that is no number is named, and nothing is advised" 4 'line 3 has a vm_count' "$M" advise "$RUNS/damaged-count"
 
 t_ok "a run that RAM ended" says sleep '^45,9[0-9][0-9] VMs, then RAM is at 90 % \(measured'
 t_ok "clones are called clones" also 'not booted on their own'

@@ -148,6 +148,10 @@ t_fail "a limit without a figure cannot be checked" 4 'cannot be checked' "$M" c
 t_fail "run names a broken limit" 1 'limit broken: mem_per_vm_kb' made slo1 1000 1 --slo tight.slo
 t_ok "run keeps a limit" made slo2 1000 1 --slo kept.slo
 t_fail "run cannot check a limit" 4 'cannot be checked' made slo3 1000 1 --slo unknown.slo
+printf '[limits]\n' >empty.slo
+printf '[changes]\nmem_per_vm_kb = 5 %%\n' >changes.slo
+t_fail "limits that limit nothing are refused" 2 'empty.slo: limits nothing' "$M" compare base same --slo empty.slo
+t_fail "run refuses those of comparisons alone" 2 'no \[limits\]' made slo5 1000 1 --slo changes.slo
 t_fail "a file of limits that is not there" 2 "no limits 'nix'" made slo4 1000 1 --slo nix
 t_ok "and no run was made" test ! -e slo4
 for f in "$t_root"/profiles/slo/*.slo; do
@@ -239,9 +243,29 @@ history_of() {
 	done
 	"$M" history add h
 }
+nothing_read() {
+	for side in blank/a blank/b; do
+		for i in 1 2 3 4 5 6 7 8; do
+			folder $side/r$i 1000 $i && sed -i '2,$s/,[0-9.]*,0,1,0,0,0,8,1,.*/,nan,inf,,inf,nan,,8,1,,-inf,nan,/' $side/r$i/intervals.csv || return
+		done
+	done
+}
+t_ok "(runs without a readable value)" nothing_read
+t_fail "of nothing nothing passes" 4 'must be told, and no run has it' "$M" compare blank/a blank/b
+t_fail "nor by limits" 4 'inconclusive' "$M" compare blank/a blank/b --slo kept.slo
+t_fail "bisect skips it" 125 'inconclusive' "$M" compare blank/a blank/b --bisect
+t_fail "nor is there a class" 4 'inconclusive' "$M" classify blank/a/r1 --threshold 90
+
 t_fail "history needs a verb" 2 'add, list, trend or baseline' "$M" history
 t_fail "an unknown verb" 2 'known are' "$M" history forget
 t_fail "trend of nothing" 2 'holds no run' "$M" history trend
+t_fail "list of nothing" 0 'history.db holds no run' "$M" history list
+t_fail "no baseline of nothing" 2 'no history .*history.db yet' "$M" history baseline 1
+t_ok "reading made no file" test ! -e history.db
+few() {
+	"$M" history add base/r1 base/r2 --db few.db >/dev/null && "$M" history trend --db few.db
+}
+t_fail "two runs have no trend" 4 'fewer than 10 runs' few
 t_ok "history add" history_of
 t_fail "a run is added once" 0 'there already' "$M" history add h/r3
 t_fail "history list" 0 '16 +2026-01-26' "$M" history list

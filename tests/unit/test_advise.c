@@ -38,6 +38,14 @@ static double zero(double x)
 {
 	return x * 0;
 }
+static double all_nan(double x)
+{
+	return x * (double)NAN;
+}
+static double all_inf(double x)
+{
+	return x + INFINITY;
+}
 static double flat(double x)
 {
 	return 3 + x * 0;
@@ -221,11 +229,6 @@ static void nan_cells_are_passed_over(void **state)
 	assert_true(a->ok);
 	assert_string_equal(a->binding, "ram");
 	assert_near(a->vms, 8500, 2);
-}
-
-static double all_nan(double x)
-{
-	return x * (double)NAN;
 }
 
 static void no_values_at_all(void **state)
@@ -440,6 +443,33 @@ static void host_specs(void **state)
 	}
 }
 
+/* Of nothing, or of one curve, comes neither a number nor a class. */
+static void nothing_known_never_answers(void **state)
+{
+	static double (*const curves[])(double) = { all_nan, all_inf, flat, line };
+	static const char *const ends[] = { "{}", "{\"state\":\"failed\"}",
+					    "{\"stop\":{\"kind\":\"limit\",\"limit\":\"pid_max\"}}" };
+
+	(void)state;
+	for (size_t i = 0; i < 4 * 4 * 3 * 3; i++) {
+		size_t cpu = i % 4, ram = i / 4 % 4, end = i / 16 % 3, rows = i / 48;
+		/* none, the baseline, nine rows */
+		struct made m = { rows == 2 ? 9 : rows, 100, curves[cpu], curves[ram], NULL, ends[end], 1 };
+
+		/* both are there, or what the run says ended it: that is an answer */
+		if (rows == 2 && ((cpu > 1 && ram > 1) || end == 2))
+			continue;
+		_cleanup_(advice_freep) struct advice *a = advised(&m, 0);
+		_cleanup_free_ char *text = advice_text(a);
+
+		if (a->ok || isfinite(a->vms) || isfinite(a->safe) || !a->reasons.count ||
+		    (end != 1 && a->class != CLASS_INCONCLUSIVE) ||
+		    strstr(text, "Nothing else comes closer") || strstr(text, "This holds while") ||
+		    strstr(text, "Plan with"))
+			fail_msg("curves %zu and %zu, end %zu, %zu rows:\n%s", cpu, ram, end, m.n, text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -462,6 +492,7 @@ int main(void)
 		cmocka_unit_test(doubtful_runs),
 		cmocka_unit_test(other_host),
 		cmocka_unit_test(host_specs),
+		cmocka_unit_test(nothing_known_never_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,10 +10,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/fs.h"
 #include "base/util.h"
 #include "compare/compare.h"
-#include "compare/history.h"
 #include "compare/slo.h"
 #include "compare/spec.h"
 #include "compare/tell.h"
@@ -183,7 +181,7 @@ static void what_cannot_be_compared(void **state)
 	(void)state;
 	add(&a, record(COMPLETE, COLUMNS "0,0,1,0,,\n"));
 	_cleanup_err_ error *e = compare_sides(&a, &b, &o, &c);
-	assert_int_equal(e->code, EXIT_BAD_INPUT);
+	assert_int_equal(e->code, EXIT_INCONCLUSIVE);
 	assert_non_null(strstr(e->msg, "no interval with VMs"));
 	side_clear(&a);
 	side_clear(&b);
@@ -201,6 +199,131 @@ static void what_cannot_be_compared(void **state)
 #define HOST(kernel, ram)                                                                                  \
 	"\"host\":{\"kernel\":\"" kernel "\",\"ram_kb\":" ram ",\"load1\":0." ram ",\"boot_id\":\"" kernel \
 	"\"}"
+
+/* Runs of which nothing, or one thing, can be read. */
+static const struct {
+	const char *what, *rows;
+} degenerate[] = {
+	{ "no value", "0,,1,,,\n10,,1,,,\n20,,1,,,\n30,,1,,,\n" },
+	{ "words", "0,a,1,b,c,d\n10,a,1,b,c,d\n20,a,1,b,c,d\n30,a,1,b,c,d\n" },
+	{ "infinite", "0,I,1,I,I,I\n10,I,1,I,I,I\n20,I,1,I,I,I\n30,I,1,I,I,I\n" },
+	{ "no row", "" },
+	{ "the baseline", "0,0.1,1,0,,\n" },
+	{ "the baseline twice", "0,0.1,1,0,,\n0,0.2,1,5,,\n" },
+	{ "one row with VMs", "0,0.1,1,0,,\n10,0.2,1,9000,40,20\n" },
+	{ "CPU alone", "0,0.1,1,,,\n10,0.2,1,,,\n20,0.3,1,,,\n30,0.4,1,,,\n" },
+	{ "memory alone", "0,,1,0,,\n10,,1,15000,,\n20,,1,25000,,\n30,,1,35000,,\n" },
+	{ "boot times alone", "0,,1,,,\n10,,1,,40,\n20,,1,,41,\n30,,1,,42,\n" },
+	{ "launch CPU alone", "0,,1,,,\n10,,1,,,20\n20,,1,,,20\n30,,1,,,20\n" },
+	{ "zeros", "0,0,1,0,0,0\n10,0,1,0,0,0\n20,0,1,0,0,0\n30,0,1,0,0,0\n" },
+	{ "one count", "10,1,1,9000,40,20\n10,2,1,9100,40,20\n10,3,1,9200,40,20\n" },
+};
+
+/* n such runs; `sane` ones where i is beyond the table. */
+static struct side degenerate_side(size_t i, size_t n, const char *meta)
+{
+	struct side s = { 0 };
+
+	if (i >= ARRAY_LEN(degenerate))
+		return side_of(n, 1000, meta);
+	for (size_t k = 0; k < n; k++) {
+		_cleanup_free_ char *text = xasprintf(COLUMNS "%s", degenerate[i].rows);
+		struct run_record *r = record(meta, text);
+
+		for (size_t c = 0;
+		     strchr(degenerate[i].rows, 'I') && c < r->intervals->rows * r->intervals->columns; c++)
+			if (isnan(r->intervals->cells[c]))
+				r->intervals->cells[c] = c % 2 ? INFINITY : -INFINITY;
+		add(&s, r);
+	}
+	return s;
+}
+
+static enum exit_code status_of(struct side *a, struct side *b, const struct slo *limits)
+{
+	struct compare_options o = compare_defaults();
+	_cleanup_(comparison_freep) struct comparison *c = NULL;
+	_cleanup_err_ error *e = compare_sides(a, b, &o, &c);
+
+	if (e)
+		return e->code;
+	if (limits)
+		slo_check_comparison(limits, b, c);
+	_cleanup_free_ char *text = tell_text(c);
+	assert_true(strlen(text) > 0);
+	return verdict_status(c->verdict);
+}
+
+/* Neither of nothing nor of one figure comes a pass: not from compare, not from its limits, not from run's.
+ */
+static void nothing_told_never_passes(void **state)
+{
+	_cleanup_(slo_freep) struct slo *lax = NULL;
+	size_t sane = ARRAY_LEN(degenerate);
+
+	(void)state;
+	assert_null(
+		slo_parse("[limits]\nmem_per_vm_kb = max 1e12\nidle_cpu_pct = max 1e12\n", "lax.slo", &lax));
+	for (size_t i = 0; i <= sane; i++)
+		for (size_t k = 0; k <= sane; k++)
+			for (size_t n = 1; n <= 8 && (i < sane || k < sane); n += 7) {
+				struct side a = degenerate_side(
+					i, n, COMPLETE ",\"teardown\":{\"seconds\":1,\"vms\":30}");
+				struct side b = degenerate_side(
+					k, n, COMPLETE ",\"teardown\":{\"seconds\":1,\"vms\":30}");
+				enum exit_code plain = status_of(&a, &b, NULL),
+					       limited = status_of(&a, &b, lax);
+
+				if (plain != EXIT_INCONCLUSIVE || limited != EXIT_INCONCLUSIVE)
+					fail_msg("%s against %s, %zu runs each: %d, with limits %d",
+						 i < sane ? degenerate[i].what : "sane runs",
+						 k < sane ? degenerate[k].what : "sane runs", n, plain,
+						 limited);
+				side_clear(&a);
+				side_clear(&b);
+			}
+	/* the grid itself is not what fails */
+	struct side a = degenerate_side(sane, 8, COMPLETE), b = degenerate_side(sane, 8, COMPLETE);
+	assert_int_equal(status_of(&a, &b, lax), EXIT_DONE);
+	side_clear(&a);
+	side_clear(&b);
+}
+
+static void limits_of_nothing_are_unchecked(void **state)
+{
+	_cleanup_(slo_freep) struct slo *lax = NULL;
+	double f[FIGURE_COUNT];
+
+	(void)state;
+	assert_null(slo_parse("[limits]\nmem_per_vm_kb = max 1e12\nwake_p50_ms = max 5\n", "lax.slo", &lax));
+	for (size_t i = 0; i < ARRAY_LEN(degenerate); i++) {
+		struct side s = degenerate_side(i, 1, COMPLETE);
+		struct slo_result res;
+
+		figures_read(s.runs[0], 0, f);
+		slo_check(lax, f, &res);
+		assert_int_equal(slo_status(&res), EXIT_INCONCLUSIVE);
+		slo_result_clear(&res);
+		side_clear(&s);
+	}
+}
+
+/* What was asked for by name must be told, or the answer is open. */
+static void named_figures_must_be_there(void **state)
+{
+	struct compare_options o = compare_defaults();
+
+	(void)state;
+	o.selected[FIGURE_MEM_PER_VM] = o.selected[FIGURE_WAKE_P50] = true;
+	is(judged(side_of(8, 1000, COMPLETE), side_of(8, 1000, COMPLETE), &o), VERDICT_INCONCLUSIVE,
+	   "wake latency, median (wake_p50_ms) must be told, and no run has it");
+	o.selected[FIGURE_WAKE_P50] = false;
+	is(judged(side_of(8, 1000, COMPLETE), side_of(8, 1000, COMPLETE), &o), VERDICT_PASS,
+	   "no figure is worse");
+	/* one that vanished on the new side is not as good as before */
+	struct side b = degenerate_side(8, 8, COMPLETE), a = degenerate_side(8, 8, COMPLETE);
+	is(judged(a, b, NULL), VERDICT_INCONCLUSIVE, "CPU of idle VMs (idle_cpu_pct) must be told");
+}
 
 static void environments(void **state)
 {
@@ -268,6 +391,7 @@ static void limits_files(void **state)
 	assert_non_null(strstr(r.broken.items[1], "99 VMs, below the limit of 100"));
 	assert_int_equal(r.unchecked.count, 1);
 	assert_int_equal(slo_status(&r), EXIT_REGRESSION);
+	assert_true(slo_has_limits(s));
 	slo_result_clear(&r);
 	f[FIGURE_MEM_PER_VM] = 600;
 	f[FIGURE_CEILING] = 100;
@@ -285,6 +409,9 @@ static void limits_files(void **state)
 	bad_limits("[changes]\nmem_per_vm_kb = 3\n", "'3 %'");
 	bad_limits("[changes]\nidle_cpu_pct = 3 %\n", "by its difference");
 	bad_limits("[changes]\nmem_per_vm_kb = -3 %\n", "at least 0");
+	/* what limits nothing would let everything pass */
+	bad_limits("", "limits nothing");
+	bad_limits("[slo]\nsummary = x\n[limits]\n[changes]\n", "limits nothing");
 	bad_limits("[wishes]\nmem_per_vm_kb = 3\n", "known are");
 }
 
@@ -339,51 +466,6 @@ static void specifications(void **state)
 	strlist_clear(&differ);
 }
 
-static void history_keeps(void **state)
-{
-	const char *tmp = getenv("TMPDIR");
-	_cleanup_free_ char *dir = xasprintf("%s/mvm-history-XXXXXX", tmp && *tmp ? tmp : P_tmpdir);
-	struct run_record *r = with_memory(1234, COMPLETE ",\"started\":\"2026-01-01T00:00:00Z\",\"max\":30");
-	struct history *h = NULL;
-	struct history_list l;
-	struct side base = { 0 };
-	int64_t id, again, none = 77;
-	bool fresh;
-
-	(void)state;
-	assert_non_null(mkdtemp(dir));
-	_cleanup_free_ char *path = xasprintf("%s/h.db", dir);
-	assert_null(history_open(path, &h));
-	assert_null(history_add(h, r, "v1", &id, &fresh));
-	assert_true(fresh);
-	assert_null(history_add(h, r, "v1", &again, &fresh));
-	assert_false(fresh);
-	assert_int_equal(id, again);
-	assert_null(history_runs(h, NULL, &l));
-	assert_int_equal(l.count, 1);
-	assert_near(l.items[0].figures[FIGURE_MEM_PER_VM], 1234, 1e-6);
-	assert_string_equal(l.items[0].label, "v1");
-	history_list_clear(&l);
-	error *e = history_load_baseline(path, &base);
-	assert_non_null(strstr(e->msg, "no baseline"));
-	err_free(e);
-	assert_null(history_set_baseline(h, &id, 1));
-	e = history_set_baseline(h, &none, 1);
-	assert_non_null(strstr(e->msg, "no run 77"));
-	err_free(e);
-	assert_null(history_load_baseline(path, &base)); /* the failed one changed nothing */
-	assert_int_equal(base.n, 1);
-	assert_int_equal(base.runs[0]->intervals->rows, 4);
-	side_clear(&base);
-	history_close(h);
-	assert_null(fs_write_atomic(path, "no database, but long enough to be read as one", 46));
-	e = history_open(path, &h);
-	assert_int_equal(e->code, EXIT_BAD_INPUT);
-	err_free(e);
-	fs_remove_tree(dir);
-	run_record_free(r);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,10 +474,12 @@ int main(void)
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(invalid_runs),
 		cmocka_unit_test(what_cannot_be_compared),
+		cmocka_unit_test(nothing_told_never_passes),
+		cmocka_unit_test(limits_of_nothing_are_unchecked),
+		cmocka_unit_test(named_figures_must_be_there),
 		cmocka_unit_test(environments),
 		cmocka_unit_test(limits_files),
 		cmocka_unit_test(specifications),
-		cmocka_unit_test(history_keeps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
