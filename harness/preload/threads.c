@@ -38,11 +38,15 @@ struct parked {
 	pid_t tid;	 /* whose place it is */
 	volatile int in; /* the epoch in which it was stopped; 0: not yet */
 	bool asleep;	 /* was stopped in an endless futex wait, or in KVM_RUN */
+	bool gone;	 /* had ended before its signal came */
 };
 
 static struct parked parked[MAX_THREADS];
 /* Grows with each release, so that every stop has a number of its own. */
 static volatile int release_epoch = 1;
+/* Threads in the handler, whatever they do there: before a place is given anew nobody may still write to it.
+ */
+static volatile int inside;
 static unsigned asked;
 static long tid_offset = -1; /* of the thread's ID in libc's struct pthread */
 
@@ -79,10 +83,13 @@ static void on_park(int sig, siginfo_t *info, void *context)
 	struct parked *p = &parked[order % MAX_THREADS];
 
 	(void)sig;
+	__atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST);
 	/* A signal that comes when its stop was given up already must not stop anybody: nobody would let that
 	   thread go on. */
-	if (epoch != release_epoch || p->tid != (pid_t)syscall(SYS_gettid))
+	if (epoch != release_epoch || p->tid != (pid_t)syscall(SYS_gettid)) {
+		__atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST);
 		return;
+	}
 	syscall(SYS_arch_prctl, ARCH_GET_FS, &p->tls);
 	syscall(SYS_get_robust_list, 0, &p->robust_list, &p->robust_len);
 	p->asleep = was_asleep(context) || kvm_thread_runs_guest();
@@ -93,6 +100,7 @@ static void on_park(int sig, siginfo_t *info, void *context)
 		while (release_epoch == epoch)
 			futex(&release_epoch, FUTEX_WAIT, epoch);
 	}
+	__atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST);
 	errno = saved_errno;
 }
 
@@ -147,12 +155,20 @@ struct task_entry {
 	char name[];
 };
 
+static bool was_asked(pid_t tid)
+{
+	for (unsigned i = 0; i < asked; i++)
+		if (parked[i].tid == tid && !parked[i].gone)
+			return true;
+	return false;
+}
+
 static void signal_task(const char *name, char *refusal, size_t size)
 {
 	pid_t self = getpid(), tid = (pid_t)atoi(name);
 	siginfo_t order = { .si_signo = threads_signal(), .si_code = SI_QUEUE, .si_pid = self };
 
-	if (tid <= 0 || tid == self || is_kernel_task(name))
+	if (tid <= 0 || tid == self || was_asked(tid) || is_kernel_task(name))
 		return;
 	if (asked == MAX_THREADS) {
 		snprintf(refusal, size, "it has more than %d threads", MAX_THREADS);
@@ -167,14 +183,14 @@ static void signal_task(const char *name, char *refusal, size_t size)
 		snprintf(refusal, size, "thread %d cannot be signalled (errno %d)", tid, errno);
 }
 
-/* Not by opendir(): a thread may be stopped inside malloc, and then closedir() would wait for it for ever. */
+/* Those that were not signalled yet. Not by opendir(): a thread may be stopped inside malloc, and then
+   closedir() would wait for it for ever. */
 static bool signal_others(char *refusal, size_t size)
 {
 	_Alignas(struct task_entry) char space[4096];
 	int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	long n;
 
-	asked = 0;
 	if (fd < 0)
 		snprintf(refusal, size, "its threads cannot be listed (%s)", strerror(errno));
 	while (fd >= 0 && !*refusal && (n = syscall(SYS_getdents64, fd, space, sizeof(space))) > 0)
@@ -194,8 +210,17 @@ static unsigned arrived(void)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < asked; i++)
-		n += parked[i].in == release_epoch;
+		n += parked[i].in == release_epoch || parked[i].gone;
 	return n;
+}
+
+/* A signal to a thread that was about to end is lost with it. */
+static void note_gone(void)
+{
+	for (unsigned i = 0; i < asked; i++)
+		if (parked[i].in != release_epoch && !parked[i].gone)
+			parked[i].gone =
+				syscall(SYS_tgkill, getpid(), parked[i].tid, 0) < 0 && errno == ESRCH;
 }
 
 static int64_t now_ns(void)
@@ -206,23 +231,50 @@ static int64_t now_ns(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-bool threads_park(char *refusal, size_t size)
+static void nap(void)
 {
 	struct timespec step = { .tv_nsec = PARK_STEP_NS };
+
+	nanosleep(&step, NULL);
+}
+
+/* Until no thread is found that was not signalled: one that was not stopped yet may have made another. */
+static bool stop_all(int64_t give_up, char *refusal, size_t size)
+{
+	unsigned before;
+
+	do {
+		before = asked;
+		if (!signal_others(refusal, size))
+			return false;
+		while (arrived() < asked && now_ns() < give_up) {
+			nap();
+			note_gone();
+		}
+	} while (asked > before && arrived() == asked);
+	return true;
+}
+
+bool threads_park(char *refusal, size_t size)
+{
 	int64_t give_up = now_ns() + PARK_LIMIT_S * 1000000000LL;
 
+	while (inside && now_ns() < give_up)
+		nap();
+	if (inside) {
+		snprintf(refusal, size, "%d of its threads have not left their last stop", inside);
+		return false;
+	}
+	asked = 0;
 	memset(parked, 0, sizeof(parked));
 	if (tid_offset < 0) {
 		snprintf(refusal, size, "this libc keeps the thread ID where it cannot be found");
 		return false;
 	}
-	bool sent = signal_others(refusal, size);
-	while (arrived() < asked && now_ns() < give_up)
-		nanosleep(&step, NULL);
-	if (sent && arrived() < asked)
+	if (stop_all(give_up, refusal, size) && arrived() < asked)
 		snprintf(refusal, size, "%u of its %u threads do not stop", asked - arrived(), asked);
 	for (unsigned i = 0; i < asked && !*refusal; i++)
-		if (*(int *)(parked[i].tls + (unsigned long)tid_offset) != parked[i].tid)
+		if (!parked[i].gone && *(int *)(parked[i].tls + (unsigned long)tid_offset) != parked[i].tid)
 			snprintf(refusal, size, "thread %d is not one of libc's", parked[i].tid);
 	if (*refusal)
 		threads_release();
@@ -267,6 +319,8 @@ void threads_revive(void)
 	for (unsigned i = 0; i < asked; i++) {
 		int *tid = (int *)(parked[i].tls + (unsigned long)tid_offset);
 
+		if (parked[i].gone)
+			continue;
 		/* A VM with half its threads would look alive and never answer. */
 		if (clone(begin, (void *)parked[i].stack, flags, &parked[i], tid, (void *)parked[i].tls,
 			  tid) < 0)
@@ -276,13 +330,17 @@ void threads_revive(void)
 
 unsigned threads_count(void)
 {
-	return asked;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < asked; i++)
+		n += !parked[i].gone;
+	return n;
 }
 
 bool threads_all_asleep(void)
 {
 	for (unsigned i = 0; i < asked; i++)
-		if (!parked[i].asleep)
+		if (!parked[i].asleep && !parked[i].gone)
 			return false;
 	return true;
 }

@@ -165,27 +165,30 @@ static bool receive(struct zygote_request *q, int fds[ZYGOTE_FDS])
 	return true;
 }
 
-/* What a copy by fork inherits, under the numbers that QEMU's options name. */
-static void take_fds(const struct zygote_request *q, int fds[ZYGOTE_FDS])
+/* What a copy by fork inherits, under the numbers that QEMU's options name. False when one of them did not
+   come or has no room: under its number there would be what the copy before had. */
+static bool take_fds(const struct zygote_request *q, int fds[ZYGOTE_FDS])
 {
-	bool wanted[ZYGOTE_FDS];
+	bool wanted[ZYGOTE_FDS], good = true;
 
 	/* out of the way first: the number that one arrived under may be what another shall become */
 	for (unsigned i = 0; i < ZYGOTE_FDS; i++) {
 		int came = fds[i];
 
-		wanted[i] = came >= 0 && i < q->fd_count && mode_fork;
+		wanted[i] = i < q->fd_count && mode_fork;
 		if (wanted[i])
 			fds[i] = fcntl(came, F_DUPFD_CLOEXEC, CLEAR_OF_ALL);
+		good &= !wanted[i] || fds[i] >= 0;
 		if (came >= 0)
 			close(came);
 	}
 	for (unsigned i = 0; i < ZYGOTE_FDS; i++) {
-		if (!wanted[i])
+		if (!wanted[i] || fds[i] < 0)
 			continue;
-		dup2(fds[i], q->fd_as[i]);
+		good &= dup2(fds[i], q->fd_as[i]) >= 0;
 		close(fds[i]);
 	}
+	return good;
 }
 
 /* Serves one request; true in a copy. */
@@ -208,7 +211,9 @@ static bool serve(bool *ret_gone)
 	else if (mode_clone && (flags & ZYGOTE_LAZY_LIBS))
 		lazy_libs = libs_leave_out();
 	r.lazy_libs = lazy_libs;
-	take_fds(&q, fds);
+	if (!take_fds(&q, fds) && !*r.refusal)
+		snprintf(r.refusal, sizeof(r.refusal), "it cannot take its copies' descriptors (errno %d)",
+			 errno);
 	if (q.vary && !*r.refusal)
 		patch_find(r.refusal, sizeof(r.refusal));
 	if (!*r.refusal && mode_clone)

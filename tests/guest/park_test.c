@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -65,6 +66,7 @@ static const struct role {
 	{ "allocate", 3, 0, allocate, 60 },
 	{ "stuck", 1, 0, get_stuck, 60 },
 	{ "timer", 0, ZYGOTE_LATE_THREADS, NULL, 12 },
+	{ "full", 0, 0, NULL, 0 }, /* makes copies where it forks, and has no room for their descriptors */
 };
 
 static int be_a_template(const char *name)
@@ -75,6 +77,12 @@ static int be_a_template(const char *name)
 		r++;
 	struct timespec timer = { .tv_sec = r->timer_s };
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!r->timer_s) {
+		const struct rlimit few = { CONTROL_FD + 20, CONTROL_FD + 20 };
+
+		setrlimit(RLIMIT_NOFILE, &few);
+		return fork() < 0;
+	}
 	for (uintptr_t i = 0; i < r->threads; i++) {
 		pthread_t t;
 
@@ -95,7 +103,8 @@ static pid_t start_template(const char *self, const struct role *r, int *ret_fd)
 {
 	int pair[2];
 	_cleanup_free_ char *library = fs_find_data("lib", "libmvmzygote.so");
-	_cleanup_free_ char *how = xasprintf(ZYGOTE_MODE_CLONE " %d -1 %u", CONTROL_FD, r->flags);
+	_cleanup_free_ char *how = xasprintf("%s %d -1 %u", r->timer_s ? ZYGOTE_MODE_CLONE : ZYGOTE_MODE_FORK,
+					     CONTROL_FD, r->flags);
 
 	if (!library || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
@@ -185,10 +194,39 @@ static int a_timer_without_end(int fd, pid_t pid)
 		      wrong);
 }
 
+/* A copy that went on would have what the one before it had under that number: another VM's disk. */
+static int descriptors_that_do_not_arrive(int fd, pid_t pid)
+{
+	static struct zygote_reply r;
+	struct zygote_request q = { .op = ZYGOTE_COPY, .count = 1, .fd_count = 1, .fd_as = { 5 } };
+	char space[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec io = { .iov_base = &q, .iov_len = sizeof(q) };
+	struct msghdr m = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)
+	};
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	(void)pid;
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	bool answers = sendmsg(fd, &m, MSG_NOSIGNAL) > 0 && poll(&p, 1, ANSWER_MS) == 1 &&
+		       recv(fd, &r, sizeof(r), 0) == (ssize_t)sizeof(r);
+	int bad = report(answers && !r.begun && strstr(r.refusal, "cannot take its copies' descriptors"),
+			 "a template without room for a copy's descriptors makes none", r.refusal);
+	q.fd_count = 2; /* more than come */
+	answers = sendmsg(fd, &m, MSG_NOSIGNAL) > 0 && poll(&p, 1, ANSWER_MS) == 1 &&
+		  recv(fd, &r, sizeof(r), 0) == (ssize_t)sizeof(r);
+	return bad +
+	       report(answers && !r.begun && *r.refusal, "nor one whose descriptors do not come", r.refusal);
+}
+
 int main(int argc, char **argv)
 {
 	static int (*const tests[])(int, pid_t) = { threads_that_allocate, a_thread_that_is_late,
-						    a_timer_without_end };
+						    a_timer_without_end, descriptors_that_do_not_arrive };
 	int bad = 0;
 
 	if (argc > 1)
@@ -206,6 +244,6 @@ int main(int argc, char **argv)
 		waitpid(pid, NULL, 0);
 		close(fd);
 	}
-	printf("1..6\n");
+	printf("1..8\n");
 	return bad != 0;
 }
