@@ -249,6 +249,13 @@ static void print_fidelity(const struct run_record *r)
 		       asked[n - 1], got[n - 1], n, f.mean, f.rms);
 	free(asked);
 	free(got);
+	if (rows && !isnan(csv_cell(r->intervals, rows - 1, "life_got_pct")))
+		printf("Since they were ready, the VMs were asked for %.2f %% of a vCPU each and used %.2f "
+		       "%%; the one "
+		       "with the most above it used %+.2f points\n",
+		       csv_cell(r->intervals, rows - 1, "life_asked_pct"),
+		       csv_cell(r->intervals, rows - 1, "life_got_pct"),
+		       csv_cell(r->intervals, rows - 1, "life_over_pct"));
 }
 
 void outcome_headline(const struct run_outcome *out, FILE *to)

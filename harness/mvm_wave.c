@@ -259,11 +259,12 @@ static json_t *measured_json(const struct wave_measured *m, double window_ms)
 	for (size_t i = 0; i < m->count; i++)
 		json_array_append_new(samples, json_pack("{s:f,s:f,s:f}", "time_s", m->at_s[i], "asked_pct",
 							 m->asked[i], "got_pct", m->got[i]));
-	return json_pack("{s:s,s:s,s:s,s:f,s:i,s:f,s:f,s:f,s:f,s:f,s:o}", "accel", m->accel, "binary",
-			 m->binary, "version", m->version, "window_ms", window_ms, "windows", (int)m->count,
-			 "asked_pct", m->fidelity.asked, "got_pct", m->fidelity.got, "mean_error",
-			 m->fidelity.mean, "rms_error", m->fidelity.rms, "waited_pct", m->waited_pct,
-			 "samples", samples);
+	return json_pack("{s:s,s:s,s:s,s:f,s:i,s:f,s:f,s:f,s:f,s:f,s:{s:f,s:f,s:f},s:o}", "accel", m->accel,
+			 "binary", m->binary, "version", m->version, "window_ms", window_ms, "windows",
+			 (int)m->count, "asked_pct", m->fidelity.asked, "got_pct", m->fidelity.got,
+			 "mean_error", m->fidelity.mean, "rms_error", m->fidelity.rms, "waited_pct",
+			 m->waited_pct, "life", "asked_pct", m->life.asked / m->life.ms, "got_pct",
+			 m->life.got / m->life.ms, "error", m->life.over, "samples", samples);
 }
 
 static void print_json(const struct profile *p, const struct wave *w, const struct wave_code *c,
@@ -307,6 +308,8 @@ static void print_measured(const struct wave_measured *m, double window_ms)
 	       "windows "
 	       "of %.0f ms)\n",
 	       f->asked, f->got, f->mean, f->rms, f->samples, window_ms);
+	printf("since it was ready: asked %.2f %%, got %.2f %%, error %+.2f points\n",
+	       m->life.asked / m->life.ms, m->life.got / m->life.ms, m->life.over);
 }
 
 static error *measure(struct wave_args *a, const struct profile *p, const struct guest_image *img,

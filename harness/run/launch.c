@@ -96,6 +96,7 @@ static error *take_events(struct session *s, int timeout_ms)
 		if (ev[i].kind == BACKEND_READY) {
 			s->ready++;
 			s->failures_in_row = 0;
+			life_begin(s, ev[i].vm);
 		} else if (ev[i].kind == BACKEND_FAILED) {
 			one = note_failure(s, &ev[i]);
 		} else if (ev[i].kind == BACKEND_HOST_LOST) {

@@ -186,6 +186,7 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 	row->extra[EXTRA_PROVEN_READY] = s->cloned ? 0 : s->ready;
 	row->extra[EXTRA_PROVEN_CLONE] = s->cloned ? s->ready : 0;
 	row->extra[EXTRA_DIED] = s->out->died;
+	life_row(s, row);
 	if ((e = confine_nodes(s, interval, row)))
 		return e;
 	if (s->ready && can_ask && s->o->verify_pct > 0 && !run_interrupted)

@@ -295,7 +295,10 @@ static error *open_backend(struct session *s)
 	cfg.cgroup_whole = confine_wanted(s);
 	cfg.cgroup_relative = s->cgroup.path ? cgroup_relative(&s->cgroup) : NULL;
 	error *e = o->backend->open(&cfg, s->vms, s->vm_slots, &s->backend);
-	return e ? confine_explain(s, e) : NULL;
+	if (e)
+		return confine_explain(s, e);
+	life_prepare(s);
+	return NULL;
 }
 
 /* Which limits would end the run before --max, raising those that may be raised. */
@@ -442,6 +445,7 @@ void session_close(struct session *s)
 	placement_clear(&s->place);
 	free(s->runtime_dir);
 	free(s->vms);
+	free(s->lives);
 	free(s->rows);
 	free(s->targets);
 	free(s->limit_name);

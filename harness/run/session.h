@@ -22,6 +22,11 @@
 /* Room in the VM table for VMs that failed or died and were replaced. */
 #define SPARE_VMS 256
 
+struct life {
+	uint64_t begun_ns;
+	int64_t cpu_ns; /* used before; -1: not known */
+};
+
 struct session {
 	const struct run_options *o;
 	const struct run_observer *obs;
@@ -49,6 +54,7 @@ struct session {
 	bool ksm;    /* technique ksm is in force */
 	bool cloned; /* the VMs are copies of a booted one */
 	struct vm *vms;
+	struct life *lives;		       /* waveload.c: of each VM; NULL of guests without a waveform */
 	uint32_t vm_slots, next_id;	       /* ids are given once */
 	uint32_t ready, lost, failures_in_row; /* lost: failed or died in this ramp */
 	uint32_t limit_vms;		       /* no more VMs than this: a limit of the host ends there */
@@ -96,6 +102,11 @@ void record_stop(struct session *s);
  * without.
  */
 double predict_cpu_pct(const struct session *s, uint64_t at_ns, double window_s);
+/* What they used since they were ready against what was asked of them: to be told of each VM that gets ready,
+   then for the life_* columns. */
+void life_prepare(struct session *s);
+void life_begin(struct session *s, uint32_t id);
+void life_row(const struct session *s, struct interval *row);
 /* For run.json; NULL of guests without a waveform. */
 json_t *predict_json(const struct session *s);
 

@@ -36,6 +36,9 @@ static double wave_time_ms(const struct guest_image *img, const struct vm *vm, u
 static error *sample(const struct guest_image *img, const struct wave_code *c, const struct vm *vm,
 		     const struct wave_measure_options *o, struct wave_measured *m)
 {
+	uint64_t born = clock_ns();
+	int64_t birth_cpu = vmcpu_ns(vm->pid);
+
 	/* the guest does no work in its first slice */
 	clock_sleep_ns((uint64_t)(2 * wave_slice_ms(c) * 1e6));
 	uint64_t start = clock_ns(), before = start;
@@ -66,6 +69,11 @@ static error *sample(const struct guest_image *img, const struct wave_code *c, c
 	}
 	m->waited_pct = 100 * (double)(vmcpu_waited_ns(vm->pid) - waited) / (double)(clock_ns() - start);
 	m->fidelity = fidelity_of(m->asked, m->got, m->count);
+	if (cpu >= 0 && birth_cpu >= 0)
+		lives_add(&m->life, (double)(before - born) / 1e6,
+			  wave_load_between(c, img->seed, wave_time_ms(img, vm, born),
+					    wave_time_ms(img, vm, before)),
+			  cpu - birth_cpu);
 	return NULL;
 }
 

@@ -18,6 +18,7 @@ struct wave_measured {
 	size_t count;
 	double *at_s, *asked, *got; /* middle of a window after the waveform's start, percent of a vCPU */
 	struct fidelity fidelity;
+	struct lives life; /* since it was ready, what came before the first window included */
 	double waited_pct; /* of the time: it had work and no CPU, because others had it */
 	char *accel, *binary, *version;
 };

@@ -40,6 +40,19 @@ int64_t vmcpu_waited_ns(pid_t pid)
 	return sum;
 }
 
+void lives_add(struct lives *l, double ms, double asked_pct, int64_t got_ns)
+{
+	double got_pct = 100 * (double)got_ns / 1e6 / ms;
+
+	if (!(ms > 0))
+		return;
+	l->over = l->count ? fmax(l->over, got_pct - asked_pct) : got_pct - asked_pct;
+	l->count++;
+	l->ms += ms;
+	l->asked += asked_pct * ms;
+	l->got += got_pct * ms;
+}
+
 struct fidelity fidelity_of(const double *asked, const double *got, size_t n)
 {
 	struct fidelity f = { .samples = n, .asked = NAN, .got = NAN, .mean = NAN, .rms = NAN };

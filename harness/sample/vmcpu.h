@@ -23,4 +23,13 @@ struct fidelity {
 /* Of n samples of equal length. Pure. */
 struct fidelity fidelity_of(const double *asked, const double *got, size_t n);
 
+/* The same over the whole lives of VMs, so that nothing can happen between two samples. Begins as 0. */
+struct lives {
+	size_t count;
+	double ms, asked, got; /* sums; asked and got in percent * ms */
+	double over;	       /* points above what was asked for, of the VM that got most above it */
+};
+/* One more VM, which was asked for so many percent over ms, and used got_ns of CPU time. Pure. */
+void lives_add(struct lives *l, double ms, double asked_pct, int64_t got_ns);
+
 #endif

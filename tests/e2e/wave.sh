@@ -179,6 +179,38 @@ preempted() {
 	stop_tenth
 }
 
+# One that uses a second of CPU time between the run's windows.
+wild_between_windows() {
+	cat >burst.c <<-'END'
+		#include <pthread.h>
+		#include <time.h>
+		#include <unistd.h>
+		static void *burst(void *none)
+		{
+			struct timespec t;
+			usleep(1500000);
+			do
+				clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+			while (!t.tv_sec);
+			return none;
+		}
+		__attribute__((constructor)) static void begin(void)
+		{
+			pthread_t thread;
+			pthread_create(&thread, NULL, burst, NULL);
+		}
+	END
+	"${CC:-cc}" -shared -fPIC -O1 -pthread -o burst.so burst.c || return 1
+	printf '#!/bin/sh\nLD_PRELOAD=%s/burst.so exec qemu-system-x86_64 "$@"\n' "$T" >wild
+	chmod +x wild
+	"$BUILD/mvmscale" run --accel tcg --qemu "$T/wild" --threshold 99 --stop-on ram --settle 5 --samples 3 --sample-time 0.1 \
+		--profile "$T/tenth.profile" --preset lean --max 1 --intervals 1 --verify 0 -o wild.run >wild.txt || return 1
+	cat wild.txt
+	grep -q 'Since they were ready, the VMs were asked for' wild.txt &&
+		between "$(column wild.run/intervals.csv life_asked_pct)" 9 11 &&
+		between "$(column wild.run/intervals.csv life_over_pct)" 3 60
+}
+
 not_predicted() {
 	"$BUILD/mvmscale" run --quiet --backend null --max 3 --intervals 1 -o null >/dev/null &&
 		case $(column null/intervals.csv cpu_predicted_pct_mean) in
@@ -228,6 +260,11 @@ if command -v qemu-system-x86_64 >/dev/null; then
 	t_ok "a VM that is stopped at random never works ahead" stopped_at_random
 	t_ok "a VM that others take the CPU from never works ahead" preempted
 	t_ok "a run predicts the CPU of its population" predicted
+	if command -v "${CC:-cc}" >/dev/null; then
+		t_ok "a VM that works too much while nobody measures is told of" wild_between_windows
+	else
+		t_skip "a VM that works too much while nobody measures is told of" "no C compiler"
+	fi
 else
 	t_skip "what a VM makes of a waveform" "no qemu-system-x86_64"
 fi

@@ -348,6 +348,22 @@ static void test_fidelity(void **state)
 	assert_true(vmcpu_waited_ns(getpid()) >= 0);
 }
 
+/* A VM that ran wild for 4 s of 25 s, while nobody looked, stands out in its life. */
+static void test_lives(void **state)
+{
+	struct lives l = { 0 };
+
+	(void)state;
+	lives_add(&l, 25e3, 25, 6200000000);
+	lives_add(&l, 0, 25, 1);
+	assert_int_equal(l.count, 1);
+	near(l.over, -0.2, 1e-9);
+	lives_add(&l, 25e3, 25, 6200000000 + 3000000000);
+	near(l.asked / l.ms, 25, 1e-9);
+	near(l.got / l.ms, 30.8, 1e-9);
+	near(l.over, 11.8, 1e-9);
+}
+
 static void test_curve_text(void **state)
 {
 	struct curve_text t = { .columns = 4, .rows = 3, .y_max = 100, .y_unit = "%", .x_label = "1 s" };
@@ -382,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_population),
 		cmocka_unit_test(test_profile),
 		cmocka_unit_test(test_fidelity),
+		cmocka_unit_test(test_lives),
 		cmocka_unit_test(test_curve_text),
 	};
 
