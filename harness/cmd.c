@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backend/backend.h"
 #include "base/util.h"
 
 int cmd_usage_status = EXIT_BAD_INPUT;
@@ -63,6 +64,21 @@ const char *cmd_text(struct argp_state *st, const char *option, const char *arg)
 	if (!*arg)
 		argp_error(st, "--%s '': needs a value", option);
 	return arg;
+}
+
+const struct backend_ops *cmd_backend(struct argp_state *st, const char *arg)
+{
+	const struct backend_ops *b = backend_find(arg);
+
+	if (!b) {
+		_cleanup_(strlist_clear) struct strlist names = { 0 };
+
+		for (size_t i = 0; backends[i]; i++)
+			strlist_add(&names, backends[i]->name);
+		_cleanup_free_ char *known = strlist_join(&names);
+		argp_error(st, "--backend %s: unknown; known are %s", arg, known);
+	}
+	return b;
 }
 
 void cmd_print_json(json_t *j, unsigned digits)

@@ -50,6 +50,9 @@ long cmd_whole(struct argp_state *st, const char *option, const char *arg, long 
 double cmd_real(struct argp_state *st, const char *option, const char *arg, double min, double max);
 /* The value of an option that may be anything but empty. */
 const char *cmd_text(struct argp_state *st, const char *option, const char *arg);
+struct backend_ops;
+/* The backend of that name; an unknown one is a usage error that lists the known. */
+const struct backend_ops *cmd_backend(struct argp_state *st, const char *arg);
 /* Prints a JSON value with so many digits to its numbers (0: all), and frees it. */
 void cmd_print_json(json_t *j, unsigned digits);
 /* Reads run folders into runs[n], NULL before, whose records the caller frees also after an error; what is

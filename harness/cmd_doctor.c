@@ -5,22 +5,38 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "backend/lv_left.h"
 #include "base/fs.h"
 #include "cmd.h"
 #include "plan/host.h"
 #include "plan/limits.h"
+#include "plan/preset.h"
 #include "plan/settings.h"
 
 /* What a run stops at by default (--threshold). */
 #define THRESHOLD_PCT 90.0
 
-enum { OPT_APPLY = 256, OPT_RESTORE, OPT_MAX, OPT_VM_MEM, OPT_VM_TASKS, OPT_CONNECT, OPT_JSON };
+enum {
+	OPT_APPLY = 256,
+	OPT_RESTORE,
+	OPT_MAX,
+	OPT_BACKEND,
+	OPT_PRESET,
+	OPT_VM_MEM,
+	OPT_VM_TASKS,
+	OPT_CONNECT,
+	OPT_JSON
+};
 
 struct doctor {
 	bool apply, restore, json;
 	long max; /* 0: as many as RAM holds */
+	const struct backend_ops *backend;
+	const char *preset;	    /* NULL: what a run takes by default */
+	double vm_mem_kb, vm_tasks; /* given; < 0: as declared */
 	struct vm_cost cost;
+	char *source; /* of the cost */
 	double vms;
 	struct host host;
 	struct limits limits;
@@ -33,8 +49,12 @@ static const struct argp_option options[] = {
 	{ "apply", OPT_APPLY, NULL, 0, "Raise the limits for good: until --restore or a reboot", 0 },
 	{ "restore", OPT_RESTORE, NULL, 0, "Undo what --apply did, and what killed runs left changed", 0 },
 	{ "max", OPT_MAX, "N", 0, "VMs that shall fit (default: as many as RAM holds)", 0 },
-	{ "vm-mem", OPT_VM_MEM, "KB", 0, "Memory of one VM (default: 12300)", 0 },
-	{ "vm-tasks", OPT_VM_TASKS, "N", 0, "Tasks of one VM (default: 3)", 0 },
+	{ "backend", OPT_BACKEND, "NAME", 0,
+	  "Take what a VM of this backend costs (default qemu, as for run)", 0 },
+	{ "preset", OPT_PRESET, "NAME|FILE", 0,
+	  "Take what this preset declares for a VM (default dense, as for run)", 0 },
+	{ "vm-mem", OPT_VM_MEM, "KB", 0, "Memory of one VM instead", 0 },
+	{ "vm-tasks", OPT_VM_TASKS, "N", 0, "Tasks of one VM instead", 0 },
 	{ "connect", OPT_CONNECT, "URI", 0,
 	  "Also look on this libvirt host for domains that killed runs left; may be given several times", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
@@ -44,7 +64,6 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct doctor *d = state->input;
-	long n = 0;
 
 	switch (key) {
 	case OPT_APPLY:
@@ -60,17 +79,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		d->json = true;
 		return 0;
 	case OPT_MAX:
-		if (!parse_long(arg, 1, 100000000, &d->max))
-			argp_error(state, "--max '%s' is no number of VMs (1 to 100000000)", arg);
+		d->max = cmd_whole(state, "max", arg, 1, 10000000);
+		return 0;
+	case OPT_BACKEND:
+		d->backend = cmd_backend(state, arg);
+		return 0;
+	case OPT_PRESET:
+		d->preset = cmd_text(state, "preset", arg);
 		return 0;
 	case OPT_VM_MEM:
-		if (!parse_double(arg, 1, 1e12, &d->cost.mem_kb))
-			argp_error(state, "--vm-mem '%s' is no memory size in kB (at least 1)", arg);
+		d->vm_mem_kb = cmd_real(state, "vm-mem", arg, 1, 1e12);
 		return 0;
 	case OPT_VM_TASKS:
-		if (!parse_long(arg, 0, 100000, &n))
-			argp_error(state, "--vm-tasks '%s' is no number of tasks (0 to 100000)", arg);
-		d->cost.tasks = (double)n;
+		d->vm_tasks = (double)cmd_whole(state, "vm-tasks", arg, 0, 100000);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is one argument too many: doctor takes options only", arg);
@@ -78,6 +99,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (d->apply && d->restore)
 			argp_error(state, "--apply and --restore exclude one another");
+		if (d->preset && !(d->backend->flags & BACKEND_QEMU))
+			argp_error(state, "backend %s has no use for --preset", d->backend->name);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -111,6 +134,54 @@ static char *kvm_state(bool *ret_opens)
 		return xstrdup("no such device: load the kvm module, or run with --accel tcg");
 	return xasprintf("cannot be opened: %s; join the group kvm, or run with --accel tcg",
 			 strerror(errno));
+}
+
+/* The accelerator that a run would try first. */
+static enum accel likely_accel(const struct preset *p)
+{
+	bool kvm = false;
+	_cleanup_free_ char *state = kvm_state(&kvm);
+
+	if (!p->accel[ACCEL_TCG].present || (str_eq(p->prefer, "kvm") && kvm && p->accel[ACCEL_KVM].present))
+		return ACCEL_KVM;
+	return ACCEL_TCG;
+}
+
+/* What a VM of such a run is declared to cost, and by what; nothing is measured here. */
+static error *declared_cost(struct doctor *d)
+{
+	_cleanup_(preset_freep) struct preset *p = NULL;
+
+	if (d->backend->flags & BACKEND_QEMU) {
+		error *e = preset_load(d->preset ? d->preset : "dense", &p);
+		if (e)
+			return e;
+		enum accel a = likely_accel(p);
+		const struct preset_accel *pa = &p->accel[a];
+
+		d->cost = (struct vm_cost){ .tasks = (double)pa->tasks,
+					    .fds_vm = (double)pa->fds,
+					    .mem_kb = (double)pa->mem_kb };
+		d->source = xasprintf("as preset %s declares for %s", p->name, accel_names[a]);
+	} else {
+		struct backend_cost c = d->backend->cost(NULL);
+
+		if (!(c.mem_kb > 0) && !(d->vm_mem_kb >= 0))
+			return err_new(
+				EXIT_BAD_INPUT,
+				"--backend %s: what a VM costs stands in its template: give --vm-mem and "
+				"--vm-tasks",
+				d->backend->name);
+		d->cost = (struct vm_cost){
+			.tasks = c.tasks, .fds_vm = c.fds, .mem_kb = c.mem_kb, .fds_harness = c.harness_fds
+		};
+		d->source = xasprintf("as backend %s declares", d->backend->name);
+	}
+	if (d->vm_mem_kb >= 0)
+		d->cost.mem_kb = d->vm_mem_kb;
+	if (d->vm_tasks >= 0)
+		d->cost.tasks = d->vm_tasks;
+	return NULL;
 }
 
 static void examine(struct doctor *d)
@@ -177,8 +248,11 @@ static void show_host(const struct host *h)
 
 static void show_limits(const struct doctor *d)
 {
-	printf("\nLimits for VMs of %g kB, %g tasks and %g open files each (--vm-mem, --vm-tasks)\n",
-	       d->cost.mem_kb, d->cost.tasks, d->cost.fds_vm);
+	printf("\nLimits for VMs of %g kB, %g tasks and %g open files each: %s%s\n"
+	       "  (--backend, --preset, --vm-mem and --vm-tasks say otherwise; a run measures what they "
+	       "take)\n",
+	       d->cost.mem_kb, d->cost.tasks, d->cost.fds_vm, d->source,
+	       d->vm_mem_kb >= 0 || d->vm_tasks >= 0 ? ", but what is given" : "");
 	printf("  %-21s %15s %15s %13s %13s  %s\n", "limit", "in use", "maximum", "VMs now", "VMs if raised",
 	       "how");
 	for (size_t i = 0; i < d->limits.count; i++) {
@@ -199,9 +273,9 @@ static void show_verdict(const struct doctor *d)
 
 	printf("\nVerdict: %s.\n", sentence);
 	if (now && (!raised || raised->vms_raised > now->vms_now))
-		printf("With every limit raised that can be (by the preset 'dense' for a run, or by "
-		       "'mvmscale doctor "
-		       "--apply'), %s.\n",
+		printf("With every limit raised that can be (as a run does while it lasts, or for good by "
+		       "'mvmscale "
+		       "doctor --apply'), %s.\n",
 		       then);
 	if (d->max && raised && raised->vms_raised < (double)d->max)
 		printf("%ld VMs do not fit on this host.\n", d->max);
@@ -289,14 +363,14 @@ static json_t *json_verdict(const struct limits *l, bool raised)
 
 static void show_json(const struct doctor *d)
 {
-	json_t *o =
-		json_pack("{s:o, s:{s:f, s:f, s:f, s:f}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
-			  host_json(&d->host), "assumed", "vm_mem_kb", d->cost.mem_kb, "vm_tasks",
-			  d->cost.tasks, "vm_files", d->cost.fds_vm, "threshold_pct", THRESHOLD_PCT, "limits",
-			  limits_json(&d->limits), "verdict_now", json_verdict(&d->limits, false),
-			  "verdict_raised", json_verdict(&d->limits, true), "tools", json_tools(), "warnings",
-			  json_lines(&d->warnings), "pending", json_lines(&d->pending), "raised",
-			  limit_raises_json(&d->raises), "restored", json_lines(&d->restored));
+	json_t *o = json_pack("{s:o, s:{s:s, s:f, s:f, s:f, s:f}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			      "host", host_json(&d->host), "assumed", "source", d->source, "vm_mem_kb",
+			      d->cost.mem_kb, "vm_tasks", d->cost.tasks, "vm_files", d->cost.fds_vm,
+			      "threshold_pct", THRESHOLD_PCT, "limits", limits_json(&d->limits),
+			      "verdict_now", json_verdict(&d->limits, false), "verdict_raised",
+			      json_verdict(&d->limits, true), "tools", json_tools(), "warnings",
+			      json_lines(&d->warnings), "pending", json_lines(&d->pending), "raised",
+			      limit_raises_json(&d->raises), "restored", json_lines(&d->restored));
 
 	cmd_print_json(o, 6);
 }
@@ -325,6 +399,7 @@ static void show(const struct doctor *d)
 
 static void doctor_free(struct doctor *d)
 {
+	free(d->source);
 	host_free(&d->host);
 	limits_free(&d->limits);
 	limit_raises_free(&d->raises);
@@ -354,11 +429,14 @@ static error *look_at_hosts(struct doctor *d)
 
 static int run(int argc, char **argv)
 {
-	_cleanup_(doctor_free) struct doctor d = { .cost = { .tasks = 3, .mem_kb = 12300, .fds_vm = 24 } };
+	_cleanup_(
+		doctor_free) struct doctor d = { .backend = &backend_qemu, .vm_mem_kb = -1, .vm_tasks = -1 };
 	bool all = true;
 	error *e = NULL, *pending, *hosts;
 
 	cmd_parse(&cmd_doctor, argc, argv, &d);
+	if ((e = declared_cost(&d)))
+		return cmd_fail(e);
 	if (d.restore)
 		e = settings_restore_applied(&d.restored);
 	examine(&d);

@@ -28,20 +28,6 @@ static enum launch_mode launch_mode(struct argp_state *st, const char *arg)
 	return LAUNCH_AUTO;
 }
 
-static const struct backend_ops *backend_option(struct argp_state *st, const char *arg)
-{
-	const struct backend_ops *b = backend_find(arg);
-
-	if (!b) {
-		struct strlist names = { 0 };
-		for (size_t i = 0; backends[i]; i++)
-			strlist_add(&names, backends[i]->name);
-		_cleanup_free_ char *known = strlist_join(&names);
-		argp_error(st, "--backend %s: unknown; known are %s", arg, known);
-	}
-	return b;
-}
-
 /* Bits 1 << enum run_resource of a list such as "ram,swap". */
 static unsigned stop_on(struct argp_state *st, const char *arg)
 {
@@ -220,7 +206,7 @@ error_t run_parse_option(int key, char *arg, struct argp_state *st)
 		o->repeat = (unsigned)cmd_whole(st, "repeat", arg, 1, 1000);
 		return 0;
 	case OPT_BACKEND:
-		o->backend = backend_option(st, arg);
+		o->backend = cmd_backend(st, arg);
 		return 0;
 	case OPT_ACCEL:
 		if (!str_eq(arg, "auto") && !str_eq(arg, "tcg") && !str_eq(arg, "kvm"))

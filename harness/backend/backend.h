@@ -186,6 +186,7 @@ struct backend_ops {
 	/* Kills the whole population and waits until it is gone; progress may be NULL. */
 	error *(*stop_all)(struct backend *b, void (*progress)(void *user, uint32_t left), void *user);
 	void (*close)(struct backend *b); /* also stops what still runs */
+	/* NULL: as declared before anything is opened; no memory where that depends on what is opened. */
 	struct backend_cost (*cost)(const struct backend *b);
 	/* For run.json: binary, version, sha256, argv, environment, launch mode and its proof... */
 	json_t *(*describe)(const struct backend *b);

@@ -139,7 +139,7 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 struct backend_cost kvm_cost(const struct backend *b)
 {
 	const struct kvm *k = (const struct kvm *)b;
-	double per_runner = 1.0 / k->shard_cfg.runner.capacity;
+	double per_runner = 1.0 / (k ? k->shard_cfg.runner.capacity : SHARD_DEFAULT);
 
 	/* a VM's task is the kernel's own: kvm-nx-lpage-recovery */
 	return (struct backend_cost){

@@ -369,9 +369,9 @@ static error *lv_open(const struct backend_config *cfg, struct vm *vms, uint32_t
 static struct backend_cost lv_cost(const struct backend *base)
 {
 	const struct lv *b = (const struct lv *)base;
-	const struct lv_template *t = b->hosts[0].template;
+	const struct lv_template *t = b ? b->hosts[0].template : NULL;
 
-	if (b->fleet) /* their limits are not this machine's */
+	if (!b || b->fleet) /* their limits are not this machine's */
 		return (struct backend_cost){ 0 };
 	return (struct backend_cost){ .tasks = (double)t->tasks,
 				      .fds = (double)t->fds,

@@ -118,6 +118,8 @@ static void null_close(struct backend *b)
 
 static struct backend_cost null_cost(const struct backend *b)
 {
+	if (!b)
+		return (struct backend_cost){ .mem_kb = 1000 };
 	return (struct backend_cost){ .mem_kb = ((const struct null_backend *)b)->cost->mem_kb };
 }
 

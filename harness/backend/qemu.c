@@ -338,6 +338,9 @@ static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32
 static struct backend_cost qemu_cost(const struct backend *b)
 {
 	const struct qemu *q = self_const(b);
+
+	if (!q) /* its preset says */
+		return (struct backend_cost){ 0 };
 	const struct preset_accel *pa = &q->cfg.preset->accel[q->plan.accel];
 
 	return (struct backend_cost){ .tasks = (double)pa->tasks,

@@ -56,6 +56,29 @@ if command -v python3 >/dev/null; then
 	python3 -m json.tool "$dir/out" >/dev/null || fail "--json printed no JSON"
 fi
 
+# What a VM costs is what a run by default takes; no number of its own.
+declares() {
+	file=$(dirname "$0")/../../profiles/presets/$1.preset
+	awk -v in_section="[$2]" '$0 ~ /^\[/ { on = $0 == in_section } on && $1 == "mem_kb" { print $3 }' "$file"
+}
+expect 0 "$mvmscale" doctor
+says "Limits for VMs of $(declares dense tcg) kB, 3 tasks .*: as preset dense declares for tcg"
+says 'a run does while it lasts'
+expect 0 "$mvmscale" doctor --preset stock --json
+grep -Eq "\"vm_mem_kb\": ($(declares stock tcg)|$(declares stock kvm)).0" "$dir/out" || fail "--preset stock: not its memory"
+says '"source": "as preset stock declares for '
+expect 0 "$mvmscale" doctor --backend process
+says 'Limits for VMs of 90 kB.*as backend process declares'
+expect 0 "$mvmscale" doctor --backend kvm --vm-mem 555
+says 'Limits for VMs of 555 kB.*as backend kvm declares, but what is given'
+expect 2 "$mvmscale" doctor --backend libvirt
+says 'in its template'
+expect 0 "$mvmscale" doctor --backend libvirt --vm-mem 20000 --vm-tasks 4
+expect 2 "$mvmscale" doctor --preset nix
+says "unknown preset 'nix'"
+expect 2 "$mvmscale" doctor --backend oci --preset lean
+says 'no use for --preset'
+
 expect 2 "$mvmscale" doctor --max 0
 expect 2 "$mvmscale" doctor --vm-mem none
 expect 2 "$mvmscale" doctor --apply --restore
