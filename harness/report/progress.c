@@ -11,9 +11,7 @@
 #include "base/util.h"
 
 #define BAR_WIDTH 10
-/* Of a terminal too narrow for long bars: what is left of them must not cost the time that remains. */
 #define BAR_WIDTH_NARROW 4
-#define NARROW_COLUMNS 100
 #define CLEAR_LINE "\r\033[K"
 
 void progress_init(struct progress *p, FILE *out, bool quiet)
@@ -53,71 +51,126 @@ static int columns(FILE *out)
 {
 	struct winsize w;
 
-	return ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
+	return ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
 }
 
-static void add_metric(FILE *f, const struct progress *p, const char *name, double pct, double threshold)
+/* What a narrow terminal has no room for goes first; each step leaves out one part more. */
+enum thrift {
+	THRIFT_NONE,
+	THRIFT_SHORT_BARS,
+	THRIFT_NO_FORECAST, /* a line of its own tells it after every interval */
+	THRIFT_NO_BARS,
+	THRIFT_NO_RATE,
+	THRIFT_NO_ETA,
+	THRIFT_NO_SWAP,
+	THRIFT_NO_NAMES, /* of the stage and the VMs */
+	THRIFT_NO_RAM,
+	THRIFT_COUNT,
+};
+
+static void add_metric(FILE *f, const char *name, double pct, double threshold, enum thrift t, bool colour)
 {
 	char bar[BAR_WIDTH + 3];
-	bool high = pct >= threshold * 0.9;
+	bool high = colour && pct >= threshold * 0.9;
 
-	progress_bar(bar, columns(p->out) < NARROW_COLUMNS ? BAR_WIDTH_NARROW : BAR_WIDTH, pct, threshold);
+	progress_bar(bar, t >= THRIFT_SHORT_BARS ? BAR_WIDTH_NARROW : BAR_WIDTH, pct, threshold);
+	fprintf(f, "%s%s %s%s", t >= THRIFT_NO_BARS ? " " : "  ", name, high ? "\033[33m" : "",
+		t >= THRIFT_NO_BARS ? "" : bar);
 	if (isnan(pct))
-		fprintf(f, "  %s %s   ?  ", name, bar);
+		fprintf(f, "%s", t >= THRIFT_NO_BARS ? "?" : "   ?  ");
+	else if (t >= THRIFT_NO_BARS)
+		fprintf(f, "%.0f%%%s", pct, high ? "\033[0m" : "");
 	else
-		fprintf(f, "  %s %s%s%s%5.1f%%", name, p->colour && high ? "\033[33m" : "", bar,
-			p->colour && high ? "\033[0m" : "", pct);
+		fprintf(f, "%s%5.1f%%", high ? "\033[0m" : "", pct);
 }
 
-/* Cuts the text at `width` visible characters; escape sequences take no room. */
+/* Characters as they stand on the terminal; escape sequences take no room. */
+static int visible(const char *text)
+{
+	int n = 0;
+
+	for (; *text; text++) {
+		if (*text == '\033')
+			text += strcspn(text, "m");
+		else
+			n++;
+		if (!*text)
+			break;
+	}
+	return n;
+}
+
+/* Cuts the text at `width` visible characters. */
 static void cut(char *text, int width)
 {
-	int visible = 0;
+	int n = 0;
 
 	for (char *c = text; *c; c++) {
 		if (*c == '\033') {
-			while (*c && *c != 'm')
-				c++;
+			c += strcspn(c, "m");
 			if (!*c)
 				return;
-			continue;
-		}
-		if (++visible > width) {
+		} else if (++n > width) {
 			*c = '\0';
 			return;
 		}
 	}
 }
 
-void progress_status(struct progress *p, const struct run_status *s)
+static char *line_of(const struct run_status *s, enum thrift t, bool colour)
 {
-	_cleanup_free_ char *text = NULL;
+	char *text = NULL, eta[40];
 	size_t size;
-	char eta[40];
-
-	if (!p->terminal || p->quiet)
-		return;
 	FILE *f = open_memstream(&text, &size);
+
 	if (!f)
-		return;
-	fprintf(f, "%-8s %u/%u VMs", run_stage_names[s->stage], s->ready,
-		s->stage == STAGE_STOP ? 0 : s->target);
-	if (s->stage == STAGE_LAUNCH && !isnan(s->rate_per_s))
+		return xstrdup("");
+	if (t < THRIFT_NO_NAMES)
+		fprintf(f, t >= THRIFT_NO_BARS ? "%s " : "%-8s ", run_stage_names[s->stage]);
+	fprintf(f, "%u/%u%s", s->ready, s->stage == STAGE_STOP ? 0 : s->target,
+		t < THRIFT_NO_NAMES ? " VMs" : "");
+	if (t < THRIFT_NO_RATE && s->stage == STAGE_LAUNCH && !isnan(s->rate_per_s))
 		fprintf(f, " %.0f/s", s->rate_per_s);
-	add_metric(f, p, "CPU", s->cpu_pct, s->threshold_pct);
-	add_metric(f, p, "RAM", s->ram_pct, s->threshold_pct);
-	if (s->has_swap)
-		add_metric(f, p, "swap", s->swap_pct, s->threshold_pct);
+	add_metric(f, "CPU", s->cpu_pct, s->threshold_pct, t, colour);
+	if (t < THRIFT_NO_RAM)
+		add_metric(f, "RAM", s->ram_pct, s->threshold_pct, t, colour);
+	if (t < THRIFT_NO_SWAP && s->has_swap)
+		add_metric(f, "swap", s->swap_pct, s->threshold_pct, t, colour);
 	progress_duration(eta, s->eta_s);
-	fprintf(f, "  ETA %s", eta);
-	/* last, for a narrow terminal cuts it off; a line of its own tells it after every interval */
-	if (s->forecast.ok)
+	if (t < THRIFT_NO_ETA)
+		fprintf(f, "%sETA %s", t >= THRIFT_NO_BARS ? " " : "  ", eta);
+	if (t < THRIFT_NO_FORECAST && s->forecast.ok)
 		fprintf(f, "  stop at %.0f (%.0f to %.0f) by %s", s->forecast.vms, s->forecast.lower,
 			s->forecast.upper, s->forecast.resource);
-	else if (s->predicted_end && s->predicted_end < s->max)
+	else if (t < THRIFT_NO_FORECAST && s->predicted_end && s->predicted_end < s->max)
 		fprintf(f, "  stop near %u", s->predicted_end);
 	fclose(f);
-	cut(text, columns(p->out) - 1);
+	return text;
+}
+
+char *progress_line(const struct run_status *s, int width, bool colour)
+{
+	for (enum thrift t = THRIFT_NONE;; t++) {
+		char *text = line_of(s, t, colour);
+
+		if (visible(text) <= width)
+			return text;
+		if (t == THRIFT_COUNT - 1) {
+			cut(text, width);
+			return text;
+		}
+		free(text);
+	}
+}
+
+/* The width is asked for each time: the window may have another size since. The last column stays free, for
+   some terminals wrap when it is written. */
+void progress_status(struct progress *p, const struct run_status *s)
+{
+	if (!p->terminal || p->quiet)
+		return;
+	_cleanup_free_ char *text = progress_line(s, MAX(columns(p->out) - 1, 1), p->colour);
+
 	fprintf(p->out, CLEAR_LINE "%s%s", text, p->colour ? "\033[0m" : "");
 	fflush(p->out);
 	p->line_open = true;
@@ -140,29 +193,43 @@ void progress_notice(struct progress *p, const char *text)
 	fflush(p->out);
 }
 
+static void print_row(struct progress *p, char *text)
+{
+	if (p->terminal)
+		cut(text, MAX(columns(p->out) - 1, 1));
+	fprintf(p->out, "%s\n", text);
+	free(text);
+}
+
 void progress_interval(struct progress *p, const struct run_status *s, double mem_per_vm_kb, bool settled)
 {
 	if (p->quiet)
 		return;
 	progress_clear(p);
 	if (!p->header_done)
-		fprintf(p->out, "%9s  %9s  %8s %8s %8s  %12s  %s\n", "interval", "VMs", "CPU %", "RAM %",
-			"swap %", "kB per VM", "settled");
+		print_row(p, xasprintf("%9s  %9s  %8s %8s %8s  %12s  %s", "interval", "VMs", "CPU %", "RAM %",
+				       "swap %", "kB per VM", "settled"));
 	p->header_done = true;
-	fprintf(p->out, "%5u/%-3u  %9u  %8.2f %8.2f ", s->interval, s->intervals, s->ready, s->cpu_pct,
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	if (!f)
+		return;
+	fprintf(f, "%5u/%-3u  %9u  %8.2f %8.2f ", s->interval, s->intervals, s->ready, s->cpu_pct,
 		s->ram_pct);
 	if (s->has_swap)
-		fprintf(p->out, "%8.2f  ", s->swap_pct);
+		fprintf(f, "%8.2f  ", s->swap_pct);
 	else
-		fprintf(p->out, "%8s  ", "none");
+		fprintf(f, "%8s  ", "none");
 	if (isnan(mem_per_vm_kb))
-		fprintf(p->out, "%12s", "-");
+		fprintf(f, "%12s", "-");
 	else
-		fprintf(p->out, "%12.0f", mem_per_vm_kb);
-	fprintf(p->out, "  %s", settled ? "yes" : "no");
+		fprintf(f, "%12.0f", mem_per_vm_kb);
+	fprintf(f, "  %s", settled ? "yes" : "no");
 	if (s->forecast.ok)
-		fprintf(p->out, "  stop at %.0f (%.0f to %.0f) by %s", s->forecast.vms, s->forecast.lower,
+		fprintf(f, "  stop at %.0f (%.0f to %.0f) by %s", s->forecast.vms, s->forecast.lower,
 			s->forecast.upper, s->forecast.resource);
-	fputc('\n', p->out);
+	fclose(f);
+	print_row(p, text);
 	fflush(p->out);
 }

@@ -9,8 +9,8 @@
 
 /*
  * Live display of a run on `out`: one line that is rewritten on a terminal, one plain
- * line per interval otherwise. Colour only on a terminal without NO_COLOR and
- * TERM=dumb. Nothing but line-clearing sequences is ever sent, so that there is no
+ * line per interval otherwise. A terminal is one with a TERM that is neither empty nor dumb; colour
+ * only without NO_COLOR. Nothing but line-clearing sequences is ever sent, so that there is no
  * terminal mode to restore, however the program ends.
  */
 struct progress {
@@ -27,6 +27,9 @@ void progress_interval(struct progress *p, const struct run_status *s, double me
 /* Clears the rewritten line; call it before anything else is printed, and at the end. */
 void progress_clear(struct progress *p);
 
+/* Pure: the rewritten line for a terminal with room for `width` characters; parts that do not fit are left
+   out, the least telling first. The caller frees it. */
+char *progress_line(const struct run_status *s, int width, bool colour);
 /* Pure: "[######----|--]", the threshold marked; width is that of the inside. buf holds width + 3 bytes. */
 void progress_bar(char *buf, int width, double pct, double threshold_pct);
 /* Pure: "45 s", "3 min 20 s", "2 h 05 min"; "?" for NAN. buf holds 40 bytes. */

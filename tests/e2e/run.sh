@@ -139,6 +139,24 @@ if command -v script >/dev/null; then
 	t_ok "NO_COLOR: no colour" test -z "$(grep -c "$(printf '\033')"'\[[0-9]*m' no.out | grep -v '^0')"
 	TERM=dumb script -qec "$line -o tty-dumb" /dev/null >dumb.out </dev/null
 	t_ok "TERM=dumb: plain lines" lacks dumb.out "$(printf '\033')"
+	TERM='' script -qec "$line -o tty-empty" /dev/null >empty.out </dev/null
+	t_ok "an empty TERM as well" lacks empty.out "$(printf '\033')"
+	env -u TERM script -qec "unset TERM; $line -o tty-unset" /dev/null >unset.out </dev/null
+	t_ok "and none" lacks unset.out "$(printf '\033')"
+	# What the display wrote, one piece a line, without escape sequences: none reaches the last column.
+	fits() {
+		tr '\r' '\n' <"$1" | sed "s/$(printf '\033')\[[0-9]*[mK]//g" | grep 'CPU\|interval\|[0-9]/[0-9]' >pieces
+		grep -q 'CPU' pieces && awk -v most="$2" 'length > most { print; bad = 1 } END { exit bad }' pieces
+	}
+	for width in 20 30 44 60; do
+		TERM=xterm script -qec "stty cols $width rows 24; $line --settle 0.1 -o tty-$width" /dev/null >"w$width.out" </dev/null
+		sed -n '1,/Memory, kB/p' "w$width.out" | sed '/VMs; stopped/,$d' >"live$width.out"
+		t_ok "a terminal of $width columns: no line wraps" fits "live$width.out" $((width - 1))
+	done
+	TERM=xterm script -qec "stty cols 120 rows 24; (sleep 0.7; stty cols 24 </dev/tty; echo RESIZED) & $line --settle 0.5 \
+		--intervals 4 -o tty-resized" /dev/null >resized.out </dev/null
+	sed '1,/RESIZED/d; /VMs; stopped/,$d' resized.out | sed '1,2d' >live-resized.out
+	t_ok "one that becomes narrow meanwhile" fits live-resized.out 23
 else
 	t_skip "the display on a terminal" "no script(1) here to make one"
 fi

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/util.h"
 #include "report/progress.h"
 
@@ -118,6 +119,118 @@ static void quiet_says_nothing(void **state)
 	assert_string_equal(text, "");
 }
 
+static size_t shown_width(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++) {
+		if (*text == '\033')
+			text = strchr(text, 'm');
+		else
+			n++;
+	}
+	return n;
+}
+
+/* At any width the line fits, begins with how far it is, and says the CPU where there is room for that. */
+static void fits_every_width(void **state)
+{
+	const struct forecast will = {
+		.ok = true, .resource = "ram", .vms = 9e6, .lower = 8e6, .upper = 1e7
+	};
+
+	(void)state;
+	for (int k = 0; k < 64; k++) {
+		bool big = k & 1, swap = k & 2, colour = k & 4, high = k & 8, forecast = k & 16,
+		     unknown = k & 32;
+		struct run_status s = { .stage = big ? STAGE_BASELINE : STAGE_LAUNCH,
+					.ready = big ? 9999999 : 7,
+					.target = big ? 10000000 : 20,
+					.max = 10000000,
+					.rate_per_s = big ? 12345 : NAN,
+					.predicted_end = 900000,
+					.cpu_pct = unknown ? NAN
+						   : high  ? 100
+							   : 3.2,
+					.ram_pct = high ? 95.5 : 12,
+					.swap_pct = high ? 100 : 0,
+					.has_swap = swap,
+					.threshold_pct = 90,
+					.eta_s = unknown ? NAN : 359999 };
+
+		if (forecast)
+			s.forecast = will;
+		for (int width = 1; width <= 200; width++) {
+			_cleanup_free_ char *text = progress_line(&s, width, colour);
+			size_t n = shown_width(text);
+
+			assert_true(n <= (size_t)width);
+			assert_null(strchr(text, '\n'));
+			assert_true(colour || !strchr(text, '\033'));
+			if (width < 20)
+				continue;
+			assert_non_null(strstr(text, big ? "9999999/10" : "7/20"));
+			if (width >= 26)
+				assert_non_null(strstr(text, "CPU"));
+		}
+	}
+}
+
+/* What an 80 column terminal shows, and what is left of it. */
+static void parts_go_one_by_one(void **state)
+{
+	struct run_status s = { .stage = STAGE_LAUNCH,
+				.ready = 10,
+				.target = 20,
+				.rate_per_s = 15,
+				.cpu_pct = 12.5,
+				.ram_pct = 40,
+				.threshold_pct = 90,
+				.eta_s = 45 };
+	static const struct {
+		int width;
+		const char *want;
+	} rows[] = {
+		{ 120, "launch   10/20 VMs 15/s  CPU [#........|] 12.5%  RAM [####.....|] 40.0%  ETA 45 s" },
+		{ 79, "launch   10/20 VMs 15/s  CPU [#...] 12.5%  RAM [##..] 40.0%  ETA 45 s" },
+		{ 50, "launch 10/20 VMs 15/s CPU 12% RAM 40% ETA 45 s" },
+		{ 44, "launch 10/20 VMs CPU 12% RAM 40% ETA 45 s" },
+		{ 36, "launch 10/20 VMs CPU 12% RAM 40%" },
+		{ 24, "10/20 CPU 12% RAM 40%" },
+		{ 20, "10/20 CPU 12%" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_free_ char *text = progress_line(&s, rows[i].width, false);
+
+		assert_string_equal(text, rows[i].want);
+	}
+}
+
+static void terminals_are_known_by_name(void **state)
+{
+	static const char *const none[] = { NULL, "", "dumb" };
+	_cleanup_fclose_ FILE *f = fopen("/dev/ptmx", "r+e");
+	_cleanup_free_ char *old = getenv("TERM") ? xstrdup(getenv("TERM")) : NULL;
+
+	(void)state;
+	if (!f || !isatty(fileno(f)))
+		skip();
+	setenv("TERM", "xterm", 1);
+	assert_true(text_terminal(f));
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		if (none[i])
+			setenv("TERM", none[i], 1);
+		else
+			unsetenv("TERM");
+		assert_false(text_terminal(f));
+		assert_false(text_colour(f));
+	}
+	if (old)
+		setenv("TERM", old, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +238,9 @@ int main(void)
 		cmocka_unit_test(durations),
 		cmocka_unit_test(plain_when_piped),
 		cmocka_unit_test(quiet_says_nothing),
+		cmocka_unit_test(fits_every_width),
+		cmocka_unit_test(parts_go_one_by_one),
+		cmocka_unit_test(terminals_are_known_by_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
