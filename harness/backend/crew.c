@@ -221,13 +221,26 @@ char *crew_how_it_ended(int status)
 }
 
 /* The guest's own line, not something a BIOS or a broken guest printed. */
-static bool is_ready_line(const struct crew *c, const char *line)
+static bool is_ready_line(const char *guest, const char *line)
 {
 	char name[16], word[16];
 
 	if (sscanf(line, "MVM %15s %15s", name, word) != 2 || strcmp(word, "ready") != 0)
 		return false;
-	return !*c->guest || strcmp(name, c->guest) == 0;
+	return !*guest || strcmp(name, guest) == 0;
+}
+
+bool crew_hear(struct crew_slot *s, const char *guest, char byte)
+{
+	bool end = byte == '\n' || byte == '\r';
+
+	if (!end && s->len < sizeof(s->line) - 1)
+		s->line[s->len++] = byte;
+	if (!end)
+		return false;
+	s->line[s->len] = '\0';
+	s->len = 0;
+	return is_ready_line(guest, s->line);
 }
 
 static void take_ready(struct crew *c, struct crew_slot *s)
@@ -257,16 +270,9 @@ static void read_console(struct crew *c, struct crew_slot *s)
 		s->console_fd = -1;
 		return;
 	}
-	for (ssize_t i = 0; i < n && s->busy; i++) {
-		if (buf[i] == '\n' || buf[i] == '\r') {
-			s->line[s->len] = '\0';
-			if (is_ready_line(c, s->line))
-				take_ready(c, s);
-			s->len = 0;
-		} else if (s->len < sizeof(s->line) - 1) {
-			s->line[s->len++] = buf[i];
-		}
-	}
+	for (ssize_t i = 0; i < n && s->busy; i++)
+		if (crew_hear(s, c->guest, buf[i]))
+			take_ready(c, s);
 }
 
 static bool runs(const struct vm *vm)

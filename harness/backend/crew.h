@@ -99,6 +99,8 @@ error *crew_probe(struct crew *c, struct backend *b,
 		  error *(*start)(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun),
 		  uint64_t timeout_ns, void (*inspect)(struct backend *b), double *ret_ms) ERR_MUST_CHECK;
 
+/* The next byte of a slot's console; true when it ends the ready line of that guest ("" for any). Pure. */
+bool crew_hear(struct crew_slot *s, const char *guest, char byte);
 /* What a starting VM's program wrote to its error output, last line; the caller frees it. */
 char *crew_complaint(const struct crew_slot *s);
 /* "was killed by signal 9 (KILL)" or "exited with status 1"; the caller frees it. */

@@ -16,6 +16,7 @@ struct reader {
 	bool indented; /* the line at hand begins with a blank: it goes on with the value before it */
 	int too_long;  /* first line that does not fit inih's buffer, 0 */
 	int room;      /* bytes that fit */
+	size_t value_len, value_room; /* of the last entry's value */
 	struct ini_file *file;
 };
 
@@ -41,6 +42,20 @@ static char *next_line(char *buf, int size, void *stream)
 	return buf;
 }
 
+/* Puts a line behind the value that it goes on with. */
+static void go_on(struct reader *r, struct ini_entry *last, const char *more)
+{
+	size_t n = strlen(more);
+
+	if (r->value_room < r->value_len + n + 2) {
+		r->value_room = 2 * (r->value_len + n + 2);
+		last->value = xrealloc(last->value, r->value_room, 1);
+	}
+	last->value[r->value_len++] = ' ';
+	memcpy(last->value + r->value_len, more, n + 1);
+	r->value_len += n;
+}
+
 static int take_line(void *user, const char *section, const char *key, const char *value)
 {
 	struct reader *r = user;
@@ -48,13 +63,12 @@ static int take_line(void *user, const char *section, const char *key, const cha
 	struct ini_entry *last = f->count ? &f->entries[f->count - 1] : NULL;
 
 	if (r->indented && last && str_eq(last->section, section) && str_eq(last->key, key)) {
-		char *whole = xasprintf("%s %s", last->value, value ? value : "");
-
-		free(last->value);
-		last->value = whole;
+		go_on(r, last, value ? value : "");
 		return 1;
 	}
-	f->entries = xrealloc(f->entries, f->count + 1, sizeof(*f->entries));
+	r->value_len = value ? strlen(value) : 0;
+	r->value_room = r->value_len + 1;
+	f->entries = xgrow(f->entries, f->count, sizeof(*f->entries));
 	f->entries[f->count++] = (struct ini_entry){
 		.section = xstrdup(section),
 		.key = xstrdup(key),

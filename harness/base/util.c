@@ -65,7 +65,7 @@ char *xasprintf(const char *fmt, ...)
 
 static void strlist_push(struct strlist *l, char *owned)
 {
-	l->items = xrealloc(l->items, l->count + 2, sizeof(*l->items));
+	l->items = xgrow(l->items, l->count + 1, sizeof(*l->items));
 	l->items[l->count++] = owned;
 	l->items[l->count] = NULL;
 }
@@ -84,13 +84,24 @@ void strlist_addf(struct strlist *l, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Bytes up to the blank that ends the word, quotes included. */
+static size_t word_length(const char *s)
+{
+	bool quoted = false;
+	size_t n = 0;
+
+	for (; s[n] && (quoted || !strchr(" \t\n", s[n])); n++)
+		quoted ^= s[n] == '"';
+	return n;
+}
+
 void strlist_add_words(struct strlist *l, const char *s)
 {
 	while (*s) {
 		s += strspn(s, " \t\n");
 		if (!*s)
 			return;
-		char *word = xcalloc(strlen(s) + 1, 1);
+		char *word = xcalloc(word_length(s) + 1, 1);
 		size_t n = 0;
 		bool quoted = false;
 
@@ -178,4 +189,15 @@ bool str_eq(const char *a, const char *b)
 bool str_starts(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+const char *str_line(const char *text, char *buf, size_t size)
+{
+	size_t len = strcspn(text, "\n"), n = MIN(len, size - 1);
+
+	if (!*text)
+		return NULL;
+	memcpy(buf, text, n);
+	buf[n] = '\0';
+	return text + len + (text[len] == '\n');
 }

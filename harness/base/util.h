@@ -53,6 +53,11 @@ static inline int steal_fd(int *fd)
 /* Allocation never fails softly: out of memory ends the program with status 3. */
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
+/* Room for one more item in an array of `count` that grew by this alone: it doubles when it is full. */
+static inline void *xgrow(void *p, size_t count, size_t size)
+{
+	return count & (count - 1) ? p : xrealloc(p, count ? 2 * count : 1, size);
+}
 char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0), malloc, returns_nonnull));
@@ -77,7 +82,24 @@ bool parse_double(const char *s, double min, double max, double *ret);
 /* Bytes of a size such as "512M" (K, M, G, T by 1024), or "0"; a bare number could mean anything and is
  * refused. */
 bool parse_bytes(const char *s, double *ret);
+/* Sums and products of counters, which are not below 0; what does not fit is LLONG_MAX. A broken file of the
+   kernel's must not become a number that looks sound. */
+static inline long long add_sat(long long a, long long b)
+{
+	long long sum;
+
+	return __builtin_add_overflow(MAX(a, 0LL), MAX(b, 0LL), &sum) ? INT64_MAX : sum;
+}
+static inline long long mul_sat(long long a, long long b)
+{
+	long long product;
+
+	return __builtin_mul_overflow(MAX(a, 0LL), MAX(b, 0LL), &product) ? INT64_MAX : product;
+}
 bool str_eq(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
+/* The first line of text into buf, as far as it fits; returns what is behind it, NULL where there is no line.
+   sscanf() on a whole text looks for its end at every call. */
+const char *str_line(const char *text, char *buf, size_t size);
 
 #endif

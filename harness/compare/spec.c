@@ -44,9 +44,28 @@ static bool continues(const struct strlist *so_far, const char *word, const stru
 	return word[len] != '=' || (str_starts(last, "--machine=") && !find(known, word, len));
 }
 
+/* The last item goes on with a comma and that word; *room: bytes that were taken for it, 0 for its own size.
+ */
+static void go_on(struct strlist *l, size_t *len, size_t *room, const char *word)
+{
+	char **last = &l->items[l->count - 1];
+	size_t n = strlen(word);
+
+	if (!*room)
+		*len = strlen(*last);
+	if (*room < *len + n + 2) {
+		*room = 2 * (*len + n + 2);
+		*last = xrealloc(*last, *room, 1);
+	}
+	(*last)[*len] = ',';
+	memcpy(*last + *len + 1, word, n + 1);
+	*len += n + 1;
+}
+
 error *spec_parse(const char *text, const struct argp_option *known, struct strlist *ret)
 {
 	_cleanup_free_ char *copy = xstrdup(text);
+	size_t last_len = 0, last_room = 0;
 	char *rest = copy, *word;
 
 	while ((word = strsep(&rest, ","))) {
@@ -58,10 +77,7 @@ error *spec_parse(const char *text, const struct argp_option *known, struct strl
 		if (!*word)
 			continue;
 		if (!option && continues(ret, word, known)) {
-			char *longer = xasprintf("%s,%s", ret->items[ret->count - 1], word);
-
-			free(ret->items[ret->count - 1]);
-			ret->items[ret->count - 1] = longer;
+			go_on(ret, &last_len, &last_room, word);
 			continue;
 		}
 		if ((e = check_name(word, len, known)))
@@ -72,6 +88,7 @@ error *spec_parse(const char *text, const struct argp_option *known, struct strl
 			return err_new(EXIT_BAD_INPUT, "'%s': the option %.*s takes no value", word, (int)len,
 				       word);
 		strlist_addf(ret, "--%s", word);
+		last_room = 0;
 	}
 	return NULL;
 }

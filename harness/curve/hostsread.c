@@ -14,7 +14,7 @@ static struct host_curve *curve_of(struct host_curves *h, const char *name)
 	for (size_t i = 0; i < h->count; i++)
 		if (str_eq(h->items[i].name, name))
 			return &h->items[i];
-	h->items = xrealloc(h->items, h->count + 1, sizeof(*h->items));
+	h->items = xgrow(h->items, h->count, sizeof(*h->items));
 	h->items[h->count] = (struct host_curve){ .name = xstrdup(name), .threshold_pct = NAN };
 	return &h->items[h->count++];
 }
@@ -27,7 +27,7 @@ static void add_row(struct host_curves *h, const struct csv *t, size_t row)
 	c->full = str_eq(state, "full");
 	c->lost = str_eq(state, "lost");
 	c->threshold_pct = csv_cell(t, row, "threshold_pct");
-	c->points = xrealloc(c->points, c->count + 1, sizeof(*c->points));
+	c->points = xgrow(c->points, c->count, sizeof(*c->points));
 	c->points[c->count++] = (struct host_point){ .repeat = csv_cell(t, row, "repeat"),
 						     .vms = csv_cell(t, row, "vm_count"),
 						     .cpu = csv_cell(t, row, "cpu_pct_mean"),

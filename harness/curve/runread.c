@@ -79,7 +79,6 @@ double run_measured_to(const struct run_record *r)
 static error *load_meta(struct run_record *r)
 {
 	_cleanup_free_ char *path = xasprintf("%s/run.json", r->dir), *text = NULL;
-	json_error_t je;
 	size_t len = 0;
 
 	if (access(r->dir, F_OK) != 0)
@@ -91,8 +90,13 @@ static error *load_meta(struct run_record *r)
 			       "that 'mvmscale run' wrote",
 			       r->dir);
 	error *e = fs_read_regular(path, &text, &len);
-	if (e)
-		return e;
+	return e ? e : run_meta_parse(r, text, len, path);
+}
+
+error *run_meta_parse(struct run_record *r, const char *text, size_t len, const char *path)
+{
+	json_error_t je;
+
 	r->meta = json_loadb(text, len, 0, &je);
 	if (!r->meta)
 		return err_new(EXIT_BAD_INPUT,
@@ -393,17 +397,9 @@ error *run_intervals_from_samples(const struct csv *samples, const char *what, s
 	return e;
 }
 
-/* *ret stays NULL where the file is missing or holds no row: a harness killed early leaves it so. */
-static error *load_rows(struct run_record *r, const char *file, struct csv **ret)
+/* What is left of a table without what cannot be; none of it where there is no row. */
+static error *take_rows(struct run_record *r, struct csv *t, const char *file, const char *path)
 {
-	_cleanup_free_ char *path = xasprintf("%s/%s", r->dir, file);
-	_cleanup_(csv_freep) struct csv *t = NULL;
-
-	if (access(path, F_OK) != 0)
-		return NULL;
-	error *e = csv_load(path, &t);
-	if (e)
-		return err_wrap(e, "damaged: restore the file from a copy or run again");
 	if (!t->rows && !t->n_dropped)
 		return NULL;
 	if (csv_column(t, "vm_count") < 0)
@@ -417,6 +413,35 @@ static error *load_rows(struct run_record *r, const char *file, struct csv **ret
 
 		add_note(r, text);
 	}
+	return NULL;
+}
+
+error *run_rows_parse(struct run_record *r, const char *text, size_t len, const char *file, struct csv **ret)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", r->dir, file);
+	_cleanup_(csv_freep) struct csv *t = NULL;
+	error *e = csv_parse_good(text, len, path, &t);
+
+	if (!e)
+		e = take_rows(r, t, file, path);
+	if (!e && t->rows)
+		*ret = STEAL(t);
+	return e;
+}
+
+/* *ret stays NULL where the file is missing or holds no row: a harness killed early leaves it so. */
+static error *load_rows(struct run_record *r, const char *file, struct csv **ret)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", r->dir, file);
+	_cleanup_(csv_freep) struct csv *t = NULL;
+
+	if (access(path, F_OK) != 0)
+		return NULL;
+	error *e = csv_load(path, &t);
+	if (e)
+		return err_wrap(e, "damaged: restore the file from a copy or run again");
+	if ((e = take_rows(r, t, file, path)))
+		return e;
 	if (t->rows)
 		*ret = STEAL(t);
 	return NULL;

@@ -41,6 +41,11 @@ error *run_record_load(const char *dir, struct run_record **ret) ERR_MUST_CHECK;
 /* One interval per distinct vm_count of a samples table; `what` names it in errors. Pure. */
 error *run_intervals_from_samples(const struct csv *samples, const char *what,
 				  struct csv **ret) ERR_MUST_CHECK;
+/* The text of run.json, whose members go into r; `what` names it in errors. Pure. */
+error *run_meta_parse(struct run_record *r, const char *text, size_t len, const char *what) ERR_MUST_CHECK;
+/* The text of intervals.csv or samples.csv (`file`) of that record; *ret stays NULL where no row is left. */
+error *run_rows_parse(struct run_record *r, const char *text, size_t len, const char *file,
+		      struct csv **ret) ERR_MUST_CHECK;
 void run_record_free(struct run_record *r);
 static inline void run_record_freep(struct run_record **r)
 {

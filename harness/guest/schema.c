@@ -69,7 +69,7 @@ static error *take_size(const struct ini_file *f, struct schema_field *d)
 
 static error *take_field(const struct ini_file *f, const char *name, struct guest_schema *s)
 {
-	s->fields = xrealloc(s->fields, s->count + 1, sizeof(*s->fields));
+	s->fields = xgrow(s->fields, s->count, sizeof(*s->fields));
 	struct schema_field *d = &s->fields[s->count++];
 	*d = (struct schema_field){ .name = xstrdup(name),
 				    .help = text_of(f, name, "help"),

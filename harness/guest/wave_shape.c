@@ -6,7 +6,7 @@
 
 void wave_add(struct wave *w, double load_pct, double ms)
 {
-	w->steps = xrealloc(w->steps, w->count + 1, sizeof(*w->steps));
+	w->steps = xgrow(w->steps, w->count, sizeof(*w->steps));
 	w->steps[w->count++] = (struct wave_step){ .load_pct = load_pct, .ms = ms };
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "base/util.h"
 
 #define TAIL_LINES 12
@@ -52,8 +53,9 @@ char *console_tail(const char *text)
 			break;
 	to = tail = xasprintf("%.*s", (int)(len - from), text + from);
 	for (const char *at = tail; *at; at++)
-		if (*at == '\n' || *at == '\t' || (unsigned char)*at >= ' ')
+		if (*at == '\n' || *at == '\t' || ((unsigned char)*at >= ' ' && *at != 0x7f))
 			*to++ = *at;
 	*to = '\0';
+	text_clean(tail);
 	return tail;
 }

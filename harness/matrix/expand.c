@@ -9,12 +9,25 @@
 /* Whether a blank-separated list holds the value; NULL is "default". */
 static bool list_holds(const char *list, const char *value)
 {
+	const char *want = value ? value : MATRIX_DEFAULT;
+	size_t n = strlen(want);
+
+	/* asked of every rule and combination; without quotes words are what stands between blanks */
+	for (const char *at = list; !strchr(list, '"') && *at;) {
+		size_t len = strcspn(at, " \t\n");
+
+		if (len == n && n && memcmp(at, want, n) == 0)
+			return true;
+		at += len + strspn(at + len, " \t\n");
+	}
+	if (!strchr(list, '"'))
+		return false;
 	struct strlist l = { 0 };
 	bool found = false;
 
 	strlist_add_words(&l, list);
 	for (size_t i = 0; i < l.count; i++)
-		found |= str_eq(l.items[i], value ? value : MATRIX_DEFAULT);
+		found |= str_eq(l.items[i], want);
 	strlist_clear(&l);
 	return found;
 }

@@ -117,7 +117,7 @@ static error *take_dimension(const struct ini_file *f, const struct ini_entry *e
 	for (size_t i = 0; i < s->dim_count; i++)
 		if (s->dims[i].key == k)
 			return bad(f, e, "this dimension is given twice");
-	s->dims = xrealloc(s->dims, s->dim_count + 1, sizeof(*s->dims));
+	s->dims = xgrow(s->dims, s->dim_count, sizeof(*s->dims));
 	struct matrix_dimension *d = &s->dims[s->dim_count++];
 	*d = (struct matrix_dimension){ .key = k };
 	strlist_add_words(&d->values, e->value);
@@ -134,7 +134,12 @@ static error *take_rule(const struct ini_file *f, const struct ini_entry *e, str
 	if (err)
 		return err;
 	if (!r || !str_eq(r->section, e->section)) {
-		s->rules = xrealloc(s->rules, s->rule_count + 1, sizeof(*s->rules));
+		if (s->rule_count == MATRIX_MAX_RULES) {
+			strlist_clear(&l);
+			return err_new(EXIT_BAD_INPUT, "%s:%d: more than %d rules: leave some out", f->path,
+				       e->line, MATRIX_MAX_RULES);
+		}
+		s->rules = xgrow(s->rules, s->rule_count, sizeof(*s->rules));
 		r = &s->rules[s->rule_count++];
 		*r = (struct matrix_rule){ .section = xstrdup(e->section), .line = e->line, .only = only };
 	}
@@ -158,7 +163,10 @@ static error *take_config(const struct ini_file *f, const struct ini_entry *e, s
 			if (str_eq(s->configs[i].name, name))
 				return err_new(EXIT_BAD_INPUT, "%s:%d: there are two sections [%s]", f->path,
 					       e->line, e->section);
-		s->configs = xrealloc(s->configs, s->config_count + 1, sizeof(*s->configs));
+		if (s->config_count == MATRIX_MAX_CELLS)
+			return err_new(EXIT_BAD_INPUT, "%s:%d: more than %d configurations: leave some out",
+				       f->path, e->line, MATRIX_MAX_CELLS);
+		s->configs = xgrow(s->configs, s->config_count, sizeof(*s->configs));
 		c = &s->configs[s->config_count++];
 		*c = (struct matrix_config){ .name = xstrdup(name), .line = e->line };
 	}

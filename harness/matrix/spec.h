@@ -59,6 +59,7 @@ struct matrix_cells {
 
 /* More cells than this are a mistake. */
 #define MATRIX_MAX_CELLS 1000
+#define MATRIX_MAX_RULES 200
 
 /* Reads .matrix text; errors name `what` and the line. Pure. */
 error *matrix_parse(const char *text, const char *what, struct matrix_spec **ret) ERR_MUST_CHECK;

@@ -51,7 +51,7 @@ long cpulist_count(const char *text)
 			last = strtol(end + 1, &end, 10);
 		if (last < first)
 			return -1;
-		count += last - first + 1;
+		count = add_sat(count, add_sat(last - first, 1));
 		if (*end != ',')
 			return *end && !isspace((unsigned char)*end) ? -1 : count;
 		p = end + 1;

@@ -32,18 +32,24 @@ static char *name_of(const char *uri)
 		len -= (size_t)(at + 1 - host);
 		host = at + 1;
 	}
-	if (*host == '[') /* an IPv6 address keeps its colons */
-		len = strcspn(host, "]") + 1;
-	else if (memchr(host, ':', len))
-		len = strcspn(host, ":");
-	return len ? xasprintf("%.*s", (int)len, host) : xasprintf("%.*s", (int)strcspn(uri, ":+"), uri);
+	const char *end = memchr(host, *host == '[' ? ']' : ':', len);
+	if (end) /* an IPv6 address keeps its colons */
+		len = (size_t)(end - host) + (*host == '[');
+	char *name =
+		len ? xasprintf("%.*s", (int)len, host) : xasprintf("%.*s", (int)strcspn(uri, ":+"), uri);
+	/* it becomes a field of a table */
+	for (char *c = name; *c; c++)
+		if (strchr(",\"", *c) || (unsigned char)*c <= ' ' || *c == 0x7f)
+			*c = '-';
+	return name;
 }
 
 static error *check_uri(const char *uri)
 {
 	const char *sep = strstr(uri, "://");
 
-	if (sep && sep > uri && strspn(uri, "abcdefghijklmnopqrstuvwxyz0123456789+-") == (size_t)(sep - uri))
+	if (sep && *uri >= 'a' && *uri <= 'z' &&
+	    strspn(uri, "abcdefghijklmnopqrstuvwxyz0123456789+-") == (size_t)(sep - uri))
 		return NULL;
 	return err_new(EXIT_BAD_INPUT,
 		       "'%s' is no libvirt URI: it must look like qemu:///system or "
@@ -54,7 +60,7 @@ static error *check_uri(const char *uri)
 /* Takes over the strings. */
 static void append(struct host_list *l, struct fleet_host h)
 {
-	l->items = xrealloc(l->items, l->count + 1, sizeof(*l->items));
+	l->items = xgrow(l->items, l->count, sizeof(*l->items));
 	l->items[l->count++] = h;
 }
 

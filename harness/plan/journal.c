@@ -191,7 +191,16 @@ error *journal_save(const char *folder, const char *path, const json_t *doc)
 
 json_t *journal_load(const char *path)
 {
-	json_t *doc = json_load_file(path, 0, NULL);
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0;
+	_cleanup_err_ error *e = fs_read(path, &text, &len);
+
+	return e ? NULL : journal_parse(text, len);
+}
+
+json_t *journal_parse(const char *text, size_t len)
+{
+	json_t *doc = json_loadb(text, len, 0, NULL);
 
 	if (doc && json_is_array(json_object_get(doc, "entries")) && journal_number(doc, "format") == FORMAT)
 		return doc;

@@ -37,6 +37,8 @@ void journal_unlockp(int *fd);
 
 /* NULL when it is missing or damaged; a new reference. */
 json_t *journal_load(const char *path);
+/* The text of one. Pure. */
+json_t *journal_parse(const char *text, size_t len);
 /* All of the folder, which is locked; a damaged one is reported in `said` and left out. */
 error *journals_load(const char *folder, struct journals *all, struct strlist *said) ERR_MUST_CHECK;
 void journals_clear(struct journals *all);

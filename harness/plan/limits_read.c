@@ -279,14 +279,14 @@ static double user_keys(const char *root, long uid)
 {
 	_cleanup_free_ char *text = slurp(root, "/proc/key-users");
 
-	for (const char *line = text; *line;) {
+	char line[128];
+
+	for (const char *rest = text; (rest = str_line(rest, line, sizeof(line)));) {
 		long id;
 		double n;
 
 		if (sscanf(line, " %ld: %*d %*d/%*d %lf/", &id, &n) == 2 && id == uid)
 			return n;
-		line += strcspn(line, "\n");
-		line += *line == '\n';
 	}
 	return NAN;
 }

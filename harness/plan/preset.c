@@ -149,16 +149,14 @@ static error *check_words(const struct preset *p)
 	return NULL;
 }
 
-error *preset_load(const char *name_or_path, struct preset **ret)
+static error *from_ini(const struct ini_file *f, struct preset **ret)
 {
 	_cleanup_(preset_freep) struct preset *p = xcalloc(1, sizeof(*p));
-	_cleanup_(ini_freep) struct ini_file *f = NULL;
-	error *e = find_preset(name_or_path, &p->path);
+	error *e = ini_only(f, allowed_keys);
 
-	if (e || (e = ini_load(p->path, &f)))
-		return e ? err_wrap(e, "preset") : NULL;
-	if ((e = ini_only(f, allowed_keys)))
+	if (e)
 		return err_wrap(e, "preset");
+	p->path = xstrdup(f->path);
 	const char *summary = ini_get(f, "preset", "summary"), *launch = ini_get(f, "preset", "launch");
 	const char *tune = ini_get(f, "preset", "tune"), *prefer = ini_get(f, "preset", "prefer");
 	p->name = preset_name_of(p->path);
@@ -173,6 +171,25 @@ error *preset_load(const char *name_or_path, struct preset **ret)
 		return err_wrap(e, "preset");
 	*ret = STEAL(p);
 	return NULL;
+}
+
+error *preset_parse(const char *text, const char *what, struct preset **ret)
+{
+	_cleanup_(ini_freep) struct ini_file *f = NULL;
+	error *e = ini_parse_text(text, what, &f);
+
+	return e ? err_wrap(e, "preset") : from_ini(f, ret);
+}
+
+error *preset_load(const char *name_or_path, struct preset **ret)
+{
+	_cleanup_(ini_freep) struct ini_file *f = NULL;
+	_cleanup_free_ char *path = NULL;
+	error *e = find_preset(name_or_path, &path);
+
+	if (e || (e = ini_load(path, &f)))
+		return err_wrap(e, "preset");
+	return from_ini(f, ret);
 }
 
 void preset_free(struct preset *p)

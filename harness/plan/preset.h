@@ -38,6 +38,8 @@ struct preset {
 /* A name is looked up among the shipped presets; anything with a slash or ".preset" is a file.
    Unknown names give an error that lists the known ones. */
 error *preset_load(const char *name_or_path, struct preset **ret) ERR_MUST_CHECK;
+/* Text of such a file; `what` names it in errors, and gives the preset its name. Pure. */
+error *preset_parse(const char *text, const char *what, struct preset **ret) ERR_MUST_CHECK;
 void preset_free(struct preset *p);
 static inline void preset_freep(struct preset **p)
 {

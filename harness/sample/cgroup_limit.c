@@ -52,7 +52,7 @@ long long cgroup_flat_value(const char *text, const char *key)
 
 	for (const char *p = text; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
 		if (strncmp(p, key, n) == 0 && p[n] == ' ')
-			return strtoll(p + n + 1, NULL, 10);
+			return MAX(strtoll(p + n + 1, NULL, 10), -1LL);
 	return -1;
 }
 

@@ -46,23 +46,12 @@ static bool has(const struct strlist *names, const char *name)
 	return false;
 }
 
-/* The next line into buf; NULL at the end. */
-static const char *take_line(const char *text, char *buf, size_t size)
-{
-	size_t len = strcspn(text, "\n");
-
-	if (!*text)
-		return NULL;
-	snprintf(buf, size, "%.*s", (int)len, text);
-	return text + len + (text[len] == '\n');
-}
-
 void parse_diskstats(const char *text, const struct strlist *names, struct disk_counters *ret)
 {
 	char line[512], name[128];
 
 	*ret = (struct disk_counters){ -1, -1, -1 };
-	while ((text = take_line(text, line, sizeof(line)))) {
+	while ((text = str_line(text, line, sizeof(line)))) {
 		long long reads, read_sectors, writes, written_sectors;
 
 		if (sscanf(line, "%*d %*d %127s %lld %*d %lld %*d %lld %*d %lld", name, &reads, &read_sectors,
@@ -71,9 +60,9 @@ void parse_diskstats(const char *text, const struct strlist *names, struct disk_
 			continue;
 		if (ret->operations < 0)
 			*ret = (struct disk_counters){ 0 };
-		ret->read_bytes += read_sectors * SECTOR_BYTES;
-		ret->written_bytes += written_sectors * SECTOR_BYTES;
-		ret->operations += reads + writes;
+		ret->read_bytes = add_sat(ret->read_bytes, mul_sat(read_sectors, SECTOR_BYTES));
+		ret->written_bytes = add_sat(ret->written_bytes, mul_sat(written_sectors, SECTOR_BYTES));
+		ret->operations = add_sat(ret->operations, add_sat(reads, writes));
 	}
 }
 
@@ -82,7 +71,7 @@ void parse_netdev(const char *text, const struct strlist *names, struct net_coun
 	char line[512], name[128];
 
 	*ret = (struct net_counters){ -1, -1 };
-	while ((text = take_line(text, line, sizeof(line)))) {
+	while ((text = str_line(text, line, sizeof(line)))) {
 		long long rx, rx_packets, tx, tx_packets;
 
 		/* "  eth0:123 ..." has no blank before the first number on old kernels */
@@ -93,7 +82,7 @@ void parse_netdev(const char *text, const struct strlist *names, struct net_coun
 		if (ret->bytes < 0)
 			*ret = (struct net_counters){ 0 };
 		bool loopback = str_eq(name, "lo");
-		ret->bytes += tx + (loopback ? 0 : rx);
-		ret->packets += tx_packets + (loopback ? 0 : rx_packets);
+		ret->bytes = add_sat(ret->bytes, add_sat(tx, loopback ? 0 : rx));
+		ret->packets = add_sat(ret->packets, add_sat(tx_packets, loopback ? 0 : rx_packets));
 	}
 }

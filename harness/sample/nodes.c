@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "sample/procfs.h"
 
 #define NODES "/sys/devices/system/node"
 
@@ -23,19 +24,20 @@ const char *const node_column_meanings[NODE_COLUMN_COUNT] = {
 void node_ticks_parse(const char *stat, const short *node_of, size_t cpus, struct node_ticks ret[NODES_SHOWN])
 {
 	memset(ret, 0, NODES_SHOWN * sizeof(*ret));
-	for (const char *p = stat; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
-		/* user nice system idle iowait irq softirq steal; guest time is already in user */
+	char line[512];
+
+	for (const char *rest = stat; rest && (rest = str_line(rest, line, sizeof(line)));) {
 		long long v[8] = { 0 };
 		unsigned cpu;
 
-		if (sscanf(p, "cpu%u %lld %lld %lld %lld %lld %lld %lld %lld", &cpu, &v[0], &v[1], &v[2],
+		if (sscanf(line, "cpu%u %lld %lld %lld %lld %lld %lld %lld %lld", &cpu, &v[0], &v[1], &v[2],
 			   &v[3], &v[4], &v[5], &v[6], &v[7]) < 5 ||
 		    cpu >= cpus || node_of[cpu] < 0 || node_of[cpu] >= NODES_SHOWN)
 			continue;
-		long long busy = v[0] + v[1] + v[2] + v[5] + v[6];
+		struct node_ticks *t = &ret[node_of[cpu]];
 
-		ret[node_of[cpu]].busy += busy;
-		ret[node_of[cpu]].total += busy + v[3] + v[4] + v[7];
+		t->busy = add_sat(t->busy, ticks_busy(v));
+		t->total = add_sat(t->total, ticks_all(v));
 	}
 }
 
@@ -63,13 +65,13 @@ bool node_memory_parse(const char *text, struct node_memory *ret)
 		{ "PageTables", offsetof(struct node_memory, page_tables) },
 		{ "Slab", offsetof(struct node_memory, slab) },
 	};
-	char name[64];
+	char name[64], line[256];
 	long long kb;
 	int node;
 
 	*ret = (struct node_memory){ -1, -1, -1, -1, -1, -1, -1, -1, -1 };
-	for (const char *p = text; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
-		if (sscanf(p, "Node %d %63[^:]: %lld", &node, name, &kb) != 3)
+	for (const char *rest = text; rest && (rest = str_line(rest, line, sizeof(line)));) {
+		if (sscanf(line, "Node %d %63[^:]: %lld", &node, name, &kb) != 3)
 			continue;
 		ret->node = node;
 		for (size_t i = 0; i < ARRAY_LEN(fields); i++)

@@ -74,7 +74,7 @@ long long parse_zone_lists(const char *text)
 
 	for (const char *at = text; (at = strstr(at, "count:"));) {
 		at += strlen("count:");
-		sum = MAX(sum, 0LL) + strtoll(at, NULL, 10);
+		sum = add_sat(sum, strtoll(at, NULL, 10));
 	}
 	return sum;
 }
@@ -90,6 +90,16 @@ void parse_vmstat(const char *text, struct vmstat *ret)
 	parse_fields(text, fields, ARRAY_LEN(fields), ret);
 }
 
+long long ticks_busy(const long long v[8])
+{
+	return add_sat(add_sat(add_sat(v[0], v[1]), add_sat(v[2], v[5])), v[6]);
+}
+
+long long ticks_all(const long long v[8])
+{
+	return add_sat(ticks_busy(v), add_sat(add_sat(v[3], v[4]), v[7]));
+}
+
 void parse_stat(const char *text, struct cpu_ticks *ret)
 {
 	static const struct field fields[] = { { "ctxt", offsetof(struct cpu_ticks, ctxt) } };
@@ -102,9 +112,9 @@ void parse_stat(const char *text, struct cpu_ticks *ret)
 	ret->cpus = 0;
 	for (const char *line = text; (line = strstr(line, "\ncpu")); line += 4)
 		ret->cpus += isdigit((unsigned char)line[4]) != 0;
-	ret->busy = n < 4 ? -1 : v[0] + v[1] + v[2] + v[5] + v[6];
-	ret->steal = n < 8 ? -1 : v[7];
-	ret->total = n < 4 ? -1 : ret->busy + v[3] + v[4] + v[7];
+	ret->busy = n < 4 ? -1 : ticks_busy(v);
+	ret->steal = n < 8 ? -1 : MAX(v[7], 0LL);
+	ret->total = n < 4 ? -1 : ticks_all(v);
 }
 
 void parse_loadavg(const char *text, struct loadavg *ret)
@@ -112,23 +122,22 @@ void parse_loadavg(const char *text, struct loadavg *ret)
 	long long running;
 
 	*ret = (struct loadavg){ .load1 = NAN, .tasks = -1 };
-	if (sscanf(text, "%lf %*f %*f %lld/%lld", &ret->load1, &running, &ret->tasks) < 3)
+	if (sscanf(text, "%lf %*f %*f %lld/%lld", &ret->load1, &running, &ret->tasks) < 3 || ret->tasks < 0)
 		ret->tasks = -1;
 }
 
 void parse_pressure(const char *text, long long *ret_some_us, long long *ret_full_us)
 {
 	*ret_some_us = *ret_full_us = -1;
-	for (const char *line = text; line && *line;) {
+	char line[256];
+
+	for (const char *rest = text; (rest = str_line(rest, line, sizeof(line)));) {
 		const char *total = strstr(line, "total=");
 
 		if (total && strncmp(line, "some", 4) == 0)
-			*ret_some_us = strtoll(total + 6, NULL, 10);
+			*ret_some_us = MAX(strtoll(total + 6, NULL, 10), -1LL);
 		if (total && strncmp(line, "full", 4) == 0)
-			*ret_full_us = strtoll(total + 6, NULL, 10);
-		line = strchr(line, '\n');
-		if (line)
-			line++;
+			*ret_full_us = MAX(strtoll(total + 6, NULL, 10), -1LL);
 	}
 }
 
@@ -146,10 +155,10 @@ bool parse_pid_stat(const char *text, struct pid_stat *ret)
 	int n = sscanf(close + 1,
 		       " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld %*d %*d %*d %*d %lld %*d %lld",
 		       &ret->state, &ppid, &utime, &stime, &ret->threads, &ret->start_time);
-	if (n != 6)
+	if (n != 6 || ret->start_time < 0 || ret->threads < 0)
 		return false;
 	ret->ppid = ppid;
-	ret->ticks = utime + stime;
+	ret->ticks = add_sat(utime, stime);
 	return true;
 }
 
@@ -166,7 +175,7 @@ void parse_smaps_rollup(const char *text, struct process_memory *ret)
 	parse_fields(text, fields, ARRAY_LEN(fields), &v);
 	ret->rss = v.rss;
 	ret->pss = v.pss;
-	ret->uss = v.clean < 0 || v.dirty < 0 ? -1 : v.clean + v.dirty;
+	ret->uss = v.clean < 0 || v.dirty < 0 ? -1 : add_sat(v.clean, v.dirty);
 }
 
 long long parse_schedstat(const char *text)
@@ -180,7 +189,7 @@ long long parse_cgroup_cpu_stat(const char *text)
 	long long usec;
 
 	parse_fields(text, fields, ARRAY_LEN(fields), &usec);
-	return usec < 0 ? -1 : usec * 1000;
+	return usec < 0 ? -1 : mul_sat(usec, 1000);
 }
 
 double meminfo_ram_pct(const struct meminfo *m)

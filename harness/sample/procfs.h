@@ -25,6 +25,9 @@ struct cpu_ticks {
 	long long ctxt; /* context switches since boot */
 	long long cpus; /* that are online; 0 where they are not listed */
 };
+/* Of user nice system idle iowait irq softirq steal; guest time is already in user. */
+long long ticks_busy(const long long v[8]);
+long long ticks_all(const long long v[8]);
 void parse_stat(const char *text, struct cpu_ticks *ret);
 
 struct loadavg {
