@@ -46,6 +46,7 @@ struct limit_cgroup {
 	bool memory;
 	bool writable;
 	double use, max; /* tasks, or kB */
+	double refusals; /* how often it refused so far */
 };
 
 /* Raw values; NAN = unknown, INFINITY = unlimited. */
@@ -60,6 +61,7 @@ struct limit_raw {
 	double files_used, fds_self, ptys_used, aio_used, keys_used, maps_self, memory_cgroups;
 	double mem_total_kb, mem_available_kb, commit_limit_kb, committed_kb, overcommit;
 	double nproc_soft, nproc_hard, nofile_soft, nofile_hard;
+	double as_soft; /* bytes of address space of a process */
 	bool uid0; /* real user 0 of the first user namespace: free of RLIMIT_NPROC */
 	bool cap_sys_admin, cap_sys_resource;
 	struct limit_cgroup *cgroups;

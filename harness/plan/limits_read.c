@@ -169,6 +169,18 @@ static double inactive_file(const char *root, const char *folder, const char *ke
 	return at ? known(limit_value(at + strlen(line) - (at == stat))) : 0;
 }
 
+/* "max 3" of pids.events and memory.events; v1 has a file with nothing else. */
+static double refusals(const char *root, const char *folder, bool memory, bool v2)
+{
+	if (memory && !v2)
+		return slurp_value(root, folder, "memory.failcnt");
+	_cleanup_free_ char *path = xasprintf("%s/%s", folder, memory ? "memory.events" : "pids.events");
+	_cleanup_free_ char *text = slurp(root, path);
+	const char *at = str_starts(text, "max ") ? text : strstr(text, "\nmax ");
+
+	return at ? limit_value(strchr(at, ' ')) : NAN;
+}
+
 /* One level: notes name/folder when it limits. */
 static void note_cgroup(struct limit_raw *r, const char *root, const char *folder, const char *name,
 			const char *usage, bool memory)
@@ -188,6 +200,7 @@ static void note_cgroup(struct limit_raw *r, const char *root, const char *folde
 	struct limit_cgroup c = { .file = xasprintf("%s%s/%s", root, folder, name), .memory = memory };
 	c.use = MAX(use, 0);
 	c.max = max;
+	c.refusals = refusals(root, folder, memory, !str_eq(name, "memory.limit_in_bytes"));
 	c.writable = access(c.file, W_OK) == 0;
 	r->cgroups = xrealloc(r->cgroups, r->cgroup_count + 1, sizeof(*r->cgroups));
 	r->cgroups[r->cgroup_count++] = c;
@@ -301,6 +314,7 @@ static void read_process(struct limit_raw *r, const char *root)
 	unsigned long long bits = caps ? strtoull(caps, NULL, 16) : 0;
 	unsigned long inside = 1, outside = 1, count = 0;
 	long uid = (long)proc_number(status, "Uid");
+	double as_hard;
 
 	/* Capabilities of an inner user namespace do not free of the host's limits. */
 	bool first_ns = !*uid_map || (sscanf(uid_map, "%lu %lu %lu", &inside, &outside, &count) == 3 &&
@@ -310,6 +324,7 @@ static void read_process(struct limit_raw *r, const char *root)
 	r->uid0 = first_ns && uid == 0;
 	rlimit_parse(limits, "Max processes", &r->nproc_soft, &r->nproc_hard);
 	rlimit_parse(limits, "Max open files", &r->nofile_soft, &r->nofile_hard);
+	rlimit_parse(limits, "Max address space", &r->as_soft, &as_hard);
 	r->fds_self = count_entries(root, "/proc/self/fd");
 	r->maps_self = *maps ? count_lines(maps) : NAN;
 	r->keys_used = user_keys(root, uid);

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "plan/refusal.h"
 #include "run/fleet.h"
 #include "run/session.h"
 
@@ -37,16 +38,19 @@ static bool host_is_full(int sys)
 /* What such a host answers: attributed as a limit, not as a fault of a VM. */
 static void stop_refused(struct session *s, uint32_t vm, int sys, const char *what)
 {
-	const char *limit = sys == ENOMEM   ? "memory"
-			    : sys == EMFILE ? "RLIMIT_NOFILE"
-			    : sys == ENFILE ? "file-max"
-					    : "fork";
+	struct limit_raw now = { .as_soft = INFINITY };
+	struct refusal r;
 
 	if (confine_met(s))
 		return;
-	session_stop(s, STOP_LIMIT, NULL, limit, sys, s->ready,
-		     "the host refused VM %u: %s; the preflight expected room for %u", vm, what,
-		     s->limit_vms);
+	if (!s->fleet) /* the limits of this machine say nothing of others */
+		limits_read("", &now);
+	limits_attribute(&s->limits_before, &now, sys, &r);
+	session_stop(s, STOP_LIMIT, NULL, r.limit, sys, s->ready,
+		     "the host refused VM %u: %s%s%s; the preflight expected room for %u", vm, what,
+		     r.evidence ? "; " : "", r.evidence ? r.evidence : "", s->limit_vms);
+	free(r.evidence);
+	limit_raw_free(&now);
 }
 
 static error *note_failure(struct session *s, const struct backend_event *ev)

@@ -355,7 +355,8 @@ static void preflight(struct session *s)
 	json_object_set_new(s->folder.meta, "predicted_end", json_integer(s->preflight_end));
 	limits_free(&limits);
 	limit_raises_free(&raises);
-	limit_raw_free(&raw);
+	limit_raw_free(&s->limits_before);
+	s->limits_before = raw;
 }
 
 static void say_warnings(struct session *s)
@@ -446,6 +447,7 @@ void session_close(struct session *s)
 	free(s->runtime_dir);
 	free(s->vms);
 	free(s->lives);
+	limit_raw_free(&s->limits_before);
 	free(s->rows);
 	free(s->targets);
 	free(s->limit_name);

@@ -60,6 +60,7 @@ struct session {
 	uint32_t limit_vms;		       /* no more VMs than this: a limit of the host ends there */
 	char *limit_name, *limit_evidence;
 	double limit_value;
+	struct limit_raw limits_before; /* before the first VM */
 	uint32_t preflight_end; /* where limits and declared memory expect the stop */
 
 	struct interval *rows; /* [0] is the baseline */

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,6 +14,7 @@
 
 #include "base/fs.h"
 #include "plan/limits.h"
+#include "plan/refusal.h"
 #include "plan/settings.h"
 
 #define HOSTS "tests/fixtures/hosts"
@@ -330,6 +332,124 @@ static void raising_descriptors(void **state)
 	fs_remove_tree(dir);
 }
 
+/* A host on which nothing is near its end. */
+static struct limit_raw roomy(void)
+{
+	struct limit_raw r = { .tasks = 900,
+			       .user_tasks = 100,
+			       .nproc_soft = 4000,
+			       .mem_total_kb = 8e6,
+			       .mem_available_kb = 6e6,
+			       .commit_limit_kb = 4e6,
+			       .committed_kb = 1e6,
+			       .maps_self = 50,
+			       .as_soft = INFINITY };
+
+	r.sysctl[SYSCTL_PID_MAX].value = 32768;
+	r.sysctl[SYSCTL_THREADS_MAX].value = 60000;
+	r.sysctl[SYSCTL_MAX_MAP_COUNT].value = 65530;
+	return r;
+}
+
+static void attributed(const struct limit_raw *before, const struct limit_raw *now, int sys,
+		       const char *limit, const char *evidence)
+{
+	struct refusal r;
+
+	limits_attribute(before, now, sys, &r);
+	assert_string_equal(r.limit, limit);
+	if (!evidence)
+		assert_null(r.evidence);
+	else if (!r.evidence || !strstr(r.evidence, evidence))
+		fail_msg("'%s' is not in: %s", evidence, r.evidence ? r.evidence : "nothing");
+	free(r.evidence);
+}
+
+/* What the errno alone tells, and what is left where nothing is nearly full. */
+static void refused_by_errno(void **state)
+{
+	struct limit_raw a = roomy();
+
+	(void)state;
+	attributed(&a, &a, ENOSPC, "disk", NULL);
+	attributed(&a, &a, EMFILE, "RLIMIT_NOFILE", NULL);
+	attributed(&a, &a, ENFILE, "file-max", NULL);
+	attributed(&a, &a, EAGAIN, "fork", NULL);
+	attributed(&a, &a, ENOMEM, "memory", NULL);
+}
+
+static void refused_tasks(void **state)
+{
+	struct limit_raw a = roomy(), b = roomy();
+
+	(void)state;
+	b.tasks = 32700;
+	attributed(&a, &b, EAGAIN, "pid_max", "32,700 of 32,768 in use");
+	b.sysctl[SYSCTL_THREADS_MAX].value = 32701;
+	attributed(&a, &b, EAGAIN, "threads-max", "32,700 of 32,701");
+	b = roomy();
+	b.user_tasks = 3999;
+	attributed(&a, &b, EAGAIN, "RLIMIT_NPROC", "3,999 of 4,000");
+	b.uid0 = true;
+	attributed(&a, &b, EAGAIN, "fork", NULL);
+	b.uid0 = false;
+	b.user_tasks = NAN;
+	attributed(&a, &b, EAGAIN, "fork", NULL);
+}
+
+static void refused_by_cgroup(void **state)
+{
+	struct limit_cgroup was[] = {
+		{ .file = (char *)"/c/pids.max", .use = 10, .max = 300, .refusals = 2 },
+		{ .file = (char *)"/c/memory.max", .memory = true, .use = 1000, .max = 50000, .refusals = 7 }
+	};
+	struct limit_cgroup is[ARRAY_LEN(was)];
+	struct limit_raw a = roomy(), b = roomy();
+
+	(void)state;
+	memcpy(is, was, sizeof(is));
+	a.cgroups = was;
+	b.cgroups = is;
+	a.cgroup_count = b.cgroup_count = ARRAY_LEN(was);
+	/* what it refused before this run says nothing */
+	attributed(&a, &b, EAGAIN, "fork", NULL);
+	/* proof goes before nearness: those that were in the way have ended since */
+	is[0].refusals = 5;
+	b.tasks = 32700;
+	attributed(&a, &b, EAGAIN, "cgroup-pids", "/c/pids.max is 300, and refused 3 times");
+	/* a kernel that does not count */
+	was[0].refusals = is[0].refusals = NAN;
+	b.tasks = 900;
+	is[0].use = 299;
+	attributed(&a, &b, EAGAIN, "cgroup-pids", "299 of 300");
+	attributed(&a, &b, ENOMEM, "memory", NULL);
+	/* page cache that was given back is counted as a refusal, too */
+	is[1].refusals = 9;
+	attributed(&a, &b, ENOMEM, "memory", NULL);
+	is[1].use = 49900;
+	attributed(&a, &b, ENOMEM, "cgroup-memory", "/c/memory.max is 50,000 kB, and refused 2 times");
+}
+
+static void refused_memory(void **state)
+{
+	struct limit_raw a = roomy(), b = roomy();
+
+	(void)state;
+	b.committed_kb = 3.99e6;
+	attributed(&a, &b, ENOMEM, "memory", NULL);
+	b.overcommit = 2;
+	attributed(&a, &b, ENOMEM, "overcommit", "3,990,000 of 4,000,000");
+	b = roomy();
+	b.maps_self = 65529;
+	attributed(&a, &b, ENOMEM, "max_map_count", "65,529");
+	b = roomy();
+	b.mem_available_kb = 1000;
+	attributed(&a, &b, ENOMEM, "memory", "of 8,000,000 kB");
+	b = roomy();
+	b.as_soft = 1 << 20;
+	attributed(&a, &b, ENOMEM, "RLIMIT_AS", "1,024 kB");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +462,10 @@ int main(void)
 		cmocka_unit_test(needed),
 		cmocka_unit_test(raising),
 		cmocka_unit_test(raising_descriptors),
+		cmocka_unit_test(refused_by_errno),
+		cmocka_unit_test(refused_tasks),
+		cmocka_unit_test(refused_by_cgroup),
+		cmocka_unit_test(refused_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
