@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/util.h"
 #include "guest/image.h"
 #include "guest/profile.h"
@@ -119,23 +120,12 @@ const struct argp mvm_build_argp = {
 	       "  qemu-system-x86_64 -M isapc -m 1 -bios sleep.rom -nographic",
 };
 
-/* The zeros take no room where the file system knows holes. */
-static error *pad(const struct build *b)
-{
-	return truncate(b->output, b->pad_bytes) < 0
-		       ? err_sys(EXIT_CANNOT, errno, "cannot fill %s up to %ld bytes", b->output,
-				 b->pad_bytes)
-		       : NULL;
-}
-
 static error *write_output(const struct build *b, const struct guest_image *img)
 {
 	_cleanup_free_ char *template = NULL;
 
-	if (!b->firmware) {
-		error *e = image_write(img, b->output);
-		return e || !b->pad_bytes ? e : pad(b);
-	}
+	if (!b->firmware)
+		return fs_write_padded(b->output, img->bytes, sizeof(img->bytes), b->pad_bytes);
 	error *e = firmware_find_template(&template);
 	return e ? e : firmware_write(img, template, b->output);
 }

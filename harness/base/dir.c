@@ -336,6 +336,11 @@ static int create_temporary(int dir, char *name, size_t size)
 
 error *dir_replace(const struct dir *d, const char *name, const void *data, size_t len)
 {
+	return dir_replace_padded(d, name, data, len, 0);
+}
+
+error *dir_replace_padded(const struct dir *d, const char *name, const void *data, size_t len, off_t size)
+{
 	_cleanup_free_ char *path = xasprintf("%s/%s", d->path, name);
 	char tmp[64];
 	struct stat st;
@@ -348,6 +353,8 @@ error *dir_replace(const struct dir *d, const char *name, const void *data, size
 	if (fd < 0)
 		return dir_cannot_write(errno, path);
 	int sys = write_all(fd, data, len);
+	if (!sys && size > (off_t)len && ftruncate(fd, size) < 0)
+		sys = errno;
 	if (close(fd) < 0 && !sys)
 		sys = errno;
 	if (!sys && renameat(d->fd, tmp, d->fd, name) < 0)

@@ -39,6 +39,9 @@ error *dir_create(const struct dir *d, const char *name, int *ret) ERR_MUST_CHEC
 /* A whole file at once: readers see the old or the new one, never a part. Refuses to replace what is no plain
  * file. */
 error *dir_replace(const struct dir *d, const char *name, const void *data, size_t len) ERR_MUST_CHECK;
+/* The same, with zeros behind it up to `size`, which take no room where the file system knows holes. */
+error *dir_replace_padded(const struct dir *d, const char *name, const void *data, size_t len,
+			  off_t size) ERR_MUST_CHECK;
 /* All of it behind what `fd` holds, or nothing: half a row would make the file unreadable. `path` is for the
  * message. */
 error *dir_append(int fd, const char *path, const void *data, size_t len) ERR_MUST_CHECK;

@@ -113,6 +113,11 @@ bool fs_read_number(const char *path, long long *ret)
 
 error *fs_write_atomic(const char *path, const void *data, size_t len)
 {
+	return fs_write_padded(path, data, len, 0);
+}
+
+error *fs_write_padded(const char *path, const void *data, size_t len, off_t size)
+{
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	_cleanup_free_ char *parent =
 		slash ? xasprintf("%.*s", (int)MAX(slash - path, 1L), path) : xstrdup(".");
@@ -123,7 +128,7 @@ error *fs_write_atomic(const char *path, const void *data, size_t len)
 	error *e = dir_open(parent, 0, &d);
 	if (e)
 		return err_wrap(e, "cannot write %s", path);
-	e = dir_replace(&d, name, data, len);
+	e = dir_replace_padded(&d, name, data, len, size);
 	dir_close(&d);
 	return e;
 }

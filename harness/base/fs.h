@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/util.h"
@@ -21,6 +22,8 @@ bool fs_read_number(const char *path, long long *ret);
 /* Writes through a temporary file in the same folder and rename(2): readers see the old or the new file. What
    is no plain file (a link, a device) is not replaced. See dir.h. */
 error *fs_write_atomic(const char *path, const void *data, size_t len) ERR_MUST_CHECK;
+/* The same, with zeros behind it up to `size`. */
+error *fs_write_padded(const char *path, const void *data, size_t len, off_t size) ERR_MUST_CHECK;
 /* Writes into an existing file (a /proc or /sys setting) with one write(2). */
 error *fs_write_setting(const char *path, const char *value) ERR_MUST_CHECK;
 /* Makes it and what is missing above it: writable by the owner alone, whatever the umask. */
