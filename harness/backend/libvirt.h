@@ -35,7 +35,9 @@ struct lv_host {
 	char *image, *firmware, *init; /* where the host sees them */
 	char *wrapper;		/* what stands for QEMU, so that it begins in the VMs' cgroup; or NULL */
 	virStoragePoolPtr pool; /* that we made to send them */
-	uint32_t vms;		/* starting or ready */
+	bool has_owner;		/* whom QEMU runs as there is told: */
+	unsigned owner_uid, owner_gid;
+	uint32_t vms; /* starting or ready */
 	uint32_t ready;
 	uint32_t leftovers;
 	int event_id;

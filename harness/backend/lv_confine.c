@@ -128,7 +128,9 @@ char *lv_emulator_xml(const struct lv_host *h)
 {
 	const char *path = h->wrapper ? h->wrapper : h->lv->cfg.qemu;
 
-	return path ? xasprintf("<emulator>%s</emulator>", path) : xstrdup("");
+	_cleanup_free_ char *text = path ? lv_xml_escaped(path) : NULL;
+
+	return text ? xasprintf("<emulator>%s</emulator>", text) : xstrdup("");
 }
 
 char *lv_cpuset_xml(const struct lv *b, uint32_t vm)

@@ -141,14 +141,15 @@ static error *wait_ready(const struct channel *c, uint32_t number, bool may_be_l
 static char *domain_xml(const struct lv_host *h, uint32_t number, char **ret_name)
 {
 	const struct lv *b = h->lv;
-	_cleanup_free_ char *serial = NULL, *emulator = lv_emulator_xml(h);
+	_cleanup_free_ char *serial = NULL, *consoles = lv_xml_escaped(b->console_dir),
+			    *emulator = lv_emulator_xml(h);
 	_cleanup_free_ char *cpuset = lv_cpuset_xml(b, number), *numatune = lv_numatune_xml(b, number);
 	char uuid[LV_UUID_SIZE];
 
 	*ret_name = xasprintf("%s-%u", b->prefix, number);
 	lv_name_uuid(*ret_name, uuid);
 	serial = h->embed ? xasprintf("<serial type='unix'><source mode='bind' path='%s/%u'/></serial>",
-				      b->console_dir, number)
+				      consoles, number)
 			  : xstrdup("<serial type='pty'/>");
 	struct lv_values v = { .name = *ret_name,
 			       .uuid = uuid,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A libvirt host: connecting, hearing of its domains' ends and of its own, reading its load. */
+#include <ctype.h>
 #include <libvirt/virterror.h>
 #include <math.h>
 #include <string.h>
@@ -150,13 +151,29 @@ static void read_versions(struct lv_host *h)
 	virResetLastError();
 }
 
+/* A path in a URI's query: libvirt takes "%XX" for the byte, and "&" or "#" for its end. */
+static char *uri_escaped(const char *path)
+{
+	char *out = xcalloc(3 * strlen(path) + 1, 1), *to = out;
+
+	for (; *path; path++)
+		if (isalnum((unsigned char)*path) || strchr("/-._~", *path))
+			*to++ = *path;
+		else
+			to += sprintf(to, "%%%02X", (unsigned char)*path);
+	return out;
+}
+
 /* What libvirt is given. Many hosts are opened at a time: ssh must fail rather than ask on the terminal. */
 static char *real_uri(const struct lv_host *h)
 {
 	const char *uri = h->spec->uri, *transport = strchr(uri, '+');
 
-	if (h->embed)
-		return xasprintf("qemu:///embed?root=%s", h->root);
+	if (h->embed) {
+		_cleanup_free_ char *root = uri_escaped(h->root);
+
+		return xasprintf("qemu:///embed?root=%s", root);
+	}
 	if (transport && str_starts(transport, "+ssh://") && !strstr(uri, "no_tty="))
 		return xasprintf("%s%sno_tty=1", uri, strchr(uri, '?') ? "&" : "?");
 	return xstrdup(uri);

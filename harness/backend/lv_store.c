@@ -5,26 +5,68 @@
  * folder of its own that is named after this run and removed at its end. Its name and UUID
  * belong together as those of our domains do.
  */
+#include <errno.h>
 #include <libvirt/virterror.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "backend/libvirt.h"
 #include "backend/lv_name.h"
 #include "base/fs.h"
 
 #define POOL_PARENT "/var/tmp"
+#define PAGE 4096
+
+/* Whom QEMU runs as there: what libvirt tells of its DAC labels ("+64055:+64055"). A daemon that has no such
+ * label runs it as itself: that of an ordinary user, or of containers. */
+static void learn_owner(struct lv_host *h)
+{
+	char *caps = virConnectGetCapabilities(h->conn);
+	const char *dac = caps ? strstr(caps, "<model>dac</model>") : NULL;
+	const char *label = dac ? strstr(dac, "<baselabel") : NULL;
+
+	h->has_owner = label && (label = strchr(label, '>')) &&
+		       sscanf(label + 1, "+%u:+%u", &h->owner_uid, &h->owner_gid) == 2;
+	free(caps);
+	virResetLastError();
+}
+
+/* Nobody else on that host is to read it, and not even QEMU to change what it need not. */
+static char *permissions(const struct lv_host *h, const char *mode)
+{
+	return h->has_owner ? xasprintf("<permissions><mode>%s</mode><owner>%u</owner><group>%u</group></"
+					"permissions>",
+					mode, h->owner_uid, h->owner_gid)
+			    : xasprintf("<permissions><mode>%s</mode></permissions>", mode);
+}
+
+/* Others may write in its parent, and libvirt follows a link that is there already: so its name cannot be
+ * known. */
+static error *pool_path(const char *name, char **ret)
+{
+	unsigned long long random = 0;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return err_sys(EXIT_CANNOT, errno, "no random number for the name of a storage pool");
+	*ret = xasprintf(POOL_PARENT "/%s-%016llx", name, random);
+	return NULL;
+}
 
 static error *make_pool(struct lv_host *h)
 {
 	struct lv *b = h->lv;
-	_cleanup_free_ char *name = xasprintf("%s-%zu", b->prefix, (size_t)(h - b->hosts));
+	_cleanup_free_ char *name = xasprintf("%s-%zu", b->prefix, (size_t)(h - b->hosts)), *path = NULL;
 	char uuid[LV_UUID_SIZE];
+	error *e = pool_path(name, &path);
 
+	if (e)
+		return e;
+	learn_owner(h);
 	lv_name_uuid(name, uuid);
+	_cleanup_free_ char *rights = permissions(h, "0700");
 	_cleanup_free_ char *xml = xasprintf("<pool type='dir'><name>%s</name><uuid>%s</uuid><target>"
-					     "<path>" POOL_PARENT "/%s</path><permissions><mode>0755</mode>"
-					     "</permissions></target></pool>",
-					     name, uuid, name);
+					     "<path>%s</path>%s</target></pool>",
+					     name, uuid, path, rights);
 
 	h->pool = virStoragePoolCreateXML(h->conn, xml, VIR_STORAGE_POOL_CREATE_WITH_BUILD);
 	if (h->pool)
@@ -60,6 +102,16 @@ failed:;
 	return e;
 }
 
+/* Disks of large sectors, and file systems in memory, let QEMU write to whole pages only. */
+static void fill_page(char **data, size_t *len)
+{
+	size_t whole = (*len + PAGE - 1) / PAGE * PAGE;
+
+	*data = xrealloc(*data, whole, 1);
+	memset(*data + *len, 0, whole - *len);
+	*len = whole;
+}
+
 /* *ret_path is where the host has it. */
 static error *send_file(struct lv_host *h, const char *name, const char *mode, const char *from,
 			char **ret_path)
@@ -70,10 +122,11 @@ static error *send_file(struct lv_host *h, const char *name, const char *mode, c
 
 	if (e)
 		return e;
+	fill_page(&data, &len);
+	_cleanup_free_ char *rights = permissions(h, mode);
 	_cleanup_free_ char *xml = xasprintf("<volume><name>%s</name><capacity>%zu</capacity><target>"
-					     "<format type='raw'/><permissions><mode>%s</mode></permissions>"
-					     "</target></volume>",
-					     name, len, mode);
+					     "<format type='raw'/>%s</target></volume>",
+					     name, len, rights);
 	virStorageVolPtr vol = virStorageVolCreateXML(h->pool, xml, 0);
 	if (!vol)
 		return lv_error(EXIT_CANNOT, "libvirt on %s makes no file %s", h->spec->name, name);
@@ -101,12 +154,13 @@ error *lv_store_files(struct lv_host *h)
 		return NULL;
 	}
 	error *e = make_pool(h);
+	/* a disk is opened for writing, shared or not */
 	if (!e)
-		e = send_file(h, "guest.img", "0666", b->image_path, &h->image);
+		e = send_file(h, "guest.img", "0600", b->image_path, &h->image);
 	if (!e)
-		e = send_file(h, "firmware.bin", "0666", b->firmware_path, &h->firmware);
+		e = send_file(h, "firmware.bin", "0400", b->firmware_path, &h->firmware);
 	if (!e && init)
-		e = send_file(h, "mvminit", "0755", init, &h->init);
+		e = send_file(h, "mvminit", "0500", init, &h->init);
 	return e;
 }
 

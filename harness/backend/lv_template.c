@@ -161,26 +161,27 @@ static const char *value_of(const struct lv_values *v, enum placeholder p)
 	return values[p] ? values[p] : "";
 }
 
-static void put_escaped(FILE *f, const char *s)
+char *lv_xml_escaped(const char *s)
 {
+	static const char special[] = "&<>'\"\n\t\r";
+	static const char *const instead[] = { "&amp;",	 "&lt;",  "&gt;", "&apos;",
+					       "&quot;", "&#10;", "&#9;", "&#13;" };
+	char *out = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&out, &len);
+
+	if (!f)
+		abort(); /* out of memory: as xcalloc() would */
 	for (; *s; s++) {
-		switch (*s) {
-		case '&':
-			fputs("&amp;", f);
-			break;
-		case '<':
-			fputs("&lt;", f);
-			break;
-		case '\'':
-			fputs("&apos;", f);
-			break;
-		case '"':
-			fputs("&quot;", f);
-			break;
-		default:
+		const char *at = strchr(special, *s);
+
+		if (at)
+			fputs(instead[at - special], f);
+		else
 			putc(*s, f);
-		}
 	}
+	fclose(f);
+	return out;
 }
 
 char *lv_template_fill(const struct lv_template *t, const struct lv_values *v)
@@ -198,10 +199,9 @@ char *lv_template_fill(const struct lv_template *t, const struct lv_values *v)
 			putc(*s++, f);
 			continue;
 		}
-		if (placeholders[p].is_xml)
-			fputs(value_of(v, p), f);
-		else
-			put_escaped(f, value_of(v, p));
+		_cleanup_free_ char *text =
+			placeholders[p].is_xml ? xstrdup(value_of(v, p)) : lv_xml_escaped(value_of(v, p));
+		fputs(text, f);
 		s += strlen(placeholders[p].text);
 	}
 	fclose(f);

@@ -37,6 +37,9 @@ static inline void lv_template_freep(struct lv_template **t)
 {
 	lv_template_free(*t);
 }
+/* A text as it may stand in an element or an attribute; the caller frees it. All XML that we make of names
+ * and paths takes them from here. */
+char *lv_xml_escaped(const char *s);
 /* The XML of one domain; the caller frees it. */
 char *lv_template_fill(const struct lv_template *t, const struct lv_values *v);
 

@@ -39,6 +39,17 @@ reached() {
 }
 t_ok "all of them are counted" reached "$T/mock" 30
 
+odd="$T/q&<>'\" u" # all that means something in XML
+mkdir "$odd"
+ln -s "$(command -v qemu-system-x86_64)" "$odd/qemu"
+odd_names() (
+	# the folder in which sockets lie must be short
+	MVMSCALE_STATE="$t_base/s&<>'\"%#?"
+	lv --accel tcg --max 1 --intervals 1 --qemu "$odd/qemu" -o "$odd/run"
+)
+t_ok "names that mean something in XML and in URIs" odd_names
+t_ok "its domain is counted" reached "$odd/run" 1
+
 t_fail "an option that it would ignore is refused" 2 "no use for --preset" lv --max 1 --preset lean -o "$T/x"
 t_fail "--launch is refused" 2 "no use for --preset, --tune and --launch" lv --max 1 --launch clone -o "$T/x"
 t_fail "--connect without the backend is refused" 2 "need --backend libvirt" \
@@ -175,7 +186,7 @@ if [ "$(id -u)" != 0 ] || ! command -v libvirtd >/dev/null || ! unshare --mount 
 	t_skip "through a daemon" "needs root, namespaces and libvirtd"
 	t_done
 fi
-"$t_root/tests/e2e/private-libvirtd" "$T/daemon" >"$T/daemon.log" 2>&1 &
+"$t_root/tests/e2e/private-libvirtd" "$T/daemon" user >"$T/daemon.log" 2>&1 &
 daemon=$!
 wait_for test -S "$T/daemon/sock/libvirt-sock" || cat "$T/daemon.log"
 inside=$(pgrep -P $daemon)
@@ -189,6 +200,7 @@ pools() { # folders that we made on that host
 t_ok "through a daemon: image sent, domains booted" brief --connect "$socket" -o "$T/d"
 t_ok "proven by their ready lines, read through libvirt" reached "$T/d" 2
 t_ok "and they answer" test "$(last "$T/d/intervals.csv" proven_ping)" = 2
+t_ok "an image that QEMU writes to" brief --connect "$socket" --max 1 --template qemu-disk -o "$T/disk"
 t_ok "nothing of it is left there" test "$(pools)" = 0
 system() { # beside that daemon the machine's own cannot be reached
 	nsenter -t "$inside" --mount --pid "$@"
@@ -219,6 +231,12 @@ pool_is() { # pool_is WORD OPTION...
 		return 1
 	}
 }
+shut() { # what is below that folder is QEMU's user's alone
+	found=$(nsenter -t "$inside" -m find /var/tmp -path '*/mvmscale-*-*' -printf '%m %U %f\n' | sort)
+	echo "$found"
+	[ "$(echo "$found" | grep -c ' 64055 ')" = 3 ] && ! echo "$found" | grep -v '^[4-7]00 64055 '
+}
+t_ok "what it sent there can be read by QEMU's user alone" shut
 t_ok "doctor finds the folder that it left there" pool_is "storage pool"
 t_ok "doctor --restore removes it" pool_is "removed storage pool" --restore
 t_ok "it is gone" test "$(pools)" = 0

@@ -110,6 +110,14 @@ static void template_is_filled_and_escaped(void **state)
 	assert_string_equal(xml, "<a n='n' u='u' t='kvm'><s/>{nothing here}/a&amp;&lt;&apos;&quot;b/i</a>\n");
 }
 
+static void all_that_is_special_in_xml_is_escaped(void **state)
+{
+	_cleanup_free_ char *text = lv_xml_escaped("/a &<>'\"\n]]>\tb");
+
+	(void)state;
+	assert_string_equal(text, "/a &amp;&lt;&gt;&apos;&quot;&#10;]]&gt;&#9;b");
+}
+
 static void bad_template(const char *text, const char *complaint)
 {
 	struct lv_template *t = NULL;
@@ -244,6 +252,7 @@ int main(void)
 		cmocka_unit_test(another_machine_is_not_judged),
 		cmocka_unit_test(another_process_or_boot_is_gone),
 		cmocka_unit_test(template_is_filled_and_escaped),
+		cmocka_unit_test(all_that_is_special_in_xml_is_escaped),
 		cmocka_unit_test(bad_templates_are_refused),
 		cmocka_unit_test(hosts_get_names_from_their_uris),
 		cmocka_unit_test(hosts_file_is_read),
