@@ -15,6 +15,9 @@
 
 /* Starts under way in all runners together: enough to keep them busy, few enough to stop soon. */
 #define ROOM_PER_CORE 32
+/* And in one: what it has not read fits into its socket, so that one that was stopped never stops us. Where
+   VMs are pinned to one CPU of many, all starts go to one runner. */
+#define STARTS_PER_RUNNER 96
 /* A runner tells of each start within the time that a guest has to become ready; as much later, within these
    bounds, it hangs. */
 #define HANG_GRACE_MIN_NS 2000000000ULL
@@ -78,13 +81,16 @@ static void take_message(struct kvm *k, struct shard *s, const struct kvm_messag
 	if (m->slot >= s->used)
 		return;
 	uint32_t id = s->ids[m->slot];
+	uint8_t state = k->vms[id].state;
 	switch (m->op) {
 	case KVM_OP_READY:
-		became_ready(k, s, id, m);
+		if (state == VM_STARTING)
+			became_ready(k, s, id, m);
 		break;
 	case KVM_OP_FAILED:
 	case KVM_OP_DIED:
-		lost(k, id, xstrdup(m->text), m->sys);
+		if (state == VM_STARTING || state == VM_READY)
+			lost(k, id, xstrdup(m->text), m->sys);
 		break;
 	case KVM_OP_ANSWER:
 		k->answer = *m;
@@ -223,7 +229,7 @@ static error *pick_shard(struct kvm *k, uint32_t id, uint32_t *ret)
 							     : pick_of_group(k, &where, ret);
 }
 
-static error *start_one(struct kvm *k, uint32_t id)
+static error *start_one(struct kvm *k, uint32_t id, bool *ret_full)
 {
 	uint32_t n = 0;
 	error *e = fault_hit(FAULT_FORK_EAGAIN)
@@ -233,6 +239,9 @@ static error *start_one(struct kvm *k, uint32_t id)
 	if (e)
 		return e;
 	struct shard *s = &k->shards[n];
+	*ret_full = s->starting >= STARTS_PER_RUNNER;
+	if (*ret_full)
+		return NULL;
 	struct kvm_message m = { .op = KVM_OP_START, .slot = s->used, .vm = id };
 	k->vms[id] = (struct vm){ .spawn_ns = clock_ns(), .state = VM_STARTING };
 	k->places[id] = (struct place){ .shard = n, .slot = s->used };
@@ -260,11 +269,14 @@ static uint32_t kvm_room(const struct backend *b)
 static error *kvm_start(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun)
 {
 	struct kvm *k = self(b);
-	error *e = NULL;
+	bool full = false;
 
-	for (*ret_begun = 0; *ret_begun < count && kvm_room(b); (*ret_begun)++)
-		if ((e = start_one(k, first + *ret_begun)))
+	for (*ret_begun = 0; *ret_begun < count && kvm_room(b); (*ret_begun)++) {
+		error *e = start_one(k, first + *ret_begun, &full);
+
+		if (e || full)
 			return e;
+	}
 	return NULL;
 }
 

@@ -276,9 +276,12 @@ static void lv_close(struct backend *base)
 	if (b->in_flight || b->destroying)
 		return;
 	lv_workers_stop(b);
+	bool quiet = true;
 	for (size_t i = 0; i < b->host_count; i++)
-		lv_host_close(&b->hosts[i]);
+		quiet &= lv_host_close(&b->hosts[i]);
 	lv_reaper_stop(b);
+	if (!quiet)
+		return;
 	for (size_t i = 0; i < b->news_count; i++)
 		free(b->news[i].reason);
 	if (b->console_dir_fd >= 0)

@@ -41,6 +41,7 @@ struct lv_host {
 	uint32_t ready;
 	uint32_t leftovers;
 	int event_id;
+	unsigned callbacks; /* that libvirt's event thread may still call; under the lock of lv */
 	double cores, mem_total_kb, mem_used_kb, weight;
 	unsigned long long cpu_busy, cpu_all; /* ns, of the previous reading */
 };
@@ -96,7 +97,8 @@ struct lv {
 	pthread_t threads[LV_MAX_JOBS];
 	unsigned thread_count;
 	bool stopping, reaping;
-	bool fleet; /* readings come from the hosts, not from this machine */
+	bool stop_reaping; /* atomic */
+	bool fleet;	   /* readings come from the hosts, not from this machine */
 };
 
 /* libvirt's last error of this thread as a value; `what` says what was tried. */
@@ -110,7 +112,8 @@ error *lv_open_hosts(struct lv *b, const struct host_list *list) ERR_MUST_CHECK;
 
 /* lv_host.c */
 error *lv_host_open(struct lv_host *h) ERR_MUST_CHECK;
-void lv_host_close(struct lv_host *h);
+/* False when libvirt's event thread may still call back: then what it uses must stay. */
+bool lv_host_close(struct lv_host *h);
 /* Refreshes cores, CPU and memory; the share of CPU since the last reading, NAN at the first. */
 double lv_host_read(struct lv_host *h);
 
@@ -149,6 +152,8 @@ error *lv_workers_start(struct lv *b, unsigned count) ERR_MUST_CHECK;
 void lv_workers_stop(struct lv *b);
 void lv_queue_job(struct lv *b, enum lv_job_kind kind, uint32_t vm);
 void lv_queue_news(struct lv *b, const struct lv_news *n);
+/* Waits until libvirt's event thread has let go of that host; false when it does not. */
+bool lv_await_callbacks(struct lv *b, const struct lv_host *h);
 /* Takes up to max news, waiting up to timeout_ms for the first. */
 size_t lv_take_news(struct lv *b, int timeout_ms, struct lv_news *ret, size_t max);
 

@@ -130,6 +130,9 @@ error *lv_embed_prepare(struct lv_host *h)
 
 /* A session leader that nobody waited for during this time is no child that libvirt waits for. */
 #define UNWANTED_NS 300000000ULL
+/* Between two looks: briefly while children end, rarely while none does. */
+#define REAP_MIN_NS 1000000ULL
+#define REAP_MAX_NS 16000000ULL
 
 /* A daemon that lost its parent: in a session that is neither ours nor its own. */
 static bool adopted(pid_t pid)
@@ -146,15 +149,18 @@ static bool adopted(pid_t pid)
  */
 static void *reap(void *user)
 {
+	const struct lv *b = user;
+	uint64_t since = 0, nap = REAP_MIN_NS;
 	pid_t last = 0;
-	uint64_t since = 0;
 
-	(void)user;
-	for (;;) {
+	while (!__atomic_load_n(&b->stop_reaping, __ATOMIC_ACQUIRE)) {
 		siginfo_t si = { 0 };
 
-		if (waitid(P_ALL, 0, &si, WEXITED | WNOWAIT) == 0 && si.si_pid > 0) {
+		nap = MIN(2 * nap, REAP_MAX_NS);
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOWAIT | WNOHANG) == 0 && si.si_pid > 0) {
 			bool leader = getsid(si.si_pid) == si.si_pid;
+
+			nap = REAP_MIN_NS;
 
 			if (si.si_pid != last) {
 				last = si.si_pid;
@@ -166,7 +172,7 @@ static void *reap(void *user)
 				continue;
 			}
 		}
-		clock_sleep_ns(1000000);
+		clock_sleep_ns(nap);
 	}
 	return NULL;
 }
@@ -175,7 +181,8 @@ error *lv_reaper_start(struct lv *b)
 {
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) < 0)
 		return err_sys(EXIT_CANNOT, errno, "cannot adopt libvirt's QEMUs");
-	int sys = pthread_create(&b->reaper, NULL, reap, NULL);
+	__atomic_store_n(&b->stop_reaping, false, __ATOMIC_RELEASE);
+	int sys = pthread_create(&b->reaper, NULL, reap, b);
 	b->reaping = sys == 0;
 	return sys ? err_sys(EXIT_CANNOT, sys, "cannot start a thread") : NULL;
 }
@@ -184,7 +191,7 @@ void lv_reaper_stop(struct lv *b)
 {
 	if (!b->reaping)
 		return;
-	pthread_cancel(b->reaper);
+	__atomic_store_n(&b->stop_reaping, true, __ATOMIC_RELEASE);
 	pthread_join(b->reaper, NULL);
 	prctl(PR_SET_CHILD_SUBREAPER, 0L, 0L, 0L, 0L);
 	b->reaping = false;

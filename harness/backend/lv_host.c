@@ -124,11 +124,24 @@ static error *load_template(struct lv_host *h)
 	return lv_template_load(given ? given : driver, &h->template);
 }
 
+/* libvirt says so when no callback is under way or will come; deregistering alone does not wait for one. */
+static void on_let_go(void *user)
+{
+	struct lv_host *h = user;
+
+	pthread_mutex_lock(&h->lv->lock);
+	h->callbacks--;
+	pthread_cond_broadcast(&h->lv->news_came);
+	pthread_mutex_unlock(&h->lv->lock);
+}
+
 static error *listen_to(struct lv_host *h)
 {
+	h->callbacks = 1;
 	h->event_id = virConnectDomainEventRegisterAny(h->conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-						       VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), h, NULL);
+						       VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), h, on_let_go);
 	h->has_events = h->event_id >= 0;
+	h->callbacks = h->has_events; /* else it is let go of without a word */
 	if (!h->has_events)
 		return lv_error(EXIT_CANNOT, "libvirt on %s does not tell when a domain dies", h->spec->name);
 	/* drivers that live in this process cannot be lost, and say that they cannot do these */
@@ -201,7 +214,7 @@ error *lv_host_open(struct lv_host *h)
 	return lv_domain_probe(h);
 }
 
-void lv_host_close(struct lv_host *h)
+bool lv_host_close(struct lv_host *h)
 {
 	if (h->conn && !h->lost)
 		lv_store_remove(h);
@@ -211,6 +224,8 @@ void lv_host_close(struct lv_host *h)
 		virConnectUnregisterCloseCallback(h->conn, on_close);
 	if (h->conn && h->has_events)
 		virConnectDomainEventDeregisterAny(h->conn, h->event_id);
+	if (!lv_await_callbacks(h->lv, h))
+		return false;
 	if (h->conn)
 		virConnectClose(h->conn);
 	h->conn = NULL;
@@ -223,6 +238,7 @@ void lv_host_close(struct lv_host *h)
 	free(h->wrapper);
 	free(h->firmware);
 	free(h->init);
+	return true;
 }
 
 static void read_memory(struct lv_host *h)

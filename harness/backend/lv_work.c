@@ -7,6 +7,9 @@
 #include "backend/libvirt.h"
 #include "base/clock.h"
 
+/* The event thread needs microseconds; one that hangs in libvirt must not hang us. */
+#define CALLBACKS_LIMIT_MS 10000
+
 void lv_queue_job(struct lv *b, enum lv_job_kind kind, uint32_t vm)
 {
 	pthread_mutex_lock(&b->lock);
@@ -25,18 +28,38 @@ void lv_queue_news(struct lv *b, const struct lv_news *n)
 	pthread_mutex_unlock(&b->lock);
 }
 
-size_t lv_take_news(struct lv *b, int timeout_ms, struct lv_news *ret, size_t max)
+/* For pthread_cond_timedwait() of news_came. */
+static struct timespec in_ms(int ms)
 {
 	struct timespec until;
-	size_t n;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000L;
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000L;
 	if (until.tv_nsec >= 1000000000L) {
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000L;
 	}
+	return until;
+}
+
+bool lv_await_callbacks(struct lv *b, const struct lv_host *h)
+{
+	struct timespec until = in_ms(CALLBACKS_LIMIT_MS);
+
+	pthread_mutex_lock(&b->lock);
+	while (h->callbacks && pthread_cond_timedwait(&b->news_came, &b->lock, &until) != ETIMEDOUT)
+		;
+	bool quiet = !h->callbacks;
+	pthread_mutex_unlock(&b->lock);
+	return quiet;
+}
+
+size_t lv_take_news(struct lv *b, int timeout_ms, struct lv_news *ret, size_t max)
+{
+	struct timespec until = in_ms(timeout_ms);
+	size_t n;
+
 	pthread_mutex_lock(&b->lock);
 	while (!b->news_count && pthread_cond_timedwait(&b->news_came, &b->lock, &until) != ETIMEDOUT)
 		;
