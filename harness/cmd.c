@@ -45,8 +45,9 @@ long cmd_whole(struct argp_state *st, const char *option, const char *arg, long 
 {
 	long v = 0;
 
-	if (!parse_long(arg, min, max, &v))
-		argp_error(st, "--%s %s: needs a whole number from %ld to %ld", option, arg, min, max);
+	_cleanup_free_ char *wrong = option_whole(option, arg, min, max, &v);
+	if (wrong)
+		argp_error(st, "%s", wrong);
 	return v;
 }
 
@@ -54,8 +55,9 @@ double cmd_real(struct argp_state *st, const char *option, const char *arg, doub
 {
 	double v = 0;
 
-	if (!parse_double(arg, min, max, &v))
-		argp_error(st, "--%s %s: needs a number from %g to %g", option, arg, min, max);
+	_cleanup_free_ char *wrong = option_real(option, arg, min, max, &v);
+	if (wrong)
+		argp_error(st, "%s", wrong);
 	return v;
 }
 

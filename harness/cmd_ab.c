@@ -72,7 +72,6 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *st)
 {
 	struct ab_args *a = st->input;
-	long rounds;
 
 	switch (key) {
 	case AB_A:
@@ -80,16 +79,10 @@ static error_t parse(int key, char *arg, struct argp_state *st)
 		a->spec[key == AB_B] = arg;
 		return 0;
 	case AB_ROUNDS:
-		if (str_eq(arg, "auto"))
-			a->rounds = 0;
-		else if (parse_long(arg, 1, 1000, &rounds))
-			a->rounds = (size_t)rounds;
-		else
-			argp_error(st, "--rounds %s: needs a whole number from 1 to 1000, or auto", arg);
+		a->rounds = str_eq(arg, "auto") ? 0 : (size_t)cmd_whole(st, "rounds", arg, 1, 1000);
 		return 0;
 	case AB_BUDGET:
-		if (!parse_double(arg, 1, 1e7, &a->budget_s))
-			argp_error(st, "--budget %s: needs a number of seconds from 1 to 10000000", arg);
+		a->budget_s = cmd_real(st, "budget", arg, 1, 1e7);
 		return 0;
 	case AB_OUT:
 		a->out = xstrdup(arg);

@@ -75,7 +75,9 @@ static void parse_overcommit(struct argp_state *state, const char *arg, struct a
 		bool cpu = str_starts(part, "cpu="), ram = str_starts(part, "ram=");
 		double v;
 
-		if (!parse_double(part + (cpu || ram ? 4 : 0), 1, 1000, &v))
+		bool lone = !cpu && !ram && strchr(arg, ',');
+
+		if (lone || !parse_double(part + (cpu || ram ? 4 : 0), 1, 1000, &v))
 			argp_error(state,
 				   "--overcommit '%s': write it like cpu=4,ram=1.5, each from 1 to 1000",
 				   arg);
@@ -96,15 +98,13 @@ static error_t parse_what_if(int key, char *arg, struct argp_state *state, struc
 		a->on_host = true;
 		return 0;
 	case KEY_RESERVE:
-		if (!parse_double(arg, 0, 99, &a->o.reserve_pct))
-			argp_error(state, "--reserve '%s': give a number from 0 to 99 (%%)", arg);
+		a->o.reserve_pct = cmd_real(state, "reserve", arg, 0, 99);
 		return 0;
 	case KEY_OVERCOMMIT:
 		parse_overcommit(state, arg, &a->o);
 		return 0;
 	case KEY_TARGET:
-		if (!parse_double(arg, 1, 1e9, &a->target))
-			argp_error(state, "--target '%s': give a number of VMs", arg);
+		a->target = cmd_real(state, "target", arg, 1, 1e9);
 		return 0;
 	case KEY_FLEET:
 		a->fleet = arg;
@@ -123,8 +123,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->json = true;
 		return 0;
 	case KEY_THRESHOLD:
-		if (!parse_double(arg, 1, 100, &a->o.threshold))
-			argp_error(state, "--threshold '%s': give a number from 1 to 100 (%%)", arg);
+		a->o.threshold = cmd_real(state, "threshold", arg, 1, 100);
 		return 0;
 	case KEY_FORCE:
 		a->o.force = true;

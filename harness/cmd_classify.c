@@ -28,8 +28,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->json = true;
 		return 0;
 	case KEY_THRESHOLD:
-		if (!parse_double(arg, 1, 100, &a->threshold))
-			argp_error(state, "--threshold '%s': give a number from 1 to 100 (%%)", arg);
+		a->threshold = cmd_real(state, "threshold", arg, 1, 100);
 		return 0;
 	case ARGP_KEY_ARG:
 		strlist_add(&a->dirs, arg);

@@ -102,8 +102,7 @@ error_t judge_parse(int key, char *arg, struct argp_state *st, struct judge_args
 		load_slo(st, arg, a);
 		return 0;
 	case JUDGE_ALPHA:
-		if (!parse_double(arg, 1e-6, 0.5, &a->o.alpha))
-			argp_error(st, "--alpha %s: needs a number from 0.000001 to 0.5", arg);
+		a->o.alpha = cmd_real(st, "alpha", arg, 1e-6, 0.5);
 		return 0;
 	case JUDGE_HOST:
 		a->o.other_host = true;

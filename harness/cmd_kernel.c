@@ -55,12 +55,10 @@ static error_t parse_machine(int key, char *arg, struct argp_state *st, struct o
 {
 	switch (key) {
 	case KEY_MEMORY:
-		if (!parse_long(arg, 256, 1L << 24, &o->memory_mb))
-			argp_error(st, "--memory %s: needs a whole number of MB, at least 256", arg);
+		o->memory_mb = cmd_whole(st, "memory", arg, 256, 1L << 24);
 		return 0;
 	case KEY_CPUS:
-		if (!parse_long(arg, 1, 255, &o->cpus))
-			argp_error(st, "--cpus %s: needs a whole number from 1 to 255", arg);
+		o->cpus = cmd_whole(st, "cpus", arg, 1, 255);
 		return 0;
 	case KEY_ACCEL:
 		if (!str_eq(arg, "auto") && !str_eq(arg, "tcg") && !str_eq(arg, "kvm"))
@@ -71,8 +69,7 @@ static error_t parse_machine(int key, char *arg, struct argp_state *st, struct o
 		o->qemu = cmd_text(st, "qemu", arg);
 		return 0;
 	case KEY_TIMEOUT:
-		if (!parse_double(arg, 1, 1e6, &o->timeout_s))
-			argp_error(st, "--timeout %s: needs a number of seconds from 1 to 1000000", arg);
+		o->timeout_s = cmd_real(st, "timeout", arg, 1, 1e6);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

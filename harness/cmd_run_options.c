@@ -127,6 +127,7 @@ const struct argp run_argp = {
 	       "be hit, and says which. It leaves a run folder with samples.csv, intervals.csv, run.json, "
 	       "plot.svg, "
 	       "plot.png, advice.txt and advice.json.\n\n"
+	       "Of an option that is given twice the last one counts.\n\n"
 	       "Examples:\n"
 	       "  mvmscale --max 200\n"
 	       "  mvmscale --max 300 --profile idle --name 'PIT on'\n"

@@ -32,6 +32,9 @@ int mvm_wave(int argc, char **argv);
 
 /* Parses as "mvm VERB" (argv[0] is the verb); a usage error ends the program with EXIT_BAD_INPUT. */
 void mvm_parse(const struct argp *argp, int argc, char **argv, void *input);
+/* The value of an option, a number in a range; anything else is a usage error. */
+long mvm_whole(struct argp_state *st, const char *option, const char *arg, long min, long max);
+double mvm_real(struct argp_state *st, const char *option, const char *arg, double min, double max);
 /* Prints the error to stderr, frees it, returns its exit status. */
 int mvm_fail(error *e);
 

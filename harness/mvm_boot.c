@@ -83,24 +83,6 @@ static enum solo_boot firmware_option(struct argp_state *state, const char *arg)
 	return SOLO_FIRMWARE;
 }
 
-static uint32_t memory_option(struct argp_state *state, const char *arg)
-{
-	long mb = 1;
-
-	if (!parse_long(arg, 1, 3072, &mb))
-		argp_error(state, "--memory %s: needs a whole number of megabytes from 1 to 3072", arg);
-	return (uint32_t)mb;
-}
-
-static double seconds(struct argp_state *state, const char *option, const char *arg, double min)
-{
-	double v = 0;
-
-	if (!parse_double(arg, min, 3600, &v))
-		argp_error(state, "%s %s: needs a number from %g to 3600", option, arg, min);
-	return v;
-}
-
 static void check_end(struct argp_state *state, const struct boot *b)
 {
 	if (!b->image_path)
@@ -129,7 +111,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		b->solo.boot = firmware_option(state, arg);
 		return 0;
 	case OPT_MEMORY:
-		b->solo.memory_mb = memory_option(state, arg);
+		b->solo.memory_mb = (uint32_t)mvm_whole(state, "memory", arg, 1, 3072);
 		return 0;
 	case OPT_QEMU:
 		if (!*arg)
@@ -137,10 +119,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		b->qemu = arg;
 		return 0;
 	case OPT_WAIT:
-		b->wait_s = seconds(state, "--wait", arg, 0);
+		b->wait_s = mvm_real(state, "wait", arg, 0, 3600);
 		return 0;
 	case OPT_READY_TIMEOUT:
-		b->ready_timeout_s = seconds(state, "--ready-timeout", arg, 0.05);
+		b->ready_timeout_s = mvm_real(state, "ready-timeout", arg, 0.05, 3600);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (b->image_path)

@@ -38,15 +38,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static long number(struct argp_state *state, const char *option, const char *arg)
-{
-	long v = 0;
-
-	if (!parse_long(arg, 0, UINT32_MAX, &v))
-		argp_error(state, "%s %s: needs a whole number from 0 to %u", option, arg, UINT32_MAX);
-	return v;
-}
-
 /* A number of bytes with K, M or G behind it. */
 static long size(struct argp_state *state, const char *arg)
 {
@@ -76,13 +67,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		b->firmware = true;
 		return 0;
 	case OPT_SEED:
-		b->seed = number(state, "--seed", arg);
+		b->seed = mvm_whole(state, "seed", arg, 0, UINT32_MAX);
 		return 0;
 	case OPT_PAD:
 		b->pad_bytes = size(state, arg);
 		return 0;
 	case OPT_PHASE:
-		b->phase = number(state, "--phase", arg);
+		b->phase = mvm_whole(state, "phase", arg, 0, UINT32_MAX);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (b->profile)

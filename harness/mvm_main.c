@@ -174,6 +174,26 @@ void mvm_parse(const struct argp *argp, int argc, char **argv, void *input)
 	program_invocation_name = (char *)"mvm";
 }
 
+long mvm_whole(struct argp_state *st, const char *option, const char *arg, long min, long max)
+{
+	long v = 0;
+	_cleanup_free_ char *wrong = option_whole(option, arg, min, max, &v);
+
+	if (wrong)
+		argp_error(st, "%s", wrong);
+	return v;
+}
+
+double mvm_real(struct argp_state *st, const char *option, const char *arg, double min, double max)
+{
+	double v = 0;
+	_cleanup_free_ char *wrong = option_real(option, arg, min, max, &v);
+
+	if (wrong)
+		argp_error(st, "%s", wrong);
+	return v;
+}
+
 int mvm_fail(error *e)
 {
 	int code = (int)e->code;

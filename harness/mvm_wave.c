@@ -54,15 +54,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static double number(struct argp_state *state, const char *option, const char *arg, double min, double max)
-{
-	double v = 0;
-
-	if (!parse_double(arg, min, max, &v))
-		argp_error(state, "%s %s: needs a number from %g to %g", option, arg, min, max);
-	return v;
-}
-
 static void check_end(struct argp_state *state, const struct wave_args *a)
 {
 	if (!a->profile)
@@ -93,10 +84,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		a->o.accel = arg;
 		return 0;
 	case OPT_SECONDS:
-		a->o.seconds = number(state, "--seconds", arg, 0.1, 86400);
+		a->o.seconds = mvm_real(state, "seconds", arg, 0.1, 86400);
 		return 0;
 	case OPT_WINDOW:
-		a->o.window_ms = number(state, "--window", arg, 1, 60000);
+		a->o.window_ms = mvm_real(state, "window", arg, 1, 60000);
 		return 0;
 	case OPT_QEMU:
 		a->o.qemu = arg;

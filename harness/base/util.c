@@ -137,11 +137,18 @@ void strlist_clear(struct strlist *l)
 	*l = (struct strlist){ 0 };
 }
 
+/* A decimal number and nothing before it: strtol() and strtod() take blanks, strtod() also hexadecimal
+ * numbers. */
+static bool looks_decimal(const char *s)
+{
+	return s && *s && strchr("+-.0123456789", *s) && !strpbrk(s, "xX");
+}
+
 bool parse_long(const char *s, long min, long max, long *ret)
 {
 	char *end;
 
-	if (!s || !*s || *s == ' ')
+	if (!looks_decimal(s))
 		return false;
 	errno = 0;
 	long v = strtol(s, &end, 10);
@@ -155,7 +162,7 @@ bool parse_double(const char *s, double min, double max, double *ret)
 {
 	char *end;
 
-	if (!s || !*s || *s == ' ')
+	if (!looks_decimal(s))
 		return false;
 	errno = 0;
 	double v = strtod(s, &end);
@@ -163,6 +170,20 @@ bool parse_double(const char *s, double min, double max, double *ret)
 		return false;
 	*ret = v;
 	return true;
+}
+
+char *option_whole(const char *option, const char *arg, long min, long max, long *ret)
+{
+	return parse_long(arg, min, max, ret)
+		       ? NULL
+		       : xasprintf("--%s '%s': needs a whole number from %ld to %ld", option, arg, min, max);
+}
+
+char *option_real(const char *option, const char *arg, double min, double max, double *ret)
+{
+	return parse_double(arg, min, max, ret)
+		       ? NULL
+		       : xasprintf("--%s '%s': needs a number from %.10g to %.10g", option, arg, min, max);
 }
 
 bool parse_bytes(const char *s, double *ret)

@@ -79,6 +79,9 @@ void strlist_clear(struct strlist *l);
 bool parse_long(const char *s, long min, long max, long *ret);
 /* Finite decimal number in [min, max]; false on anything else. */
 bool parse_double(const char *s, double min, double max, double *ret);
+/* The same for the value of an option: NULL, or what it needs, which the caller frees. */
+char *option_whole(const char *option, const char *arg, long min, long max, long *ret);
+char *option_real(const char *option, const char *arg, double min, double max, double *ret);
 /* Bytes of a size such as "512M" (K, M, G, T by 1024), or "0"; a bare number could mean anything and is
  * refused. */
 bool parse_bytes(const char *s, double *ret);

@@ -28,8 +28,11 @@ error *cgroup_limits_parse(const char *cpu, const char *mem, const char *pids, l
 	if (percent)
 		number[n - 1] = '\0';
 	if (cpu && !parse_double(number, 0.01, percent ? 100 : 100000, &v))
-		return err_new(EXIT_BAD_INPUT,
-			       "--cgroup-cpu %s: needs cores (1.5) or a share of the host (50%%)", cpu);
+		return err_new(
+			EXIT_BAD_INPUT,
+			"--cgroup-cpu %s: needs cores from 0.01 to 100000 (1.5), or a share of the host "
+			"from 0.01 to 100 (50%%)",
+			cpu);
 	ret->cores = percent ? v / 100 * (double)cores : v;
 	if (mem && (!parse_bytes(mem, &ret->mem_bytes) || ret->mem_bytes < (1 << 20)))
 		return err_new(EXIT_BAD_INPUT, "--cgroup-mem %s: needs a size of at least 1M, such as 4G",

@@ -58,7 +58,7 @@ nothing_runs() {
 # Wrong input
 t_fail "--max 0" 2 '--max 0' null --max 0
 t_fail "--max -5" 2 '-5' null --max -5
-t_fail "--max abc" 2 '--max abc: needs a whole number' null --max abc
+t_fail "--max abc" 2 "--max 'abc': needs a whole number from 1 to 10000000" null --max abc
 t_fail "--max 5x" 2 '--max 5x' null --max 5x
 t_fail "--max of more than fits" 2 '--max 99999999999999999999' null --max 99999999999999999999
 t_fail "--max without a number" 2 'requires an argument' null --max

@@ -80,6 +80,69 @@ t_fail "and beside a matrix" 0 '23456' "$M" matrix ./b.matrix -o b --quiet --bes
 t_fail "history: a label of nothing" 2 'goes with add' "$M" history list --label x
 t_fail "history: a figure of a list" 2 'go with trend' "$M" history list --metric mem_per_vm_kb
 t_fail "compare: a database without baseline" 2 'give that, too' "$M" compare same same --db x.db
+# Every option that is a number refuses what is none, or out of range, and says the range.
+numbers='mvmscale run max
+mvmscale run intervals
+mvmscale run threshold
+mvmscale run repeat
+mvmscale run jobs
+mvmscale run rate
+mvmscale run ready-timeout
+mvmscale run settle
+mvmscale run samples
+mvmscale run sample-time
+mvmscale run verify
+mvmscale run disk-capacity
+mvmscale run net-capacity
+mvmscale run seed
+mvmscale run shard
+mvmscale run cgroup-cpu
+mvmscale run cgroup-pids
+mvmscale run null-mem
+mvmscale run null-cpu
+mvmscale run null-start
+mvmscale run null-noise
+mvmscale advise threshold
+mvmscale advise reserve
+mvmscale advise overcommit
+mvmscale advise target
+mvmscale classify threshold
+mvmscale compare alpha
+mvmscale ab rounds
+mvmscale ab budget
+mvmscale ab alpha
+mvmscale kernel memory
+mvmscale kernel cpus
+mvmscale kernel timeout
+mvmscale matrix max
+mvmscale matrix rounds
+mvmscale doctor max
+mvmscale doctor vm-mem
+mvmscale doctor vm-tasks
+mvm boot memory
+mvm boot wait
+mvm boot ready-timeout
+mvm build seed
+mvm build phase
+mvm wave seconds
+mvm wave window'
+refused() {
+	echo "$numbers" | while read -r program command option; do
+		for value in '' x -1 1e308 1e999 99999999999999999999 nan inf 0x10 '1 ' ' 1' "$(printf '\t1')" 1,5 1x; do
+			status=0
+			"$BUILD/$program" "$command" "--$option=$value" >number.out 2>&1 || status=$?
+			[ $status = 2 ] && grep -q -- "--$option .*from [0-9.e-]* to [0-9.]*" number.out || {
+				echo "$program $command --$option='$value': $status"
+				cat number.out
+				return 1
+			}
+		done
+	done
+}
+t_ok "numbers of all options: range and kind are checked, and named" refused
+t_fail "the last of two counts" 0 '"vms": 3,' "$M" run --backend null --max 2 --max 3 --intervals 1 --quiet --json -o twice
+t_fail "but the first must be right as well" 2 "max '0': needs" "$M" run --backend null --max 0 --max 3 -o twice2
+
 # Everything that is printed either arrives, or the program says that it did not.
 printers='list presets
 help
