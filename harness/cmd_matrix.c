@@ -143,7 +143,8 @@ static const struct argp argp = {
 	       "  mvmscale matrix table1 --dry-run\n"
 	       "  mvmscale matrix table1 --rounds 3 --beside bratterud2013 -o runs/table1\n"
 	       "  mvmscale matrix --table runs/table1 --format tex\n\n"
-	       "Exit status: 0 done, 2 bad input, 3 nothing could run here, 5 VMs were lost, 130 "
+	       "Exit status: 0 done, 2 bad input, 3 nothing could run here, 5 VMs were lost or did not "
+	       "answer, 130 "
 	       "interrupted with results saved.",
 };
 

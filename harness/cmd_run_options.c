@@ -74,7 +74,9 @@ static const struct argp_option options[] = {
 	{ "samples", OPT_SAMPLES, "N", 0, "Samples per interval (default 8)", 0 },
 	{ "sample-time", OPT_SAMPLE_TIME, "SECONDS", 0, "Length of one sample (default 0.35)", 0 },
 	{ "verify", OPT_VERIFY, "N%|all", 0,
-	  "Share of the VMs that must answer a ping at every interval (default 1%)", 0 },
+	  "Share of the VMs that must answer a ping at every interval (default 1%); one that does not is not "
+	  "counted",
+	  0 },
 	{ "predict", OPT_PREDICT, NULL, 0,
 	  "Forecast where the run will stop, from a quarter of it on, and check that at the end", 0 },
 	{ "disk-capacity", OPT_DISK_CAPACITY, "MB/s", 0,
@@ -133,7 +135,8 @@ const struct argp run_argp = {
 	       "  mvmscale --max 300 --profile idle --name 'PIT on'\n"
 	       "  mvmscale --max 1000 --qemu ./qemu-system-x86_64 --repeat 3\n\n"
 	       "Exit status: 0 done, 1 a limit of --slo is broken, 2 bad input, 3 cannot run here, 4 a "
-	       "limit of --slo could not be checked, 5 VMs were lost, 130 interrupted with results saved.",
+	       "limit of --slo could not be checked, 5 VMs were lost or did not answer, 130 interrupted with "
+	       "results saved.",
 };
 
 static const char *keep(struct run_args *a, char *owned)

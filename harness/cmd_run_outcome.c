@@ -125,11 +125,12 @@ void outcome_print_json(const struct run_outcome *out, int status)
 	json_t *forecast = json_load_file(forecast_path, 0, NULL);
 	_cleanup_free_ char *dir = text_line(out->dir ? out->dir : "");
 	json_t *j = json_pack(
-		"{s:s,s:s,s:s?,s:s?,s:o,s:s?,s:i,s:i,s:i,s:o?,s:o?,s:i}", "dir", dir, "stop",
+		"{s:s,s:s,s:s?,s:s?,s:o,s:s?,s:i,s:i,s:i,s:i,s:i,s:i,s:o?,s:o?,s:i}", "dir", dir, "stop",
 		stop_kind_names[out->stop.kind], "metric", out->stop.metric, "limit", out->stop.limit,
 		"value", isfinite(out->stop.value) ? json_real(out->stop.value) : json_null(), "evidence",
 		out->stop.evidence, "vms", (int)out->reached, "died", (int)out->died, "failed",
-		(int)out->failed, "advice", advice, "forecast", forecast, "exit_status", status);
+		(int)out->failed, "asked", (int)out->asked, "answered", (int)out->answered, "silent",
+		(int)out->silent, "advice", advice, "forecast", forecast, "exit_status", status);
 
 	cmd_print_json(j, 10);
 }
@@ -138,8 +139,9 @@ int outcome_status(const struct run_outcome *out)
 {
 	if (out->stop.kind == STOP_INTERRUPTED)
 		return EXIT_INTERRUPTED;
-	/* A population that loses members is not the one that was asked for. */
-	if (out->died)
+	/* A population that loses members, or has some that do not answer, is not the one that was asked for.
+	 */
+	if (out->died || out->silent)
 		return EXIT_UNTRUSTED;
 	return out->stop.kind == STOP_FAILED ? EXIT_CANNOT : EXIT_DONE;
 }
@@ -269,6 +271,11 @@ void outcome_headline(const struct run_outcome *out, FILE *to)
 	if (out->died || out->failed)
 		fprintf(to, "%u VMs died and %u did not start: see %s/events.jsonl\n", out->died, out->failed,
 			out->dir);
+	if (out->silent)
+		fprintf(to,
+			"%u VMs did not answer when asked, %u of these did later: the others ran and are not "
+			"counted, so this is no clean measurement; see %s/events.jsonl\n",
+			out->silent, out->answered_again, out->dir);
 }
 
 void outcome_print(const struct run_outcome *out, const char *advice, bool plotted)

@@ -17,6 +17,32 @@ static double ask_for(double vms)
 	return ceil(need / unit) * unit;
 }
 
+/* VMs that did not answer took their share of the host and were not counted: no figure per VM holds. */
+static void doubt_answers(const struct run_record *r, struct advice *a)
+{
+	const struct csv *t = r->intervals;
+	size_t rows = 0, worst = 0;
+	double most = 0;
+
+	for (size_t i = 0; i < t->rows; i++) {
+		double missing = csv_cell(t, i, "ping_asked") - csv_cell(t, i, "proven_ping");
+
+		rows += missing > 0;
+		if (missing > most) {
+			most = missing;
+			worst = i;
+		}
+	}
+	if (!rows)
+		return;
+	strlist_addf(
+		&a->reasons,
+		"VMs did not answer in %zu of %zu intervals (at worst %.0f of %.0f asked answered): they "
+		"took memory and CPU and are not counted; see events.jsonl, and run again",
+		rows, t->rows, csv_cell(t, worst, "proven_ping"), csv_cell(t, worst, "ping_asked"));
+	a->ok = false;
+}
+
 static void doubt_population(const struct run_record *r, struct advice *a)
 {
 	const struct csv *t = r->intervals;
@@ -229,6 +255,7 @@ static void remarks(const struct run_record *r, const struct candidates *c, stru
 
 void advice_doubt(const struct run_record *r, const struct candidates *c, struct advice *a)
 {
+	doubt_answers(r, a);
 	doubt_population(r, a);
 	doubt_silence(r, a);
 	doubt_end(r, c, a);

@@ -197,6 +197,8 @@ struct backend_ops {
 	size_t (*hosts)(struct backend *b, struct backend_host *ret, size_t max);
 	/* Goes with hosts: no more VMs on that one. */
 	void (*host_full)(struct backend *b, size_t host);
+	/* Goes with hosts: which of them a VM runs on. */
+	size_t (*host_of)(const struct backend *b, uint32_t vm);
 	/* Where known: microseconds of each step of a ready VM's start, BACKEND_STAGE_COUNT of them. */
 	const float *(*stages)(const struct backend *b, uint32_t vm);
 	/* Where one process runs many VMs: that of this one, 0 when it is gone. */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,7 +15,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "base/util.h"
+
+/* So much of a wrong answer is shown. */
+#define SHOWN 40
 
 static struct sockaddr_un address(int dir_fd, uint32_t vm)
 {
@@ -54,8 +59,52 @@ error *console_connect(int dir_fd, uint32_t vm, int *ret_fd)
 	return NULL;
 }
 
+bool console_is_ready(const char *line, const char *guest)
+{
+	size_t n = strlen(line), around = strlen("MVM  ready");
+
+	if (n <= around || !str_starts(line, "MVM ") || !str_eq(line + n - strlen(" ready"), " ready"))
+		return false;
+	const char *name = line + strlen("MVM ");
+	size_t len = n - around;
+
+	/* a foreign guest's name is not known: any word is one */
+	if (!*guest)
+		return !memchr(name, ' ', len);
+	return len == strlen(guest) && strncmp(name, guest, len) == 0;
+}
+
+uint64_t console_file(int dir_fd, uint32_t vm, const char *suffix)
+{
+	struct statx st;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%u%s", vm, suffix);
+	if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &st) < 0)
+		return 0;
+	/* its number may be given to a new file at once; when it was made tells them apart, where that is
+	 * kept */
+	uint64_t made = st.stx_mask & STATX_BTIME
+				? (uint64_t)st.stx_btime.tv_sec * 1000000000U + st.stx_btime.tv_nsec
+				: 0;
+	return made ^ st.stx_ino << 40 ^ st.stx_ino;
+}
+
+/* " ('Hello, wor' came)", for a message; the caller frees it. */
+static char *what_came(char *text, size_t len)
+{
+	if (!len)
+		return xstrdup("");
+	char *shown =
+		xasprintf(" ('%.*s'%s came)", (int)MIN(len, (size_t)SHOWN), text, len > SHOWN ? "..." : "");
+
+	text_clean(shown);
+	return shown;
+}
+
 error *console_read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, size_t size)
 {
+	_cleanup_free_ char *came = NULL;
 	size_t len = 0;
 
 	while (len < size) {
@@ -64,7 +113,8 @@ error *console_read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, si
 		int left = now < deadline ? (int)((deadline - now + 999999) / 1000000) : 0;
 
 		if (poll(&p, 1, left) == 0)
-			return err_new(EXIT_CANNOT, "VM %u gave no answer in time (%zu bytes came)", vm, len);
+			return err_new(EXIT_CANNOT, "VM %u gave no answer in time%s", vm,
+				       came = what_came(reply, len));
 		ssize_t n = read(fd, reply + len, 1);
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
@@ -76,9 +126,49 @@ error *console_read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, si
 			reply[len] = '\0';
 			return NULL;
 		}
+		/* nothing may hide behind the end of a string */
+		reply[len] = reply[len] ? reply[len] : '?';
 		len++;
 	}
-	return err_new(EXIT_CANNOT, "VM %u answers with more than %zu bytes and no end of line", vm, size);
+	return err_new(EXIT_CANNOT, "VM %u answers with more than %zu bytes and no end of line%s", vm, size,
+		       came = what_came(reply, len));
+}
+
+/* Takes in what is there; true when it was the guest's ready line, so far. */
+static bool take_output(int fd, const char *guest, char *line, size_t size, size_t *len, bool *ret_closed)
+{
+	char text[256];
+	ssize_t n = read(fd, text, sizeof(text));
+
+	*ret_closed = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+	for (ssize_t i = 0; i < n; i++) {
+		if (text[i] != '\n' && text[i] != '\r') {
+			if (*len < size - 1)
+				line[(*len)++] = text[i];
+			continue;
+		}
+		line[*len] = '\0';
+		*len = 0;
+		if (console_is_ready(line, guest))
+			return true;
+	}
+	return false;
+}
+
+bool console_await_ready(int fd, const char *guest, uint64_t deadline)
+{
+	bool closed = false;
+	char line[96];
+	size_t len = 0;
+
+	for (uint64_t now; !closed && (now = clock_ns()) < deadline;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+
+		if (poll(&p, 1, (int)((deadline - now) / 1000000) + 1) == 1 &&
+		    take_output(fd, guest, line, sizeof(line), &len, &closed))
+			return true;
+	}
+	return false;
 }
 
 pid_t console_owner(int fd)
@@ -135,11 +225,14 @@ error *console_reach(int dir_fd, uint32_t vm, pid_t owner, int timeout_ms, int *
 	uint64_t start = clock_ns();
 	error *e = console_connect(dir_fd, vm, &fd);
 
-	/* one that listens itself may not have come so far yet: there is no socket, or nobody at it */
-	while (e && owner && (e->sys == ENOENT || e->sys == ECONNREFUSED) && kill(owner, 0) == 0 &&
+	/* one that listens itself may not have come so far yet: there is no socket, or nobody at it; EAGAIN:
+	   it was stopped, and has not yet got rid of those who asked meanwhile */
+	while (e &&
+	       (e->sys == EAGAIN ||
+		(owner && (e->sys == ENOENT || e->sys == ECONNREFUSED) && kill(owner, 0) == 0)) &&
 	       clock_ns() - start < (uint64_t)timeout_ms * 1000000U) {
+		clock_sleep_ns(e->sys == EAGAIN ? 2000000 : 200000);
 		err_free(e);
-		clock_sleep_ns(200000);
 		e = console_connect(dir_fd, vm, &fd);
 	}
 	if (e)
@@ -187,11 +280,21 @@ error *console_fifo_make(int dir_fd, uint32_t vm, int *ret_in, int *ret_out)
 	return NULL;
 }
 
+error *console_fifo_listen(int dir_fd, uint32_t vm, int *ret_fd)
+{
+	char path[64];
+
+	fifo_path(path, sizeof(path), dir_fd, vm, "out");
+	*ret_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return *ret_fd < 0 ? err_sys(EXIT_CANNOT, errno, "console of VM %u: cannot connect", vm) : NULL;
+}
+
 error *console_fifo_ask(int dir_fd, uint32_t vm, const char *request, int timeout_ms, char *reply,
 			size_t size, double *ret_ms)
 {
 	uint64_t start = clock_ns();
 	char path[64], stale[256];
+	int left = 0;
 
 	fifo_path(path, sizeof(path), dir_fd, vm, "out");
 	_cleanup_close_ int from = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -200,7 +303,10 @@ error *console_fifo_ask(int dir_fd, uint32_t vm, const char *request, int timeou
 	_cleanup_close_ int to = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	if (from < 0 || to < 0)
 		return err_sys(EXIT_CANNOT, errno, "console of VM %u: cannot connect", vm);
-	while (read(from, stale, sizeof(stale)) > 0)
-		; /* an answer that came too late for whoever asked */
+	/* what is there by now came too late for whoever asked; one that writes without end fills it anew */
+	if (ioctl(from, FIONREAD, &left) < 0)
+		left = 0;
+	for (ssize_t n = 1; left > 0 && n > 0; left -= (int)n)
+		n = read(from, stale, MIN(sizeof(stale), (size_t)left));
 	return exchange(to, from, vm, request, timeout_ms, reply, size, start, ret_ms);
 }

@@ -2,6 +2,7 @@
 #ifndef MVM_BACKEND_CONSOLE_H
 #define MVM_BACKEND_CONSOLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -18,6 +19,13 @@
 error *console_listen(int dir_fd, uint32_t vm, int *ret_fd) ERR_MUST_CHECK;
 /* Connects without blocking; the caller owns *ret_fd. */
 error *console_connect(int dir_fd, uint32_t vm, int *ret_fd) ERR_MUST_CHECK;
+/* "MVM <guest> ready" and nothing else; guest "" takes any name. */
+bool console_is_ready(const char *line, const char *guest);
+/* Reads a console until its guest is ready; false when it was closed, or at the deadline (clock_ns()). */
+bool console_await_ready(int fd, const char *guest, uint64_t deadline);
+/* Tells a console's file (suffix "": its socket) from any that might take its name later; 0: there is none.
+ */
+uint64_t console_file(int dir_fd, uint32_t vm, const char *suffix);
 /* One line (without '\n') of that VM's console until deadline (clock_ns()). */
 error *console_read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, size_t size) ERR_MUST_CHECK;
 /* Process that listens on the socket behind a connected console; 0 when the kernel does not tell. */
@@ -37,6 +45,8 @@ error *console_ask(int dir_fd, uint32_t vm, pid_t owner, const char *request, in
    for reading and writing, so that neither end is ever closed while the program has them; the caller owns
    both. */
 error *console_fifo_make(int dir_fd, uint32_t vm, int *ret_in, int *ret_out) ERR_MUST_CHECK;
+/* What the program writes, without blocking, by an opening of its own: that must not be the program's. */
+error *console_fifo_listen(int dir_fd, uint32_t vm, int *ret_fd) ERR_MUST_CHECK;
 error *console_fifo_ask(int dir_fd, uint32_t vm, const char *request, int timeout_ms, char *reply,
 			size_t size, double *ret_ms) ERR_MUST_CHECK;
 

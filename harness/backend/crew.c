@@ -34,6 +34,8 @@ static error *reset_consoles(struct crew *c)
 	if (!c->console_dir)
 		return NULL; /* never got so far */
 	fs_remove_tree(c->console_dir);
+	if (c->console_files)
+		memset(c->console_files, 0, c->max * sizeof(*c->console_files));
 	error *e = fs_mkdirs(c->console_dir);
 	if (e)
 		return e;
@@ -60,6 +62,7 @@ error *crew_open(struct crew *c, const struct backend_config *cfg, struct vm *vm
 	error *e = reset_consoles(c);
 	if (e)
 		return e;
+	c->console_files = xcalloc(max, sizeof(*c->console_files));
 	c->slot_count = MIN(MAX(cfg->jobs, 1U), (unsigned)CREW_MAX_SLOTS);
 	c->slots = xcalloc(c->slot_count, sizeof(*c->slots));
 	for (unsigned i = 0; i < c->slot_count; i++)
@@ -89,6 +92,7 @@ void crew_close(struct crew *c)
 	pidmap_clear(&c->pids);
 	free(c->queue);
 	free(c->slots);
+	free(c->console_files);
 	free(c->console_dir);
 	*c = (struct crew){ .console_dir_fd = -1, .signal_fd = -1 };
 }
@@ -131,6 +135,15 @@ const struct binding *crew_binding(const struct crew *c, uint32_t vm, bool memor
 	return space;
 }
 
+error *crew_check_console(const struct crew *c, uint32_t vm, const char *suffix)
+{
+	uint64_t made = c->console_files[vm];
+
+	if (!made || console_file(c->console_dir_fd, vm, suffix) == made)
+		return NULL;
+	return err_new(EXIT_UNTRUSTED, "console of VM %u is not the one that was made for it", vm);
+}
+
 void crew_joined(struct crew *c, uint32_t vm, pid_t pid)
 {
 	struct binding b;
@@ -152,6 +165,7 @@ static error *start_one(struct crew *c, struct crew_slot *s, crew_become *become
 
 	if (e || (e = console_connect(c->console_dir_fd, s->vm, &s->console_fd)))
 		return e;
+	c->console_files[s->vm] = console_file(c->console_dir_fd, s->vm, "");
 	*vm = (struct vm){ .spawn_ns = clock_ns(), .state = VM_STARTING };
 	if ((e = become(user, s, listen_fd, &pid)))
 		return e;
@@ -220,16 +234,6 @@ char *crew_how_it_ended(int status)
 	return xasprintf("exited with status %d", WEXITSTATUS(status));
 }
 
-/* The guest's own line, not something a BIOS or a broken guest printed. */
-static bool is_ready_line(const char *guest, const char *line)
-{
-	char name[16], word[16];
-
-	if (sscanf(line, "MVM %15s %15s", name, word) != 2 || strcmp(word, "ready") != 0)
-		return false;
-	return !*guest || strcmp(name, guest) == 0;
-}
-
 bool crew_hear(struct crew_slot *s, const char *guest, char byte)
 {
 	bool end = byte == '\n' || byte == '\r';
@@ -240,7 +244,8 @@ bool crew_hear(struct crew_slot *s, const char *guest, char byte)
 		return false;
 	s->line[s->len] = '\0';
 	s->len = 0;
-	return is_ready_line(guest, s->line);
+	/* the guest's own line, not something a BIOS or a broken guest printed */
+	return console_is_ready(s->line, guest);
 }
 
 static void take_ready(struct crew *c, struct crew_slot *s)

@@ -38,6 +38,7 @@ struct crew {
 	const char *guest;   /* whose ready line counts; "" takes any */
 	uint64_t ready_timeout_ns;
 	const struct placement *place; /* or NULL */
+	uint64_t *console_files;       /* by VM: console_file() as it was made; 0 where we did not make it */
 	char *console_dir;
 	int console_dir_fd;
 	int signal_fd; /* SIGCHLD */
@@ -73,6 +74,9 @@ error *crew_start(struct crew *c, uint32_t first, uint32_t count, uint32_t *ret_
  */
 const struct binding *crew_binding(const struct crew *c, uint32_t vm, bool memory_only,
 				   struct binding *space);
+/* The console under that VM's name (suffix: see console_file()) must be the one that was made for it, so that
+   no answer can be another VM's. */
+error *crew_check_console(const struct crew *c, uint32_t vm, const char *suffix) ERR_MUST_CHECK;
 /* The VM's process is there, and is pinned to its CPUs if it is not yet: from now on its end is noticed. */
 void crew_joined(struct crew *c, uint32_t vm, pid_t pid);
 /* What was begun for that slot failed before it had a process: forgets both. */

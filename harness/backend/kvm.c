@@ -93,7 +93,9 @@ static void take_message(struct kvm *k, struct shard *s, const struct kvm_messag
 			lost(k, id, xstrdup(m->text), m->sys);
 		break;
 	case KVM_OP_ANSWER:
-		k->answer = *m;
+		/* of whom it was asked, and of nobody else */
+		if (id == k->asked)
+			k->answer = *m;
 		break;
 	default:
 		break;
@@ -313,13 +315,16 @@ static error *kvm_ask(struct backend *b, uint32_t vm, const char *request, int t
 	memcpy(m.text, request, strlen(request));
 	if (k->vms[vm].state != VM_READY || s->fd < 0)
 		return err_new(EXIT_CANNOT, "VM %u is not running", vm);
+	k->asked = vm;
 	error *e = shard_send(s, &m);
 	if (!e)
 		e = await_answer(k, vm, s, timeout_ms);
 	if (e)
 		return e;
 	if (strlen(k->answer.text) >= size)
-		return err_new(EXIT_CANNOT, "VM %u answers with more than %zu bytes", vm, size - 1);
+		return err_new(EXIT_CANNOT,
+			       "VM %u answers with more than %zu bytes and no end of line ('%.40s...' came)",
+			       vm, size - 1, k->answer.text);
 	memcpy(reply, k->answer.text, strlen(k->answer.text) + 1);
 	if (ret_ms)
 		*ret_ms = (double)(clock_ns() - start) / 1e6;

@@ -59,6 +59,7 @@ struct kvm {
 	struct backend_event *queue; /* events found while nobody could take them */
 	size_t queued;
 	struct kvm_message answer;
+	uint32_t asked; /* the VM whose answer counts */
 	uint32_t serial;
 	char *image_path, *probe_note;
 };

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "backend/console.h"
 #include "backend/kvm_vm.h"
 #include "backend/wakeups.h"
 #include "base/clock.h"
@@ -18,6 +19,8 @@
 #define SLICE_NS 1000000ULL
 #define NOBODY UINT32_MAX
 #define LINE_SIZE 128
+/* Requests that a guest does not read wait for it up to so many bytes; it is asked no more until then. */
+#define INPUT_MOST 1024
 
 enum slot_state { SLOT_FREE, SLOT_WAITS, SLOT_STARTS, SLOT_READY, SLOT_GONE };
 
@@ -55,7 +58,6 @@ struct runner {
 	struct queue waiting;
 	struct wakeups wakeups;
 	unsigned starting;
-	char ready_line[32];
 };
 
 static uint32_t slot_number(const struct slot *s)
@@ -134,21 +136,11 @@ static void is_ready(struct slot *s)
 	tell(s->runner, &m);
 }
 
-static bool is_ready_line(const struct runner *r, const char *line)
-{
-	size_t n = strlen(line);
-
-	if (*r->ready_line)
-		return str_eq(line, r->ready_line);
-	/* a foreign guest's: "MVM <any name> ready" */
-	return n > 10 && str_starts(line, "MVM ") && str_eq(line + n - 6, " ready");
-}
-
 static void take_line(struct slot *s)
 {
 	s->line[s->len] = '\0';
 	s->len = 0;
-	if (s->state == SLOT_STARTS && is_ready_line(s->runner, s->line)) {
+	if (s->state == SLOT_STARTS && console_is_ready(s->line, s->runner->cfg->image->guest)) {
 		is_ready(s);
 	} else if (s->stale) {
 		s->stale--;
@@ -165,10 +157,11 @@ static void on_sent(void *user, uint8_t byte)
 {
 	struct slot *s = user;
 
-	if (byte == '\n')
+	/* a line without end is an answer, too, if a wrong one */
+	if (byte == '\n' || (s->len == sizeof(s->line) - 1 && s->state == SLOT_READY))
 		take_line(s);
-	else if (s->len < sizeof(s->line) - 1)
-		s->line[s->len++] = (char)byte;
+	if (byte != '\n' && s->len < sizeof(s->line) - 1)
+		s->line[s->len++] = byte ? (char)byte : '?'; /* nothing may hide behind the end of a string */
 }
 
 static int on_next(void *user)
@@ -220,6 +213,8 @@ static void ask(struct slot *s, const struct kvm_message *m)
 {
 	if (s->state != SLOT_READY)
 		return; /* its end was told */
+	if (s->input && strlen(s->input + s->input_at) > INPUT_MOST)
+		return; /* it does not listen: nobody gets an answer */
 	/* a request that nobody waits for any more is still there: this one goes behind it, as does its
 	 * answer */
 	char *input = xasprintf("%s%s\n", s->input ? s->input + s->input_at : "", m->text);
@@ -389,8 +384,6 @@ error *kvm_runner_work(const struct kvm_runner_config *cfg, int socket_fd)
 	};
 	error *e;
 
-	if (*cfg->image->guest)
-		snprintf(r.ready_line, sizeof(r.ready_line), "MVM %s ready", cfg->image->guest);
 	if ((e = kvm_host_open(&r.host)) || (e = kvm_alarm_open()) || (e = make_memory(&r))) {
 		kvm_host_close(&r.host);
 		return e;

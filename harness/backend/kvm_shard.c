@@ -2,6 +2,7 @@
 /* Runner processes: made by fork, without exec, so that they need no program of their own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #include "base/util.h"
 
 #define SOCKET_FD 3
+#define SEND_TRIES 10
+#define SEND_TRY_MS 100
 
 static error *lost_step(const char *step)
 {
@@ -123,8 +126,14 @@ error *shard_start(const struct shard_config *cfg, const struct binding *where, 
 
 error *shard_send(struct shard *s, const struct kvm_message *m)
 {
-	while (send(s->fd, m, sizeof(*m), MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
+	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
+	int waits = 0;
+
+	/* a runner that was stopped reads nothing, and must not stop us as well */
+	while (send(s->fd, m, sizeof(*m), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		if (errno == EAGAIN && waits++ < SEND_TRIES)
+			poll(&p, 1, SEND_TRY_MS);
+		else if (errno != EINTR)
 			return err_sys(EXIT_CANNOT, errno == EPIPE ? 0 : errno,
 				       "KVM runner %d does not listen", (int)s->pid);
 	return NULL;

@@ -409,6 +409,11 @@ static void lv_host_full(struct backend *base, size_t host)
 	self(base)->hosts[host].full = true;
 }
 
+static size_t lv_host_of(const struct backend *base, uint32_t vm)
+{
+	return ((const struct lv *)base)->v[vm].host;
+}
+
 const struct backend_ops backend_libvirt = {
 	.name = "libvirt",
 	.summary = "domains of libvirt, on this machine or on many (--connect, --hosts)",
@@ -425,4 +430,5 @@ const struct backend_ops backend_libvirt = {
 	.describe = lv_describe,
 	.hosts = lv_hosts,
 	.host_full = lv_host_full,
+	.host_of = lv_host_of,
 };

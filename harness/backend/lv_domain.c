@@ -17,6 +17,8 @@
 #define KVM_GOOD_TIME_NS 3000000000ULL
 /* A guest that ran before we listened is asked, so often. */
 #define ASK_PERIOD_NS 300000000ULL
+/* A guest that sends without end is looked at by the clock after so many bytes. */
+#define LOOK_BYTES 64
 
 /* A console: a unix socket of the embedded driver's QEMU, or a stream through libvirt. */
 struct channel {
@@ -93,10 +95,10 @@ static bool channel_send(const struct channel *c, const char *text)
 	return done == len;
 }
 
-/* One line without its end; results as channel_read(). What does not fit is dropped. */
+/* One line without its end; results as channel_read(). What does not fit is dropped, but not for ever. */
 static int channel_line(const struct channel *c, char *line, size_t size, uint64_t deadline)
 {
-	size_t len = 0;
+	size_t len = 0, came = 0;
 	char b;
 
 	for (;;) {
@@ -107,19 +109,15 @@ static int channel_line(const struct channel *c, char *line, size_t size, uint64
 			return n;
 		}
 		if (b != '\r' && len + 1 < size)
-			line[len++] = b;
+			line[len++] = b ? b : '?';
+		if (++came % LOOK_BYTES == 0 && clock_ns() >= deadline)
+			return -1;
 	}
 }
 
-static bool is_ready_line(const char *line)
-{
-	size_t n = strlen(line);
-
-	return str_starts(line, "MVM ") && n > 6 && str_eq(line + n - 6, " ready");
-}
-
 /* Until the ready line; a guest that started before we listened may answer a ping instead. */
-static error *wait_ready(const struct channel *c, uint32_t number, bool may_be_late, uint64_t deadline)
+static error *wait_ready(const struct channel *c, uint32_t number, const char *guest, bool may_be_late,
+			 uint64_t deadline)
 {
 	char line[96];
 
@@ -131,7 +129,7 @@ static error *wait_ready(const struct channel *c, uint32_t number, bool may_be_l
 			return err_new(EXIT_CANNOT, "VM %u closed its console before it was ready", number);
 		if (clock_ns() >= deadline)
 			return err_new(EXIT_CANNOT, "VM %u was not ready in time", number);
-		if (n == 1 && (is_ready_line(line) || (may_be_late && str_eq(line, "pong"))))
+		if (n == 1 && (console_is_ready(line, guest) || (may_be_late && str_eq(line, "pong"))))
 			return NULL;
 		if (n < 0 && may_be_late)
 			channel_send(c, "ping\n");
@@ -176,7 +174,7 @@ static error *prove(struct lv_host *h, virDomainPtr dom, uint32_t number, uint64
 	if (!e && paused && virDomainResume(dom) < 0)
 		e = lv_error(EXIT_CANNOT, "VM %u cannot be set going", number);
 	if (!e && h->template->console)
-		e = wait_ready(&c, number, !paused, deadline);
+		e = wait_ready(&c, number, h->lv->cfg.image->guest, !paused, deadline);
 	else if (!e && virDomainIsActive(dom) != 1)
 		e = err_new(EXIT_CANNOT, "VM %u does not run", number);
 	channel_close(&c);

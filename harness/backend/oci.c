@@ -7,7 +7,6 @@
 #include "backend/oci.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -105,17 +104,15 @@ static error *create(struct oci *o, struct crew_slot *s)
 	error *e = oci_bundle_write(&o->bundles, slot, cgroup);
 	if (e || (e = console_fifo_make(o->crew.console_dir_fd, s->vm, &in, &out)))
 		return e;
+	o->crew.console_files[s->vm] = console_file(o->crew.console_dir_fd, s->vm, ".out");
 	unlink(pid_file);
 	*vm = (struct vm){ .spawn_ns = clock_ns(), .state = VM_STARTING };
 	s->deadline_ns = vm->spawn_ns + o->crew.ready_timeout_ns;
 	s->stage = STAGE_CREATE;
 	o->made[s->vm] = true;
-	e = begin_verb(o, words, (int[]){ in, out }, s->stderr_fd, &s->helper);
-	if (e)
+	if ((e = console_fifo_listen(o->crew.console_dir_fd, s->vm, &s->console_fd)))
 		return e;
-	s->console_fd = steal_fd(&out);
-	fcntl(s->console_fd, F_SETFL, O_NONBLOCK);
-	return NULL;
+	return begin_verb(o, words, (int[]){ in, out }, s->stderr_fd, &s->helper);
 }
 
 static error *oci_start(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun)
@@ -221,7 +218,11 @@ static size_t oci_poll(struct backend *b, int timeout_ms, struct backend_event *
 static error *oci_ask(struct backend *b, uint32_t vm, const char *request, int timeout_ms, char *reply,
 		      size_t size, double *ret_ms)
 {
-	return console_fifo_ask(self(b)->crew.console_dir_fd, vm, request, timeout_ms, reply, size, ret_ms);
+	error *e = crew_check_console(&self(b)->crew, vm, ".out");
+
+	return e ? e
+		 : console_fifo_ask(self(b)->crew.console_dir_fd, vm, request, timeout_ms, reply, size,
+				    ret_ms);
 }
 
 static uint64_t verb_limit(const struct oci *o)

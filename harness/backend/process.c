@@ -61,7 +61,10 @@ static size_t process_poll(struct backend *b, int timeout_ms, struct backend_eve
 static error *process_ask(struct backend *b, uint32_t vm, const char *request, int timeout_ms, char *reply,
 			  size_t size, double *ret_ms)
 {
-	return console_ask(self(b)->crew.console_dir_fd, vm, 0, request, timeout_ms, reply, size, ret_ms);
+	error *e = crew_check_console(&self(b)->crew, vm, "");
+
+	return e ? e
+		 : console_ask(self(b)->crew.console_dir_fd, vm, 0, request, timeout_ms, reply, size, ret_ms);
 }
 
 static error *process_stop_all(struct backend *b, void (*progress)(void *, uint32_t), void *user)

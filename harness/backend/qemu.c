@@ -59,8 +59,11 @@ static error *qemu_ask(struct backend *b, uint32_t vm, const char *request, int 
 {
 	const struct qemu *q = self(b);
 
-	return console_ask(q->crew.console_dir_fd, vm, console_of(q, vm), request, timeout_ms, reply, size,
-			   ret_ms);
+	error *e = crew_check_console(&q->crew, vm, "");
+
+	return e ? e
+		 : console_ask(q->crew.console_dir_fd, vm, console_of(q, vm), request, timeout_ms, reply,
+			       size, ret_ms);
 }
 
 error *qemu_reach(struct backend *b, uint32_t vm, int timeout_ms, int *ret_fd)

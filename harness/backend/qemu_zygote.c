@@ -126,29 +126,12 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *
 /* Reads the template's console until its guest is ready. */
 static error *await_template(struct qemu *q, int console)
 {
-	uint64_t deadline = clock_ns() + q->cfg.ready_timeout_ns;
-	const char *guest = q->cfg.image->guest;
-	_cleanup_free_ char *ready = xasprintf(*guest ? "MVM %s ready\n" : "%s ready\n", guest);
-	char text[512] = "";
-	size_t len = 0;
+	if (console_await_ready(console, q->cfg.image->guest, clock_ns() + q->cfg.ready_timeout_ns))
+		return NULL;
+	_cleanup_free_ char *said = crew_complaint(&q->crew.slots[0]);
 
-	while (!strstr(text, ready)) {
-		struct pollfd p = { .fd = console, .events = POLLIN };
-		uint64_t now = clock_ns();
-		ssize_t n = -1;
-
-		errno = EAGAIN;
-		if (now < deadline && poll(&p, 1, (int)((deadline - now) / 1000000) + 1) == 1)
-			n = read(console, text + len, sizeof(text) - 1 - len);
-		if (n <= 0 && !(n < 0 && (errno == EAGAIN || errno == EINTR) && now < deadline)) {
-			_cleanup_free_ char *said = crew_complaint(&q->crew.slots[0]);
-			return err_new(EXIT_CANNOT, "the template's guest did not become ready%s%s",
-				       *said ? "; QEMU said: " : "", said);
-		}
-		len += n > 0 ? (size_t)n : 0;
-		text[len] = '\0';
-	}
-	return NULL;
+	return err_new(EXIT_CANNOT, "the template's guest did not become ready%s%s",
+		       *said ? "; QEMU said: " : "", said);
 }
 
 static void end_template(struct qemu_template *t)

@@ -16,6 +16,7 @@ static const char *const names[FAULT_COUNT] = {
 	[FAULT_NO_ASLR_OFF] = "no-aslr-off",
 	[FAULT_TEMPLATE_DIES] = "template-dies",
 	[FAULT_RUNNER_HANGS] = "runner-hangs",
+	[FAULT_NO_ANSWER] = "no-answer",
 };
 
 bool fault_hit(enum fault f)

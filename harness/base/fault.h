@@ -20,6 +20,7 @@ enum fault {
 	FAULT_NO_ASLR_OFF,   /* personality(2) is refused, as in some containers */
 	FAULT_TEMPLATE_DIES, /* the process that VMs are copied from ends before it told of the latest */
 	FAULT_RUNNER_HANGS,  /* a process that runs many VMs stops working, and does not end */
+	FAULT_NO_ANSWER,     /* a VM runs and does not answer what it is asked */
 	FAULT_COUNT
 };
 

@@ -316,6 +316,12 @@ static void check_run(struct comparison *c, const struct run_record *r)
 	if (run_num(r, "vms.died") > 0)
 		invalid(c, "%s: %.0f VMs died in it: its population is not the one that was asked for",
 			r->dir, run_num(r, "vms.died"));
+	if (run_num(r, "vms.silent") > 0)
+		invalid(c,
+			"%s: %.0f VMs did not answer when asked: its population is not the one that was "
+			"asked "
+			"for",
+			r->dir, run_num(r, "vms.silent"));
 	if (str_eq(run_str(r, "state"), "failed"))
 		invalid(c, "%s: the run failed: %s", r->dir,
 			run_str(r, "stop.evidence") ? run_str(r, "stop.evidence") : "it does not say why");

@@ -38,6 +38,7 @@
 	X(PROVEN_CLONE, "proven_clone", "VMs counted as clones of a ready VM")                              \
 	X(PROVEN_PING, "proven_ping", "VMs that answered a ping in this interval")                          \
 	X(PING_ASKED, "ping_asked", "VMs that were asked")                                                  \
+	X(UNPROVEN, "unproven", "VMs that run and did not answer: not in vm_count")                         \
 	X(LIFE_ASKED, "life_asked_pct", "CPU that waveforms asked for since the VMs were ready, of a vCPU") \
 	X(LIFE_GOT, "life_got_pct", "CPU that those VMs used in all that time")                             \
 	X(LIFE_OVER, "life_over_pct", "points above what it was asked for, of the VM with the most")        \

@@ -22,7 +22,7 @@ enum cell_state {
 	CELL_PENDING,
 	CELL_RUNNING, /* or killed together with us */
 	CELL_DONE,
-	CELL_UNTRUSTED,	  /* done, and VMs were lost */
+	CELL_UNTRUSTED,	  /* done, and VMs were lost or silent */
 	CELL_FAILED,	  /* began and broke */
 	CELL_CANNOT,	  /* cannot run on this host */
 	CELL_INTERRUPTED, /* by the user */

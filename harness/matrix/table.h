@@ -24,16 +24,16 @@
 	N(BOOT, "boot_per_s", "boot/s", 1, "VMs ready per second spent launching")               \
 	N(GUESTS, "cpu_guests_pct", "%guests", 1, "CPU that the VMs themselves used")            \
 	N(ROUNDS, "rounds", "rounds", 0, "rounds that were measured")
-#define TABLE_TEXTS(T)                                                                         \
-	T(CELL, "configuration", "configuration", "as the matrix names it")                    \
-	T(SOURCE, "source", "source", "here: measured; else the file of a row beside")         \
-	T(PRESET, "preset", "preset", "how QEMU is run")                                       \
-	T(PROFILE, "profile", "profile", "what the guest does")                                \
-	T(LAUNCH, "launch", "launch", "how a VM comes to be")                                  \
-	T(QEMU, "qemu", "QEMU", "version")                                                     \
-	T(GOVERNOR, "governor", "governor", "cpufreq governor that was set")                   \
-	T(STOP, "stop", "stopped by", "what ended the ramp; several where the rounds differ")  \
-	T(STATE, "state", "state", "done, untrusted (VMs were lost), failed, cannot, pending") \
+#define TABLE_TEXTS(T)                                                                                   \
+	T(CELL, "configuration", "configuration", "as the matrix names it")                              \
+	T(SOURCE, "source", "source", "here: measured; else the file of a row beside")                   \
+	T(PRESET, "preset", "preset", "how QEMU is run")                                                 \
+	T(PROFILE, "profile", "profile", "what the guest does")                                          \
+	T(LAUNCH, "launch", "launch", "how a VM comes to be")                                            \
+	T(QEMU, "qemu", "QEMU", "version")                                                               \
+	T(GOVERNOR, "governor", "governor", "cpufreq governor that was set")                             \
+	T(STOP, "stop", "stopped by", "what ended the ramp; several where the rounds differ")            \
+	T(STATE, "state", "state", "done, untrusted (VMs were lost or silent), failed, cannot, pending") \
 	T(NOTE, "note", "note", "why there is no measurement")
 
 enum table_number {

@@ -129,6 +129,8 @@ static char *line_of(const struct run_status *s, enum thrift t, bool colour)
 		fprintf(f, t >= THRIFT_NO_BARS ? "%s " : "%-8s ", run_stage_names[s->stage]);
 	fprintf(f, "%u/%u%s", s->ready, s->stage == STAGE_STOP ? 0 : s->target,
 		t < THRIFT_NO_NAMES ? " VMs" : "");
+	if (t < THRIFT_NO_RATE && s->unproven)
+		fprintf(f, " (%u silent)", s->unproven);
 	if (t < THRIFT_NO_RATE && s->stage == STAGE_LAUNCH && !isnan(s->rate_per_s))
 		fprintf(f, " %.0f/s", s->rate_per_s);
 	add_metric(f, "CPU", s->cpu_pct, s->threshold_pct, t, colour);
@@ -226,6 +228,8 @@ void progress_interval(struct progress *p, const struct run_status *s, double me
 	else
 		fprintf(f, "%12.0f", mem_per_vm_kb);
 	fprintf(f, "  %s", settled ? "yes" : "no");
+	if (s->unproven)
+		fprintf(f, "  %u of %u asked answered", s->answered, s->asked);
 	if (s->forecast.ok)
 		fprintf(f, "  stop at %.0f (%.0f to %.0f) by %s", s->forecast.vms, s->forecast.lower,
 			s->forecast.upper, s->forecast.resource);

@@ -33,11 +33,11 @@ static bool is_number(int k)
 	return columns[k].digits >= 0;
 }
 
-/* The last interval that has VMs; false when there is none. */
+/* The last interval that has VMs, be they silent; false when there is none. */
 static bool full_row(const struct run_record *r, size_t *ret)
 {
 	for (size_t i = r->intervals->rows; i-- > 0;)
-		if (csv_cell(r->intervals, i, "vm_count") > 0) {
+		if (csv_cell(r->intervals, i, "vm_count") > 0 || csv_cell(r->intervals, i, "unproven") > 0) {
 			*ret = i;
 			return true;
 		}

@@ -19,6 +19,7 @@
 	T(LAUNCH, "launch", "launch", -1, "exec, fork or clone; clones were not booted")           \
 	T(PROFILE, "profile", "profile", -1, "what the guests do")                                 \
 	T(VMS, "vms", "VMs", 0, "population at the last interval; all that follows is from there") \
+	T(UNPROVEN, "unproven", "silent", 0, "VMs that ran there and did not answer: not counted") \
 	T(MEM, "mem_per_vm_kb", "RAM/VM kB", 0, "drop of MemAvailable per VM, kernel included")    \
 	T(CGROUP, "cgroup_mem_per_vm_kb", "cgroup/VM kB", 0, "memory of the VMs' cgroup per VM")   \
 	T(RSS, "rss_kb", "RSS kB", 0, "of a VM's process, shared pages counted in full")           \

@@ -211,5 +211,5 @@ error *confine_nodes(struct session *s, unsigned interval, struct interval *row)
 		add_node(row, m->node, NODE_FREE, m->free < 0 ? (double)NAN : (double)m->free);
 		add_node(row, m->node, NODE_ANON, m->anon < 0 ? (double)NAN : (double)m->anon);
 	}
-	return n ? run_folder_nodes(&s->folder, nodes, n, s->ready, interval, s->repeat) : NULL;
+	return n ? run_folder_nodes(&s->folder, nodes, n, session_counted(s), interval, s->repeat) : NULL;
 }

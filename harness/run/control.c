@@ -98,7 +98,7 @@ static error *one_interval(struct session *s, size_t index, uint32_t target)
 		return run_folder_intervals(&s->folder, s->rows, s->row_count);
 	}
 	pool_extras(row, before);
-	s->out->reached = s->ready;
+	s->out->reached = session_counted(s);
 	return finish_row(s, index);
 }
 
@@ -142,8 +142,8 @@ static void check_threshold(struct session *s, const struct interval *row)
 		if (session_stops_on(s, (enum run_resource)i) && mean >= s->o->threshold_pct)
 			session_stop(s, STOP_THRESHOLD, res->name, NULL, 0, mean,
 				     "%s was at %.2f %% with %u VMs, the threshold is %.0f %%%s%s",
-				     metric_table[res->metric].label, mean, s->ready, s->o->threshold_pct,
-				     spent ? "; of it " : "", spent ? spent : "");
+				     metric_table[res->metric].label, mean, session_counted(s),
+				     s->o->threshold_pct, spent ? "; of it " : "", spent ? spent : "");
 	}
 }
 
@@ -214,6 +214,12 @@ static void estimate_eta(struct session *s, const struct ramp *r, uint64_t inter
 	s->status.eta_s = left * (double)interval_ns / 1e9;
 }
 
+static void stop_at_max(struct session *s)
+{
+	session_stop(s, STOP_MAX, NULL, NULL, 0, session_counted(s), "all %u VMs asked for %s", s->ready,
+		     answers_unproven(&s->answers) ? "were started" : "are running");
+}
+
 static error *climb(struct session *s, struct ramp *r)
 {
 	error *e;
@@ -228,8 +234,7 @@ static error *climb(struct session *s, struct ramp *r)
 		if (s->repeat && index < s->row_count)
 			target = s->targets[index]; /* the same points, so that they can be pooled */
 		if (!target) {
-			session_stop(s, STOP_MAX, NULL, NULL, 0, s->ready, "all %u VMs asked for are running",
-				     s->ready);
+			stop_at_max(s);
 			return NULL;
 		}
 		if ((e = one_interval(s, index, target)))
@@ -250,8 +255,7 @@ static error *climb(struct session *s, struct ramp *r)
 				     "%s leaves room for %u VMs: %s", s->limit_name, s->limit_vms,
 				     s->limit_evidence);
 		if (s->ready >= s->o->max)
-			session_stop(s, STOP_MAX, NULL, NULL, 0, s->ready, "all %u VMs asked for are running",
-				     s->ready);
+			stop_at_max(s);
 		estimate_eta(s, r, clock_ns() - start);
 		if ((e = session_save(s, "running")))
 			return e;
@@ -323,6 +327,7 @@ error *run_ramp(const struct run_options *o, const struct run_observer *obs, str
 			ret->dir = NULL;
 		}
 	}
+	verify_conclude(&s);
 	if (s.folder.dir) {
 		bool failed = e || ret->stop.kind == STOP_FAILED;
 

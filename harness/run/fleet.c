@@ -110,7 +110,7 @@ error *fleet_open(struct session *s)
 {
 	static const char header[] =
 		"time_s,interval,repeat,host,state,vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,"
-		"mem_used_kb_mean,mem_total_kb,cores,samples,threshold_pct\n";
+		"mem_used_kb_mean,mem_total_kb,cores,samples,threshold_pct,unproven\n";
 	struct backend_host probe;
 	size_t n = s->backend->ops->hosts ? s->backend->ops->hosts(s->backend, &probe, 1) : 0;
 
@@ -175,13 +175,24 @@ static void put_number(FILE *f, double v)
 		fprintf(f, ",%.10g", v);
 }
 
-static void put_host(FILE *f, const struct session *s, size_t i, unsigned interval)
+/* VMs of each host that run and do not answer; the caller frees it. */
+static uint32_t *unproven_by_host(const struct session *s)
+{
+	uint32_t *n = xcalloc(s->fleet->count, sizeof(*n));
+
+	for (uint32_t i = 0; i < s->next_id && answers_unproven(&s->answers); i++)
+		if (s->vms[i].state == VM_READY && !answers_is_proven(&s->answers, i))
+			n[s->backend->ops->host_of(s->backend, i)]++;
+	return n;
+}
+
+static void put_host(FILE *f, const struct session *s, size_t i, unsigned interval, uint32_t unproven)
 {
 	const struct backend_host *h = &s->fleet->hosts[i];
 	const struct member *m = &s->fleet->members[i];
 
 	fprintf(f, "%.6f,%u,%u,%s,%s,%u", (double)(clock_ns() - s->folder.start_ns) / 1e9, interval,
-		s->repeat, h->name, host_state_names[h->state], h->vms);
+		s->repeat, h->name, host_state_names[h->state], h->vms - MIN(unproven, h->vms));
 	put_number(f, moments_mean(&m->cpu));
 	put_number(f, moments_sd(&m->cpu));
 	put_number(f, moments_mean(&m->ram));
@@ -189,7 +200,7 @@ static void put_host(FILE *f, const struct session *s, size_t i, unsigned interv
 	put_number(f, moments_mean(&m->used_kb));
 	put_number(f, h->mem_total_kb);
 	put_number(f, h->cores > 0 ? h->cores : (double)NAN);
-	fprintf(f, ",%u,%g\n", MAX(m->cpu.n, m->ram.n), threshold(s, h));
+	fprintf(f, ",%u,%g,%u\n", MAX(m->cpu.n, m->ram.n), threshold(s, h), unproven);
 }
 
 error *fleet_interval_end(struct session *s, unsigned interval)
@@ -202,8 +213,9 @@ error *fleet_interval_end(struct session *s, unsigned interval)
 	FILE *f = open_memstream(&text, &len);
 	if (!f)
 		return err_sys(EXIT_CANNOT, errno, "hosts.csv");
+	_cleanup_free_ uint32_t *unproven = unproven_by_host(s);
 	for (size_t i = 0; i < s->fleet->count; i++)
-		put_host(f, s, i, interval);
+		put_host(f, s, i, interval, unproven[i]);
 	fclose(f);
 	return run_folder_hosts(&s->folder, text, len);
 }
@@ -292,6 +304,9 @@ error *fleet_host_lost(struct session *s, const struct backend_event *ev)
 	s->out->died += ev->vm;
 	s->lost += ev->vm;
 	s->ready -= ev->vm;
+	for (uint32_t k = 0; k < s->next_id; k++)
+		if (s->vms[k].state == VM_GONE)
+			answers_forget(&s->answers, k);
 	if (s->fleet)
 		s->fleet->hosts[i].state = HOST_LOST;
 	else

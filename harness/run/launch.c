@@ -77,6 +77,7 @@ static error *note_death(struct session *s, const struct backend_event *ev)
 	s->out->died++;
 	s->lost++;
 	s->ready--;
+	answers_forget(&s->answers, ev->vm);
 	session_notice(s, "VM %u is lost: %s", ev->vm, ev->reason);
 	confine_met(s);
 	/* they are replaced, but not for ever */
@@ -207,7 +208,8 @@ static error *launch_sample(struct session *s, struct launch *l)
 	session_sample(s, &sm);
 	if (!isnan(sm.v[METRIC_CPU]))
 		l->cpu_ms += sm.v[METRIC_CPU] / 100 * sm.window_s * 1000 * (double)s->host.cores_online;
-	return run_folder_sample(&s->folder, &sm, s->ready, s->status.interval, s->repeat, PHASE_LAUNCH);
+	return run_folder_sample(&s->folder, &sm, session_counted(s), s->status.interval, s->repeat,
+				 PHASE_LAUNCH);
 }
 
 static double vm_ms(uint32_t us)

@@ -17,8 +17,6 @@
 /* Memory of an earlier population comes back for a while; what it still gives back would be taken from every
  * VM. */
 #define SETTLE_BASELINE_RAM_TOLERANCE 0.03
-#define PING_TIMEOUT_MS 3000
-#define PING_AT_LEAST 5
 
 /* Waits ns, taking in deaths; ends early when the run is interrupted. */
 static error *wait_watching(struct session *s, uint64_t ns, enum run_stage stage)
@@ -43,7 +41,7 @@ static error *record_sample(struct session *s, unsigned interval, enum phase pha
 	s->status.cpu_pct = sm->v[METRIC_CPU];
 	s->status.ram_pct = sm->v[METRIC_RAM];
 	s->status.swap_pct = sm->v[METRIC_SWAP];
-	return run_folder_sample(&s->folder, sm, s->ready, interval, s->repeat, phase);
+	return run_folder_sample(&s->folder, sm, session_counted(s), interval, s->repeat, phase);
 }
 
 static error *settle(struct session *s, unsigned interval, struct interval *row)
@@ -106,62 +104,37 @@ static void choose_pss_vms(struct session *s)
 	sampler_new_interval(s->sampler, pids, n, s->ready);
 }
 
-static error *ask_one(struct session *s, uint32_t id, double *ms, size_t *answered)
+/* The samples behind a row were taken before its VMs were asked: all of them get what the answers change. */
+static void count_proven(struct session *s, struct interval *row, uint32_t before, unsigned samples)
 {
-	char reply[64];
-	error *e = s->backend->ops->ask(s->backend, id, "ping", PING_TIMEOUT_MS, reply, sizeof(reply),
-					&ms[*answered]);
+	double change = (double)session_counted(s) - before;
+	struct moments *n = &row->vm_count;
 
-	if (!e && strcmp(reply, "pong") == 0) {
-		(*answered)++;
-		return NULL;
-	}
-	_cleanup_free_ char *what = e ? xstrdup(e->msg) : xasprintf("answered '%s' to ping", reply);
-	err_free(e);
-	text_clean(what);
-	session_notice(s, "VM %u does not answer: %s", id, what);
-	return run_folder_event(&s->folder, "ping_failed",
-				json_pack("{s:i,s:s}", "vm", (int)id, "reason", what));
+	/* with repeats, the others are those of earlier ramps */
+	if (change != 0 && n->n)
+		n->mean += change * samples / n->n;
+	row->extra[EXTRA_PROVEN_READY] = s->cloned ? 0 : session_counted(s);
+	row->extra[EXTRA_PROVEN_CLONE] = s->cloned ? session_counted(s) : 0;
+	row->extra[EXTRA_UNPROVEN] = answers_unproven(&s->answers);
 }
 
-/* A random share of the population, or each of it, must answer a ping. */
-static error *verify(struct session *s, struct interval *row)
+static error *ask_population(struct session *s, struct interval *row, unsigned samples)
 {
-	bool all = s->o->verify_pct >= 100;
-	double share = ceil(s->ready * s->o->verify_pct / 100);
-	uint32_t want = all ? s->ready : MIN(s->ready, (uint32_t)MAX(share, (double)PING_AT_LEAST));
-	double *ms = xcalloc(want, sizeof(*ms));
-	size_t answered = 0;
-	uint32_t asked = 0, id = 0;
+	bool can_ask =
+		(backend_flags(s->backend) & BACKEND_WAKE) && !(s->image.flags & MVM_PARAM_FLAG_SILENT);
+	uint32_t before = session_counted(s);
 	error *e = NULL;
 
-	for (uint32_t next = 0; asked < want && !run_interrupted && !e; next++) {
-		if (all) {
-			while (next < s->next_id && s->vms[next].state != VM_READY)
-				next++;
-			if (next >= s->next_id)
-				break;
-			id = next;
-		} else if (!pick_ready(s, &id)) {
-			break;
-		}
-		asked++;
-		e = ask_one(s, id, ms, &answered);
-		session_status(s, STAGE_VERIFY, false);
-	}
-	row->extra[EXTRA_PING_ASKED] = asked;
-	row->extra[EXTRA_PROVEN_PING] = (double)answered;
-	row->extra[EXTRA_WAKE_P50] = quantile(ms, answered, 0.5);
-	row->extra[EXTRA_WAKE_P99] = quantile(ms, answered, 0.99);
-	free(ms);
+	if (s->ready && can_ask && s->o->verify_pct > 0 && !run_interrupted)
+		e = verify_population(s, row);
+	count_proven(s, row, before, samples);
 	return e;
 }
 
 error *measure_interval(struct session *s, unsigned interval, struct interval *row)
 {
-	bool can_ask =
-		(backend_flags(s->backend) & BACKEND_WAKE) && !(s->image.flags & MVM_PARAM_FLAG_SILENT);
 	uint64_t period = (uint64_t)(s->o->sample_s * 1e9);
+	unsigned before = row->samples;
 	struct sample sm;
 	error *e = settle(s, interval, row);
 
@@ -178,18 +151,12 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 			break; /* a cut window is no sample */
 		if ((e = record_sample(s, interval, PHASE_MEASURE, &sm)))
 			return e;
-		interval_add(row, &sm, s->ready);
+		interval_add(row, &sm, session_counted(s));
 		fleet_interval_add(s);
 	}
-	if ((e = fleet_interval_end(s, interval)))
-		return e;
-	row->extra[EXTRA_PROVEN_READY] = s->cloned ? 0 : s->ready;
-	row->extra[EXTRA_PROVEN_CLONE] = s->cloned ? s->ready : 0;
 	row->extra[EXTRA_DIED] = s->out->died;
 	life_row(s, row);
-	if ((e = confine_nodes(s, interval, row)))
+	if ((e = confine_nodes(s, interval, row)) || (e = ask_population(s, row, row->samples - before)))
 		return e;
-	if (s->ready && can_ask && s->o->verify_pct > 0 && !run_interrupted)
-		e = verify(s, row);
-	return e;
+	return fleet_interval_end(s, interval);
 }

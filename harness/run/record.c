@@ -175,6 +175,9 @@ void record_stop(struct session *s)
 				      number_or_null(st->value), "evidence", st->evidence));
 	json_object_set_new(m, "elapsed_s", json_real((double)(clock_ns() - s->start_ns) / 1e9));
 	json_object_set_new(m, "vms",
-			    json_pack("{s:i,s:i,s:i}", "reached", (int)s->out->reached, "died",
-				      (int)s->out->died, "failed", (int)s->out->failed));
+			    json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f}", "reached", (int)s->out->reached,
+				      "died", (int)s->out->died, "failed", (int)s->out->failed, "asked",
+				      (int)s->out->asked, "answered", (int)s->out->answered, "silent",
+				      (int)s->out->silent, "answered_again", (int)s->out->answered_again,
+				      "longest_silence_s", s->out->longest_silence_s));
 }

@@ -65,7 +65,8 @@ extern const char *const run_stage_names[STAGE_STOP + 1];
 struct run_status {
 	enum run_stage stage;
 	unsigned repeat, repeats, interval, intervals;
-	uint32_t ready, target, max, predicted_end;
+	uint32_t ready, target, max, predicted_end; /* ready: those that count */
+	uint32_t unproven, asked, answered; /* run but do not count; of the latest interval that asked */
 	double rate_per_s, cpu_pct, ram_pct, swap_pct, threshold_pct;
 	bool has_swap;
 	double elapsed_s, eta_s;  /* eta NAN when unknown */
@@ -96,8 +97,13 @@ struct run_stop {
 struct run_outcome {
 	struct run_stop stop;
 	char *dir;
-	uint32_t reached; /* VMs alive at the last interval */
+	uint32_t reached; /* VMs alive and proven at the last interval */
 	uint32_t died, failed;
+	uint32_t asked, answered; /* of the last interval in which VMs were asked */
+	uint32_t unproven;	  /* VMs that ran at the end and did not count */
+	uint32_t silent;	  /* VMs that did not answer at some time, and how often they came back */
+	uint32_t answered_again;
+	double longest_silence_s;
 };
 void run_outcome_clear(struct run_outcome *o);
 

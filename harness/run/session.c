@@ -54,7 +54,8 @@ void session_status(struct session *s, enum run_stage stage, bool force)
 		return;
 	s->last_status_ns = now;
 	s->status.stage = stage;
-	s->status.ready = s->ready;
+	s->status.ready = session_counted(s);
+	s->status.unproven = answers_unproven(&s->answers);
 	s->status.elapsed_s = (double)(now - s->start_ns) / 1e9;
 	s->obs->status(s->obs->user, &s->status);
 }
@@ -287,6 +288,7 @@ static error *open_backend(struct session *s)
 	/* a host that is lost takes up to all VMs with it, and others are started instead */
 	s->vm_slots = o->max + SPARE_VMS + (o->libvirt.hosts && o->libvirt.hosts->count > 1 ? o->max : 0);
 	s->vms = xcalloc(s->vm_slots, sizeof(*s->vms));
+	answers_open(&s->answers, s->vm_slots);
 	cfg.runtime = o->runtime;
 	cfg.cgroup_more_fds = s->cgroup.more_fds;
 	cfg.cgroup_more = s->cgroup.more;
@@ -448,6 +450,7 @@ void session_close(struct session *s)
 	free(s->vms);
 	free(s->lives);
 	limit_raw_free(&s->limits_before);
+	answers_close(&s->answers);
 	free(s->rows);
 	free(s->targets);
 	free(s->limit_name);

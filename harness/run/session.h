@@ -14,6 +14,7 @@
 #include "plan/place.h"
 #include "plan/ramp.h"
 #include "plan/settings.h"
+#include "run/answers.h"
 #include "run/janitor.h"
 #include "run/run.h"
 #include "sample/cgroup.h"
@@ -58,6 +59,7 @@ struct session {
 	uint32_t vm_slots, next_id;	       /* ids are given once */
 	uint32_t ready, lost, failures_in_row; /* lost: failed or died in this ramp */
 	uint32_t limit_vms;		       /* no more VMs than this: a limit of the host ends there */
+	struct answers answers;		       /* which of them run, and do not answer */
 	char *limit_name, *limit_evidence;
 	double limit_value;
 	struct limit_raw limits_before; /* before the first VM */
@@ -140,6 +142,15 @@ error *confine_nodes(struct session *s, unsigned interval, struct interval *row)
 
 /* measure.c: settles, samples, verifies at the present population; *row gets it all. */
 error *measure_interval(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;
+
+/* verify.c: VMs that run, less those that did not answer: what counts. */
+uint32_t session_counted(const struct session *s);
+/* A random share of the population, or each of it, must answer; so must those that did not before. */
+error *verify_population(struct session *s, struct interval *row) ERR_MUST_CHECK;
+/* Before the population is stopped: what is silent by then stays so. */
+void verify_end(struct session *s);
+/* Adds to the stop's evidence what did not answer in the run. */
+void verify_conclude(struct session *s);
 
 /* teardown.c: kills the population and records how it went. */
 error *teardown(struct session *s) ERR_MUST_CHECK;

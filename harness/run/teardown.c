@@ -82,6 +82,7 @@ error *teardown(struct session *s)
 	uint32_t vms = s->ready;
 
 	session_status(s, STAGE_STOP, true);
+	verify_end(s);
 	look(&t, vms);
 	long long tasks_before = t.tasks;
 	error *e = s->backend->ops->stop_all(s->backend, on_progress, &t);

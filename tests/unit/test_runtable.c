@@ -60,7 +60,7 @@ static void the_last_interval_counts(void **state)
 
 	(void)state;
 	assert_non_null(strstr(
-		csv, "\"a|b, \"\"c\"\"\",qemu,qemu-system-x86_64 7.2.22,tcg,clone,sleep,20,480,,32,,,4.25"));
+		csv, "\"a|b, \"\"c\"\"\",qemu,qemu-system-x86_64 7.2.22,tcg,clone,sleep,20,,480,,32,,,4.25"));
 	assert_non_null(strstr(csv, ",0.50,2.00\n"));
 	assert_non_null(strstr(md, "| a\\|b, \"c\" | qemu |"));
 	assert_non_null(strstr(md, "| 480 | 32 | 4.25 |"));
