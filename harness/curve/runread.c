@@ -208,22 +208,26 @@ static void longest_rise(const double *keys, size_t n, bool *keep)
 }
 
 /*
- * A ramp only grows: fewer VMs than in a row before are those that died, as `died` says, and the same number
- * once more stands only at its end (the last step found no room). What does not fit is left out, as few rows
- * as can be.
+ * A ramp only grows: fewer VMs than in a row before are those that died or did not answer, as `died` and
+ * `unproven` say, and the same number once more stands only at its end (the last step found no room). What
+ * does not fit is left out, as few rows as can be.
  */
 static void find_disorder(const struct csv *t, char **why)
 {
 	_cleanup_free_ double *keys = xcalloc(t->rows, sizeof(*keys));
 	_cleanup_free_ bool *keep = xcalloc(t->rows, sizeof(*keep));
 	int count = csv_column(t, "vm_count"), died = csv_column(t, "died");
+	int unproven = csv_column(t, "unproven");
 	size_t last = SIZE_MAX;
 
 	for (size_t i = 0; i < t->rows; i++) {
 		const double *row = t->cells + i * t->columns;
 		double lost = died >= 0 ? row[died] : 0;
 
-		keys[i] = why[i] ? (double)NAN : row[count] + (lost > 0 ? lost : 0);
+		double silent = unproven >= 0 ? row[unproven] : 0;
+
+		keys[i] =
+			why[i] ? (double)NAN : row[count] + (lost > 0 ? lost : 0) + (silent > 0 ? silent : 0);
 	}
 	longest_rise(keys, t->rows, keep);
 	for (size_t i = 0; i < t->rows; i++) {

@@ -229,6 +229,21 @@ static void losses_explain_fewer(void **state)
 	fs_remove_tree(dir);
 }
 
+static void silence_explains_fewer(void **state)
+{
+	static const char *const text =
+		"vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,swap_pct_mean,"
+		"swap_pct_sd,samples,settled,died,unproven\n0,1,1,4,1,0,0,3,1,0,0\n40,1,1,4,1,0,0,3,1,0,0\n"
+		"30,1,1,4,1,0,0,3,1,0,50\n0,1,1,4,1,0,0,3,1,1,119\n140,1,1,4,1,0,0,3,1,10,10\n";
+	_cleanup_free_ char *dir = made(RUN, text, NULL);
+	_cleanup_(run_record_freep) struct run_record *r = loaded(dir);
+
+	(void)state;
+	assert_int_equal(r->intervals->rows, 5);
+	assert_null(r->note);
+	fs_remove_tree(dir);
+}
+
 /* Ten thousand bad rows take three of them to tell, and no time. */
 static void many_bad_rows(void **state)
 {
@@ -345,6 +360,7 @@ int main(void)
 		cmocka_unit_test(wrong_metadata),
 		cmocka_unit_test(damaged_rows_go),
 		cmocka_unit_test(losses_explain_fewer),
+		cmocka_unit_test(silence_explains_fewer),
 		cmocka_unit_test(many_bad_rows),
 		cmocka_unit_test(odd_bytes),
 		cmocka_unit_test(no_pipe_is_waited_for),
