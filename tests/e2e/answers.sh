@@ -286,6 +286,11 @@ early() { # early NAME OPTION...
 
 misnamed qemu --preset lean --accel tcg
 early qemu --preset lean --accel tcg
+if "$M" run --backend libvirt --accel tcg --quiet --max 1 --intervals 1 --settle 0 -o "$T/lv" >"$T/lv.out" 2>&1; then
+	misnamed libvirt --backend libvirt --accel tcg
+else
+	t_skip "the ready line of another guest through libvirt" "$(tail -n 1 "$T/lv.out")"
+fi
 for mode in exec fork clone; do
 	go_wrong "tcg-$mode" 4 4 --preset lean --accel tcg --launch "$mode"
 done

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/console.h"
 #include "backend/crew.h"
 #include "backend/spawn.h"
 #include "base/clock.h"
@@ -114,11 +115,28 @@ static void what_it_said_is_told(void **state)
 	crew_close(&c);
 }
 
+static void the_ready_line_is_the_guests_own(void **state)
+{
+	(void)state;
+	assert_true(console_is_ready("MVM sleep ready", "sleep"));
+	assert_true(console_is_ready("MVM any ready", ""));
+	assert_false(console_is_ready("MVM other ready", "sleep"));
+	assert_false(console_is_ready("MVM sleeper ready", "sleep"));
+	assert_false(console_is_ready("MVM slee ready", "sleep"));
+	assert_false(console_is_ready("MVM sleep ready more", "sleep"));
+	assert_false(console_is_ready("xMVM sleep ready", "sleep"));
+	assert_false(console_is_ready("MVM  ready", ""));
+	assert_false(console_is_ready("MVM two words ready", ""));
+	assert_false(console_is_ready("MVM ready", ""));
+	assert_false(console_is_ready("", "sleep"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_end_of_one_that_failed_is_not_the_next_ones),
 		cmocka_unit_test(what_it_said_is_told),
+		cmocka_unit_test(the_ready_line_is_the_guests_own),
 	};
 
 	if (!mkdtemp(dir))
