@@ -62,14 +62,25 @@ static double watch_return(struct teardown *t, double base_pct)
 	return (double)(clock_ns() - t->start_ns) / 1e9;
 }
 
+/* Unknown is null in JSON. */
+static json_t *known(double v)
+{
+	return isfinite(v) ? json_real(v) : json_null();
+}
+
+static json_t *known_count(long long v)
+{
+	return v < 0 ? json_null() : json_integer((json_int_t)v);
+}
+
 /* The latest teardown in run.json; a run with repeats keeps the others in teardown.csv and events.jsonl. */
 static error *record(struct session *s, uint32_t vms, double seconds, double returned_s,
 		     const struct teardown *t, long long tasks_before)
 {
-	json_t *o = json_pack("{s:i,s:f,s:o,s:f,s:I,s:I}", "vms", (int)vms, "seconds", seconds,
-			      "memory_back_s", isnan(returned_s) ? json_null() : json_real(returned_s),
-			      "ram_pct_after", isnan(t->ram_pct) ? 0 : t->ram_pct, "tasks_before",
-			      (json_int_t)tasks_before, "tasks_after", (json_int_t)t->tasks);
+	json_t *o =
+		json_pack("{s:i,s:f,s:o,s:o,s:o,s:o}", "vms", (int)vms, "seconds", seconds, "memory_back_s",
+			  known(returned_s), "ram_pct_after", known(t->ram_pct), "tasks_before",
+			  known_count(tasks_before), "tasks_after", known_count(t->tasks));
 
 	json_object_set(s->folder.meta, "teardown", o);
 	return run_folder_event(&s->folder, "stopped", o);
