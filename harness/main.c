@@ -7,6 +7,7 @@
 #include "base/dir.h"
 #include "base/util.h"
 #include "cmd.h"
+#include "plan/journal.h"
 #include "plan/settings.h"
 
 static const struct command *const verbs[] = {
@@ -27,17 +28,24 @@ const struct command *command_at(size_t i)
 	return i < ARRAY_LEN(verbs) ? verbs[i] : NULL;
 }
 
-/* Puts back what a killed run left behind, whatever is asked for now. */
-static void recover(void)
+static void say_wait(const char *line)
+{
+	fprintf(stderr, "mvmscale: %s\n", line);
+}
+
+/* Puts back what a killed run left behind, whatever is asked for now. What cannot be put back does not keep a
+   run from starting, a lock that somebody holds would. */
+static int recover(void)
 {
 	struct strlist said = { 0 };
 	error *e = settings_recover(&said);
+	bool locked = e && e->sys == EWOULDBLOCK;
 
 	for (size_t i = 0; i < said.count; i++)
 		fprintf(stderr, "mvmscale: after an earlier run that was killed: %s\n", said.items[i]);
 	strlist_clear(&said);
-	if (e)
-		cmd_fail(e);
+	int status = e ? cmd_fail(e) : EXIT_DONE;
+	return locked ? status : EXIT_DONE;
 }
 
 /* A table that did not reach its file is no result, whichever way the program ends. */
@@ -61,17 +69,17 @@ static int dispatch(int argc, char **argv)
 		return cmd_help.run(1, argv + 1);
 	/* run is the default: options without a verb are its own */
 	if (argc < 2 || argv[1][0] == '-') {
-		recover();
-		return cmd_run.run(argc, argv);
+		int status = recover();
+
+		return status ? status : cmd_run.run(argc, argv);
 	}
 	const struct command *c = command_find(argv[1]);
 	if (!c) {
 		fprintf(stderr, "mvmscale: unknown command '%s'\nTry 'mvmscale --help'.\n", argv[1]);
 		return EXIT_BAD_INPUT;
 	}
-	if (c == &cmd_run || c == &cmd_matrix || c == &cmd_ab)
-		recover();
-	return c->run(argc - 1, argv + 1);
+	int status = c == &cmd_run || c == &cmd_matrix || c == &cmd_ab ? recover() : EXIT_DONE;
+	return status ? status : c->run(argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)
@@ -79,6 +87,7 @@ int main(int argc, char **argv)
 	dir_expect_full();
 	error *e = backend_check_table();
 
+	journal_on_wait(say_wait);
 	atexit(finish_output);
 	return e ? cmd_fail(e) : dispatch(argc, argv);
 }

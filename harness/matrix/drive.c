@@ -148,7 +148,7 @@ static error *run_governed(struct drive *d, unsigned round, size_t cell, struct 
 		e = run_child(d, round, cell, run);
 	error *restored = settings_restore(s, &said);
 	settings_close(s);
-	janitor_dismiss(janitor_fd, janitor);
+	janitor_dismiss(janitor_fd, janitor, !restored);
 	if (restored && !e)
 		run->error = xstrdup(restored->msg); /* the measurement stands */
 	err_free(restored);

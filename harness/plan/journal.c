@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/dir.h"
@@ -13,6 +13,8 @@
 #include "plan/undo.h"
 
 #define FORMAT 1
+/* No journal of ours comes near it. */
+#define JOURNAL_MAX_BYTES (64 << 20)
 /* A flag of /proc/PID/stat (field 9), set before a dying process closes its files. */
 #define PF_EXITING 0x4u
 
@@ -43,7 +45,7 @@ static char *pid_namespace(void)
 }
 
 /* Field 22 of /proc/PID/stat, the clock tick of its start; -1 when it is gone, a zombie or about to be. */
-static json_int_t process_start(json_int_t pid)
+json_int_t journal_process_start(json_int_t pid)
 {
 	_cleanup_free_ char *path = xasprintf("/proc/%lld/stat", (long long)pid), *text = NULL;
 	_cleanup_err_ error *e = fs_read(path, &text, NULL);
@@ -95,26 +97,51 @@ bool journal_owner_lives(const json_t *doc)
 		return false;
 	if (!str_eq(journal_text(doc, "pid_ns"), ns))
 		return true; /* cannot be known from here, so hands off */
-	json_int_t start = process_start(journal_number(doc, "pid"));
+	json_int_t start = journal_process_start(journal_number(doc, "pid"));
 	return start >= 0 && start == journal_number(doc, "start");
+}
+
+/* A relative one means the same whatever folder is the working folder later. */
+static char *given_folder(const char *name)
+{
+	const char *given = getenv(name);
+
+	if (!given || !*given)
+		return NULL;
+	if (*given == '/')
+		return xstrdup(given);
+	_cleanup_free_ char *cwd = get_current_dir_name();
+	return xasprintf("%s/%s", cwd ? cwd : "", given);
 }
 
 char *journal_folder(void)
 {
-	const char *given = getenv("MVMSCALE_STATE"), *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char *given = given_folder("MVMSCALE_STATE");
 
-	if (given && *given == '/')
-		return xstrdup(given);
-	if (given && *given) {
-		_cleanup_free_ char *cwd = get_current_dir_name();
-
-		return xasprintf("%s/%s", cwd ? cwd : "", given);
-	}
+	if (given)
+		return given;
 	if (geteuid() == 0 && access("/run", W_OK) == 0)
 		return xstrdup("/run/mvmscale");
 	if (geteuid() != 0 && runtime && *runtime && access(runtime, W_OK) == 0)
 		return xasprintf("%s/mvmscale", runtime);
 	return xasprintf("/tmp/mvmscale-%u", (unsigned)geteuid());
+}
+
+/* By nothing that two runs on one host may differ in: not the state folder, not the environment of a login.
+ */
+char *journal_host_folder(void)
+{
+	_cleanup_free_ char *runtime = xasprintf("/run/user/%u", (unsigned)geteuid());
+	char *given = given_folder("MVMSCALE_HOST_STATE");
+
+	if (given)
+		return given;
+	if (geteuid() == 0 && access("/run", W_OK) == 0)
+		return xstrdup("/run/mvmscale/host");
+	if (geteuid() != 0 && access(runtime, W_OK) == 0)
+		return xasprintf("%s/mvmscale/host", runtime);
+	return xasprintf("/tmp/mvmscale-%u/host", (unsigned)geteuid());
 }
 
 /* What stands in the folder decides what is written to /proc, and the consoles of VMs lie in it: nobody else
@@ -141,44 +168,35 @@ error *journal_make_folder(const char *folder)
 	return open_folder(folder, DIR_CREATE);
 }
 
-/* Held for one operation only. Unlocked by name: a child forked meanwhile holds the descriptor too. */
-error *journal_lock(const char *folder, int *ret)
+error *journal_make_host_folder(const char *folder)
 {
-	_cleanup_free_ char *path = xasprintf("%s/lock", folder);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_free_ char *above = xstrdup(folder);
+	char *name = strrchr(above, '/');
 
-	if (fd < 0)
-		return err_sys(EXIT_CANNOT, errno, "cannot lock the state folder: %s", path);
-	while (flock(fd, LOCK_EX) < 0) {
-		if (errno == EINTR)
-			continue;
-		int sys = errno;
-		close(fd);
-		return err_sys(EXIT_CANNOT, sys, "cannot lock the state folder: %s", path);
+	/* the default one is in a folder that is to be as safe: who may rename in it may replace ours */
+	if (!getenv("MVMSCALE_HOST_STATE") && name) {
+		*name = '\0';
+		error *e = journal_make_folder(above);
+		if (e)
+			return e;
 	}
-	*ret = fd;
-	return NULL;
-}
-
-void journal_unlockp(int *fd)
-{
-	if (*fd < 0)
-		return;
-	flock(*fd, LOCK_UN);
-	close(*fd);
+	return journal_make_folder(folder);
 }
 
 /* On disk before the setting changes, and whole whatever happens. */
 error *journal_save(const char *folder, const char *path, const json_t *doc)
 {
 	_cleanup_free_ char *text = json_dumps(doc, JSON_INDENT(1)), *tmp = xasprintf("%s.tmp", path);
-	_cleanup_close_ int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (!text || fd < 0 || dir < 0)
+	if (!text)
+		return err_new(EXIT_CANNOT, "cannot write the journal %s: something in it is no text", path);
+	unlink(tmp); /* of one that was killed */
+	_cleanup_close_ int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || dir < 0)
 		return err_sys(EXIT_CANNOT, errno, "cannot write the journal %s", path);
-	size_t len = strlen(text);
-	error *e = dir_append(fd, path, text, len);
+	error *e = fchmod(fd, 0600) < 0 ? err_sys(EXIT_CANNOT, errno, "%s", path)
+					: dir_append(fd, path, text, strlen(text));
 	if (!e && (fsync(fd) < 0 || rename(tmp, path) < 0))
 		e = dir_cannot_write(errno, path);
 	if (e) {
@@ -189,23 +207,69 @@ error *journal_save(const char *folder, const char *path, const json_t *doc)
 	return NULL;
 }
 
-json_t *journal_load(const char *path)
+static error *damaged(const char *path, const char *why)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len = 0;
-	_cleanup_err_ error *e = fs_read(path, &text, &len);
+	return err_new(EXIT_CANNOT, "the journal %s %s: left alone; look into it and remove it", path, why);
+}
 
-	return e ? NULL : journal_parse(text, len);
+static bool is_sound(const json_t *doc)
+{
+	const json_t *entries = json_object_get(doc, "entries"), *entry;
+	size_t i;
+
+	if (!json_is_array(entries) || journal_number(doc, "format") != FORMAT)
+		return false;
+	json_array_foreach(entries, i, entry)
+	{
+		if (!*journal_text(entry, "kind") || !*journal_text(entry, "path"))
+			return false;
+	}
+	return true;
 }
 
 json_t *journal_parse(const char *text, size_t len)
 {
-	json_t *doc = json_loadb(text, len, 0, NULL);
+	json_t *doc = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 
-	if (doc && json_is_array(json_object_get(doc, "entries")) && journal_number(doc, "format") == FORMAT)
+	if (is_sound(doc))
 		return doc;
 	json_decref(doc);
 	return NULL;
+}
+
+/* Nobody writes meanwhile: it is replaced as a whole. */
+static json_t *parse_file(int fd, size_t size)
+{
+	_cleanup_free_ char *text = xcalloc(size + 1, 1);
+	size_t len = 0;
+	ssize_t n;
+
+	while ((n = read(fd, text + len, size - len)) > 0 || (n < 0 && errno == EINTR))
+		len += n > 0 ? (size_t)n : 0;
+	return journal_parse(text, len);
+}
+
+/* What it says is done with our privilege: it has to be our own file, which nobody else could write. */
+error *journal_load(const char *path, json_t **ret)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+
+	*ret = NULL;
+	if (fd < 0 && errno == ENOENT)
+		return NULL;
+	if (fd < 0 && errno == ELOOP)
+		return damaged(path, "is a link");
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(EXIT_CANNOT, errno, "cannot read the journal %s", path);
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return damaged(path, "is no plain file with one name");
+	if (st.st_uid != geteuid())
+		return damaged(path, "belongs to another user");
+	if (st.st_mode & 022)
+		return damaged(path, "can be written by others");
+	*ret = st.st_size > JOURNAL_MAX_BYTES ? NULL : parse_file(fd, (size_t)st.st_size);
+	return *ret ? NULL : damaged(path, "is damaged");
 }
 
 void journals_clear(struct journals *all)
@@ -215,6 +279,7 @@ void journals_clear(struct journals *all)
 		json_decref(all->items[i].doc);
 	}
 	free(all->items);
+	*all = (struct journals){ 0 };
 }
 
 static bool is_journal(const char *name)
@@ -247,11 +312,10 @@ error *journals_load(const char *folder, struct journals *all, struct strlist *s
 			continue;
 		struct journal j = { .path = xasprintf("%s/%s", folder, e->d_name) };
 
-		j.doc = journal_load(j.path);
+		_cleanup_err_ error *bad = journal_load(j.path, &j.doc);
+		if (bad)
+			strlist_add(said, bad->msg);
 		if (!j.doc) {
-			strlist_addf(said,
-				     "the journal %s is damaged: left alone; look into it and remove it",
-				     j.path);
 			free(j.path);
 			continue;
 		}
@@ -262,11 +326,29 @@ error *journals_load(const char *folder, struct journals *all, struct strlist *s
 	return NULL;
 }
 
+bool journal_is_own(const json_t *doc)
+{
+	_cleanup_free_ char *ns = pid_namespace();
+
+	return journal_same_boot(doc) && str_eq(journal_text(doc, "pid_ns"), ns) &&
+	       journal_number(doc, "pid") == getpid() &&
+	       journal_number(doc, "start") == journal_process_start(getpid());
+}
+
+char *journal_foreign_name(const char *path)
+{
+	_cleanup_free_ char *ns = pid_namespace();
+	const char *number = strchr(ns, '[');
+
+	return xasprintf("%.*s-%.*s.json", (int)(strlen(path) - 5), path,
+			 number ? (int)strcspn(number + 1, "]") : 0, number ? number + 1 : "");
+}
+
 json_t *journal_new(bool applied)
 {
 	_cleanup_free_ char *id = boot_id(), *ns = pid_namespace();
 
 	return json_pack("{s:i, s:s, s:i, s:I, s:s, s:s, s:[]}", "format", FORMAT, "owner",
 			 applied ? "applied" : "process", "pid", (int)getpid(), "start",
-			 process_start((json_int_t)getpid()), "boot_id", id, "pid_ns", ns, "entries");
+			 journal_process_start((json_int_t)getpid()), "boot_id", id, "pid_ns", ns, "entries");
 }

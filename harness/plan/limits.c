@@ -299,7 +299,8 @@ static error *raise_rlimit(struct settings *s, const struct limits *l, const str
 		if (!l->nr_open_file)
 			return err_new(EXIT_CANNOT, "cannot raise %s to %s: fs.nr_open is below that",
 				       lim->name, value);
-		error *e = settings_set(s, l->nr_open_file, value, "RLIMIT_NOFILE cannot exceed fs.nr_open");
+		error *e =
+			settings_raise(s, l->nr_open_file, value, "RLIMIT_NOFILE cannot exceed fs.nr_open");
 		if (e)
 			return e;
 	}
@@ -322,7 +323,15 @@ static error *raise_one(struct settings *s, const struct limits *l, const struct
 	if (lim->rlimit >= 0)
 		return raise_rlimit(s, l, lim, to);
 	_cleanup_free_ char *value = xasprintf("%.0f", to);
-	return settings_set(s, lim->setting, value, lim->name);
+	return settings_raise(s, lim->setting, value, lim->name);
+}
+
+/* What is enough may be so because another run raised it, which would put it back at its end. */
+static void hold(struct settings *s, const struct limit *lim)
+{
+	/* not to be had where nothing can be written: then no other run of ours could raise it either */
+	if (lim->setting && lim->per_vm > 0)
+		err_free(settings_hold(s, lim->setting, lim->name));
 }
 
 void limits_raise(struct settings *s, struct limits *l, double vms, struct limit_raises *ret)
@@ -331,8 +340,10 @@ void limits_raise(struct settings *s, struct limits *l, double vms, struct limit
 	for (size_t i = 0; i < l->count; i++) {
 		struct limit *lim = &l->items[i];
 
-		if (lim->vms_now >= vms || (!lim->setting && lim->rlimit < 0))
+		if (lim->vms_now >= vms || (!lim->setting && lim->rlimit < 0)) {
+			hold(s, lim);
 			continue;
+		}
 		double from = lim->current_max, to = limit_needed(lim, vms);
 		_cleanup_err_ error *e = raise_one(s, l, lim, to);
 		struct limit_raise r = { .name = lim->name, .from = from, .to = e ? from : to };

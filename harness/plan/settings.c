@@ -6,19 +6,15 @@
 #include <string.h>
 
 #include "plan/journal.h"
+#include "plan/settings_place.h"
 #include "plan/undo.h"
-
-struct settings {
-	char *folder, *journal;
-	pid_t pid; /* a forked child must not undo what its parent did */
-	bool applied;
-};
 
 /* One entry of one journal. */
 struct entry_ref {
 	struct journal *journal;
 	json_t *entry;
 	json_int_t at;
+	bool ours; /* to undo */
 };
 
 static int newest_first(const void *a, const void *b)
@@ -38,8 +34,8 @@ static struct entry_ref *all_entries(struct journals *all, size_t *ret_count)
 		json_array_foreach(json_object_get(all->items[k].doc, "entries"), i, entry)
 		{
 			refs = xrealloc(refs, count + 1, sizeof(*refs));
-			refs[count++] =
-				(struct entry_ref){ &all->items[k], entry, journal_number(entry, "at") };
+			refs[count++] = (struct entry_ref){ &all->items[k], entry,
+							    journal_number(entry, "at"), false };
 		}
 	}
 	if (count)
@@ -50,26 +46,52 @@ static struct entry_ref *all_entries(struct journals *all, size_t *ret_count)
 
 enum sweep { SWEEP_OWN, SWEEP_DEAD, SWEEP_APPLIED };
 
-static bool is_ours_to_undo(const struct entry_ref *r, enum sweep what, const char *own)
+/* One sweep through a folder. */
+struct sweep_args {
+	enum sweep what;
+	const char *folder, *own; /* own: our journal in it, NULL for none */
+	const char *state;	  /* whose applied changes are meant; NULL for all */
+	bool dead_too;		  /* SWEEP_OWN: what the dead left is undone as well */
+};
+
+static bool is_ours_to_undo(const struct entry_ref *r, const struct sweep_args *a)
 {
+	const json_t *doc = r->journal->doc;
+	bool own = a->own && str_eq(r->journal->path, a->own);
+
 	if (json_is_true(json_object_get(r->entry, "deferred")))
 		return true;
-	if (journal_is_applied(r->journal->doc))
-		return what == SWEEP_APPLIED || !journal_same_boot(r->journal->doc) ||
-		       str_eq(r->journal->path, own);
-	if (what == SWEEP_OWN)
-		return str_eq(r->journal->path, own);
-	return !journal_owner_lives(r->journal->doc);
+	if (journal_is_applied(doc))
+		return (a->what == SWEEP_APPLIED &&
+			(!a->state || str_eq(journal_text(doc, "state"), a->state))) ||
+		       !journal_same_boot(doc) || own;
+	if (a->what == SWEEP_OWN && (own || !a->dead_too))
+		return own;
+	return !journal_owner_lives(doc);
 }
 
-/* A later change to the same file by someone who still needs it. */
+/* Whether somebody else still needs what the entry would undo: a later change of the same setting, or the
+   same thing at any time. The dead need nothing. */
 static const struct entry_ref *holder(const struct entry_ref *holders, size_t n, const struct entry_ref *r)
 {
-	for (size_t i = 0; i < n; i++)
-		if (holders[i].at > r->at && str_eq(journal_text(r->entry, "kind"), "file") &&
-		    str_eq(journal_text(holders[i].entry, "path"), journal_text(r->entry, "path")))
+	bool file = str_eq(journal_text(r->entry, "kind"), "file");
+
+	for (size_t i = 0; i < n; i++) {
+		const json_t *h = holders[i].entry;
+
+		if ((!file || holders[i].at > r->at) && holders[i].journal != r->journal &&
+		    str_eq(journal_text(h, "kind"), journal_text(r->entry, "kind")) &&
+		    str_eq(journal_text(h, "path"), journal_text(r->entry, "path")) &&
+		    (file || str_eq(journal_text(h, "value"), journal_text(r->entry, "value"))))
 			return &holders[i];
+	}
 	return NULL;
+}
+
+static void mark(const struct entry_ref *r, const char *how)
+{
+	json_object_set_new(r->entry, how, json_true());
+	r->journal->changed = true;
 }
 
 /* Undoes one entry, or leaves it for later; returns whether that failed. */
@@ -78,11 +100,15 @@ static bool sweep_one(const struct entry_ref *r, const struct entry_ref *held_by
 {
 	_cleanup_free_ char *line = NULL;
 
+	/* the other one undoes it at its own end */
+	if (held_by && !str_eq(journal_text(r->entry, "kind"), "file")) {
+		mark(r, "undone");
+		return false;
+	}
 	if (held_by) {
-		json_object_set_new(r->entry, "deferred", json_true());
-		r->journal->changed = true;
+		mark(r, "deferred");
 		strlist_addf(said, "left %s at '%s': %s %lld still needs it, and it is restored after that",
-			     journal_text(r->entry, "path"), journal_text(r->entry, "new"),
+			     journal_text(r->entry, "path"), journal_text(held_by->entry, "new"),
 			     journal_is_applied(held_by->journal->doc) ? "'doctor --apply' of process"
 								       : "mvmscale, process",
 			     (long long)journal_number(held_by->journal->doc, "pid"));
@@ -93,102 +119,139 @@ static bool sweep_one(const struct entry_ref *r, const struct entry_ref *held_by
 		strlist_add(said, line);
 	if (got == UNDO_FAILED)
 		return true;
-	json_object_set_new(r->entry, "undone", json_true());
-	r->journal->changed = true;
+	mark(r, "undone");
 	return false;
 }
 
+/* One that cannot be written does not keep the others from it: undoing twice is harmless. */
 static error *save_changed(const char *folder, struct journals *all)
 {
+	error *first = NULL;
+
 	for (size_t k = 0; k < all->count; k++) {
+		const char *path = all->items[k].path;
 		json_t *entries = json_object_get(all->items[k].doc, "entries");
+		error *e = NULL;
 
 		if (!all->items[k].changed && json_array_size(entries))
 			continue;
 		for (size_t i = json_array_size(entries); i-- > 0;)
 			if (json_is_true(json_object_get(json_array_get(entries, i), "undone")))
 				json_array_remove(entries, i);
-		if (!json_array_size(entries)) {
-			unlink(all->items[k].path);
-			continue;
-		}
-		error *e = journal_save(folder, all->items[k].path, all->items[k].doc);
-		if (e)
-			return e;
+		if (json_array_size(entries))
+			e = journal_save(folder, path, all->items[k].doc);
+		else if (unlink(path) < 0 && errno != ENOENT)
+			e = err_sys(EXIT_CANNOT, errno, "cannot remove the journal %s", path);
+		if (first)
+			err_free(e);
+		else
+			first = e;
 	}
-	return NULL;
+	return first;
 }
 
-/* Undoes every entry that `what` makes ours, over all journals, the newest first. */
-static error *sweep(const char *folder, enum sweep what, const char *own, struct strlist *said)
+/* Undoes every entry that `a` makes ours, over all journals of the folder, the newest first. */
+static error *sweep(const struct sweep_args *a, struct strlist *said)
 {
 	_cleanup_(journal_unlockp) int fd = -1;
 	_cleanup_(journals_clear) struct journals all = { 0 };
 	_cleanup_free_ struct entry_ref *refs = NULL, *holders = NULL;
 	size_t count = 0, held = 0, failures = 0;
-	error *e = journal_lock(folder, &fd);
+	error *e = journal_lock(a->folder, &fd);
 
 	if (!e)
-		e = journals_load(folder, &all, said);
+		e = journals_load(a->folder, &all, said);
 	if (e)
 		return e;
 	refs = all_entries(&all, &count);
 	holders = xcalloc(count, sizeof(*holders));
 	for (size_t i = 0; i < count; i++) {
-		if (is_ours_to_undo(&refs[i], what, own))
-			failures += sweep_one(&refs[i], holder(holders, held, &refs[i]), folder, said);
-		else if (journal_same_boot(refs[i].journal->doc))
+		const json_t *doc = refs[i].journal->doc;
+
+		refs[i].ours = is_ours_to_undo(&refs[i], a);
+		if (!refs[i].ours && journal_same_boot(doc) &&
+		    (journal_is_applied(doc) || journal_owner_lives(doc)))
 			holders[held++] = refs[i];
 	}
-	e = save_changed(folder, &all);
+	for (size_t i = 0; i < count; i++)
+		if (refs[i].ours)
+			failures += sweep_one(&refs[i], holder(holders, held, &refs[i]), a->folder, said);
+	e = save_changed(a->folder, &all);
 	if (!e && failures)
 		e = err_new(
 			EXIT_CANNOT,
 			"%zu change%s of this host could not be undone and stay%s in the journal in %s: run "
 			"'mvmscale doctor --restore' with the privilege that made them",
-			failures, failures == 1 ? "" : "s", failures == 1 ? "s" : "", folder);
+			failures, failures == 1 ? "" : "s", failures == 1 ? "s" : "", a->folder);
 	return e;
 }
 
-/* A dead process that had our pid may have left a journal under our name. */
-static error *move_aside(const char *folder, const char *journal)
+/*
+ * Makes the usual name of our journal free for us: a dead process that had our pid may have left one there,
+ * and one of another pid namespace may be using it.
+ */
+static error *claim_name(struct place *p)
 {
-	_cleanup_free_ char *aside =
-		xasprintf("%.*s-%lld.json", (int)(strlen(journal) - 5), journal, (long long)journal_now_ns());
+	_cleanup_free_ char *aside = xasprintf("%.*s-%lld.json", (int)(strlen(p->journal) - 5), p->journal,
+					       (long long)journal_now_ns());
 	_cleanup_(journal_unlockp) int fd = -1;
-	error *e = journal_lock(folder, &fd);
+	json_auto_t *doc = NULL;
+	error *e = journal_lock(p->folder, &fd);
 
-	if (e)
+	if (e || (e = journal_load(p->journal, &doc)))
 		return e;
-	json_auto_t *doc = journal_load(journal);
-	if (doc && journal_owner_lives(doc))
+	if (!doc || journal_is_own(doc))
 		return NULL;
-	if (rename(journal, aside) < 0 && errno != ENOENT)
-		return err_sys(EXIT_CANNOT, errno, "cannot move the old journal %s aside", journal);
+	if (journal_owner_lives(doc)) {
+		char *other = journal_foreign_name(p->journal);
+
+		free(p->journal);
+		p->journal = other;
+		return NULL;
+	}
+	if (rename(p->journal, aside) < 0 && errno != ENOENT)
+		return err_sys(EXIT_CANNOT, errno, "cannot move the old journal %s aside", p->journal);
 	return NULL;
+}
+
+/* Takes the folder. */
+static void place_init(struct place *p, char *folder, bool applied)
+{
+	p->folder = folder;
+	if (applied)
+		p->journal = xasprintf("%s/applied-%lld-%d.json", folder, (long long)journal_now_ns(),
+				       (int)getpid());
+	else
+		p->journal = xasprintf("%s/restore-%d.json", folder, (int)getpid());
+}
+
+error *place_ready(struct settings *s, struct place *p)
+{
+	error *e;
+
+	if (p->ready)
+		return NULL;
+	e = p == &s->host ? journal_make_host_folder(p->folder) : journal_make_folder(p->folder);
+	if (!e && !s->applied)
+		e = claim_name(p);
+	p->ready = !e;
+	return e;
 }
 
 static error *open_as(struct settings **ret, bool applied)
 {
-	_cleanup_free_ char *folder = journal_folder(), *journal = NULL;
-	error *e = journal_make_folder(folder);
-	if (e)
-		return e;
-	if (applied)
-		journal = xasprintf("%s/applied-%lld-%d.json", folder, (long long)journal_now_ns(),
-				    (int)getpid());
-	else
-		journal = xasprintf("%s/restore-%d.json", folder, (int)getpid());
-	e = applied ? NULL : move_aside(folder, journal);
-	if (e)
-		return e;
 	struct settings *s = xcalloc(1, sizeof(*s));
-	s->folder = STEAL(folder);
-	s->journal = STEAL(journal);
+
 	s->pid = getpid();
 	s->applied = applied;
-	*ret = s;
-	return NULL;
+	place_init(&s->own, journal_folder(), applied);
+	place_init(&s->host, journal_host_folder(), applied);
+	error *e = place_ready(s, &s->own);
+	if (e)
+		settings_close(s);
+	else
+		*ret = s;
+	return e;
 }
 
 error *settings_open(struct settings **ret)
@@ -205,199 +268,116 @@ void settings_close(struct settings *s)
 {
 	if (!s)
 		return;
-	free(s->folder);
-	free(s->journal);
+	free(s->own.folder);
+	free(s->own.journal);
+	free(s->host.folder);
+	free(s->host.journal);
 	free(s);
 }
 
 const char *settings_folder(const struct settings *s)
 {
-	return s->folder;
+	return s->own.folder;
 }
 
-/* Adds the entry, or takes the last one away again (NULL). The lock is held. */
-static error *journal_edit(const struct settings *s, json_t *entry)
+/* Of two errors the first; both are taken. */
+static error *first_of(error *a, error *b)
 {
-	/* read anew each time: whoever ends last may have taken deferred entries out of it */
-	json_auto_t *doc = journal_load(s->journal);
-
-	if (!doc)
-		doc = journal_new(s->applied);
-	json_t *entries = json_object_get(doc, "entries");
-	if (entry) {
-		json_object_set_new(entry, "at", json_integer(journal_now_ns()));
-		json_array_append_new(entries, entry);
-	} else if (json_array_size(entries)) {
-		json_array_remove(entries, json_array_size(entries) - 1);
-	}
-	if (!json_array_size(entries)) {
-		unlink(s->journal);
-		return NULL;
-	}
-	return journal_save(s->folder, s->journal, doc);
-}
-
-static error *set_locked(struct settings *s, const char *path, const char *value, const char *old,
-			 const char *why)
-{
-	_cleanup_free_ char *now = NULL;
-	error *e = journal_edit(s, json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", "file", "path", path, "old",
-					     old, "new", value, "why", why ? why : ""));
-
-	/* Written down even when it is so already: as long as we live, others leave it so. */
-	if (e || str_eq(old, value))
-		return e;
-	e = setting_write(path, value);
-	if (!e)
-		e = setting_read(path, &now);
-	if (!e && str_eq(now, value))
-		return NULL;
-	if (!e)
-		e = err_new(EXIT_CANNOT, "%s did not take '%s': it reads '%s'", path, value, now);
-	if (now && !str_eq(now, old)) {
-		error *back = setting_write(path, old);
-
-		if (back) {
-			/* keep the entry, so that it is tried again later */
-			e = err_wrap(e, "%s", back->msg);
-			err_free(back);
-			return e;
-		}
-	}
-	error *j = journal_edit(s, NULL);
-	err_free(j); /* the entry left in asks for a value that is in force: harmless */
-	return e;
-}
-
-error *settings_set(struct settings *s, const char *path, const char *value, const char *why)
-{
-	_cleanup_(journal_unlockp) int fd = -1;
-	_cleanup_free_ char *old = NULL;
-	error *e;
-
-	if (*path != '/')
-		return err_new(EXIT_BAD_INPUT, "cannot set '%s': the path of a setting starts with /", path);
-	e = journal_lock(s->folder, &fd);
-	if (!e)
-		e = setting_read(path, &old);
-	if (e) {
-		e->code = EXIT_CANNOT;
-		return e;
-	}
-	return set_locked(s, path, value, old, why);
-}
-
-static error *note(struct settings *s, const char *kind, const char *path, const char *value)
-{
-	_cleanup_(journal_unlockp) int fd = -1;
-	error *e;
-
-	if (*path != '/')
-		return err_new(EXIT_BAD_INPUT, "cannot note '%s' for undoing: its path must start with /",
-			       path);
-	e = journal_lock(s->folder, &fd);
-	return e ? e
-		 : journal_edit(s, json_pack("{s:s, s:s, s:s*}", "kind", kind, "path", path, "value", value));
-}
-
-error *settings_note_swap(struct settings *s, const char *path)
-{
-	return note(s, "swapoff", path, NULL);
-}
-
-error *settings_note_cgroup(struct settings *s, const char *path)
-{
-	return note(s, "rmdir", path, NULL);
-}
-
-error *settings_note_tree(struct settings *s, const char *path)
-{
-	size_t n = strlen(s->folder);
-
-	if (strncmp(path, s->folder, n) != 0 || path[n] != '/' || strstr(path, "/.."))
-		return err_new(EXIT_BAD_INPUT, "cannot note %s for removal: it is not below %s", path,
-			       s->folder);
-	return note(s, "rmtree", path, NULL);
-}
-
-error *settings_note_containers(struct settings *s, const char *path, const char *runtime)
-{
-	return note(s, "containers", path, runtime);
-}
-
-error *settings_note_pidfiles(struct settings *s, const char *path, const char *word)
-{
-	return note(s, "pidfiles", path, word);
-}
-
-error *settings_note_empty(struct settings *s, const char *path, const char *name)
-{
-	return note(s, "emptydir", path, name);
-}
-
-error *settings_note_write(struct settings *s, const char *path, const char *value)
-{
-	return note(s, "write", path, value);
+	if (!a)
+		return b;
+	err_free(b);
+	return a;
 }
 
 error *settings_restore(struct settings *s, struct strlist *said)
 {
+	error *e = NULL;
+
 	if (getpid() != s->pid)
 		return NULL;
-	return sweep(s->folder, SWEEP_OWN, s->journal, said);
+	/* settings come first: VMs that are still dying may keep the rest waiting */
+	if (s->host.ready)
+		e = sweep(&(struct sweep_args){ .what = SWEEP_OWN,
+						.folder = s->host.folder,
+						.own = s->host.journal,
+						.dead_too = true },
+			  said);
+	return first_of(e, sweep(&(struct sweep_args){ .what = SWEEP_OWN,
+						       .folder = s->own.folder,
+						       .own = s->own.journal },
+				 said));
 }
 
-static error *sweep_existing(enum sweep what, struct strlist *said)
+static error *sweep_existing(const char *folder, enum sweep what, const char *state, struct strlist *said)
 {
-	_cleanup_free_ char *folder = journal_folder();
 	error *e;
 
 	if (access(folder, F_OK) < 0)
 		return NULL;
 	e = journal_check_folder(folder);
-	return e ? e : sweep(folder, what, NULL, said);
+	return e ? e : sweep(&(struct sweep_args){ .what = what, .folder = folder, .state = state }, said);
+}
+
+static error *sweep_places(enum sweep what, struct strlist *said)
+{
+	_cleanup_free_ char *own = journal_folder(), *host = journal_host_folder();
+	error *e = sweep_existing(host, what, own, said);
+
+	return str_eq(own, host) ? e : first_of(e, sweep_existing(own, what, NULL, said));
 }
 
 error *settings_recover(struct strlist *said)
 {
-	return sweep_existing(SWEEP_DEAD, said);
+	return sweep_places(SWEEP_DEAD, said);
 }
 
 error *settings_restore_applied(struct strlist *said)
 {
-	return sweep_existing(SWEEP_APPLIED, said);
+	return sweep_places(SWEEP_APPLIED, said);
+}
+
+static const char *noun_of(const char *kind)
+{
+	static const char *const nouns[][2] = {
+		{ "swapoff", "swap" },		{ "zram", "swap" },
+		{ "rmdir", "cgroup" },		{ "rmtree", "folder" },
+		{ "emptydir", "folder" },	{ "containers", "containers in" },
+		{ "pidfiles", "processes of" }, { "controller", "handed down by" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(nouns); i++)
+		if (str_eq(kind, nouns[i][0]))
+			return nouns[i][1];
+	return "setting";
 }
 
 static void describe(const struct journal *j, const json_t *entry, struct strlist *ret)
 {
-	const char *who = journal_is_applied(j->doc)	? "applied for good, by process"
+	bool applied = journal_is_applied(j->doc);
+	const char *who = applied			? "applied for good, by process"
 			  : journal_owner_lives(j->doc) ? "in use by process"
 			  : journal_same_boot(j->doc)	? "left behind by dead process"
 							: "left behind before the last boot by process";
+	_cleanup_free_ char *own = journal_folder();
+	const char *state = journal_text(j->doc, "state");
+	_cleanup_free_ char *where = applied && *state && !str_eq(state, own)
+					     ? xasprintf(", restored with MVMSCALE_STATE=%s", state)
+					     : xstrdup("");
 	long long pid = (long long)journal_number(j->doc, "pid");
 	const char *kind = journal_text(entry, "kind"), *path = journal_text(entry, "path");
 
 	if (str_eq(kind, "file"))
-		strlist_addf(ret, "%s: '%s' -> '%s' (%s %lld)", path, journal_text(entry, "old"),
-			     journal_text(entry, "new"), who, pid);
+		strlist_addf(ret, "%s: '%s' -> '%s' (%s %lld%s)", path, journal_text(entry, "old"),
+			     journal_text(entry, "new"), who, pid, where);
 	else
-		strlist_addf(ret, "%s %s (%s %lld)",
-			     str_eq(kind, "swapoff")	  ? "swap"
-			     : str_eq(kind, "rmdir")	  ? "cgroup"
-			     : str_eq(kind, "rmtree")	  ? "folder"
-			     : str_eq(kind, "emptydir")	  ? "folder"
-			     : str_eq(kind, "containers") ? "containers in"
-			     : str_eq(kind, "pidfiles")	  ? "processes of"
-							  : "setting",
-			     path, who, pid);
+		strlist_addf(ret, "%s %s (%s %lld)", noun_of(kind), path, who, pid);
 }
 
-error *settings_list_pending(struct strlist *ret)
+static error *list_pending(const char *folder, struct strlist *ret)
 {
 	_cleanup_(journal_unlockp) int fd = -1;
 	_cleanup_(journals_clear) struct journals all = { 0 };
 	_cleanup_free_ struct entry_ref *refs = NULL;
-	_cleanup_free_ char *folder = journal_folder();
 	size_t count = 0;
 	error *e;
 
@@ -414,4 +394,12 @@ error *settings_list_pending(struct strlist *ret)
 	for (size_t i = count; i-- > 0;)
 		describe(refs[i].journal, refs[i].entry, ret);
 	return NULL;
+}
+
+error *settings_list_pending(struct strlist *ret)
+{
+	_cleanup_free_ char *own = journal_folder(), *host = journal_host_folder();
+	error *e = list_pending(host, ret);
+
+	return str_eq(own, host) ? e : first_of(e, list_pending(own, ret));
 }

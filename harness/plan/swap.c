@@ -24,6 +24,7 @@
 #define HEADER_VERSION 1024
 #define HEADER_LAST_PAGE 1028
 #define HEADER_UUID 1036
+#define UUID_BYTES 16
 /* no text: ten bytes without an end */
 static const unsigned char HEADER_MAGIC[] = { 'S', 'W', 'A', 'P', 'S', 'P', 'A', 'C', 'E', '2' };
 
@@ -54,15 +55,78 @@ void swap_header(unsigned char *page, uint32_t page_size, uint64_t bytes, const 
 	memcpy(page + page_size - sizeof(HEADER_MAGIC), HEADER_MAGIC, sizeof(HEADER_MAGIC));
 }
 
-static error *write_header(int fd, const char *path, uint64_t bytes)
+static void label_text(const unsigned char uuid[UUID_BYTES], char ret[SWAP_LABEL_SIZE])
+{
+	for (int i = 0; i < UUID_BYTES; i++)
+		snprintf(ret + 2 * (size_t)i, 3, "%02x", uuid[i]);
+}
+
+void swap_label(const unsigned char *page, size_t page_size, char ret[SWAP_LABEL_SIZE])
+{
+	*ret = '\0';
+	if (page_size >= HEADER_UUID + UUID_BYTES + sizeof(HEADER_MAGIC) &&
+	    memcmp(page + page_size - sizeof(HEADER_MAGIC), HEADER_MAGIC, sizeof(HEADER_MAGIC)) == 0)
+		label_text(page + HEADER_UUID, ret);
+}
+
+/* Whether the name of a line, in which blanks and the like are octal ("\\040"), is `path`; *rest is behind
+ * it. */
+static bool is_name(const char *line, const char *path, const char **rest)
+{
+	while (*line && *line != ' ' && *line != '\t' && *line != '\n') {
+		unsigned c = (unsigned char)*line;
+		size_t n = 1;
+
+		if (*line == '\\' && sscanf(line + 1, "%3o", &c) == 1)
+			n = 4;
+		if (!*path)
+			break;
+		if (c != (unsigned char)*path)
+			return false;
+		line += n;
+		path++;
+	}
+	*rest = line;
+	return !*path;
+}
+
+enum swap_use swaps_list(const char *swaps, const char *path)
+{
+	static const char deleted[] = "\\040(deleted)";
+	enum swap_use found = SWAP_UNUSED;
+
+	for (const char *line = swaps; line && *line;
+	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+		const char *rest;
+
+		if (!is_name(line, path, &rest))
+			continue;
+		if (*rest == ' ' || *rest == '\t')
+			return SWAP_USED;
+		if (str_starts(rest, deleted))
+			found = SWAP_DELETED;
+	}
+	return found;
+}
+
+/* By its label an area is known as ours, whatever its name is by then. */
+static error *new_uuid(unsigned char uuid[UUID_BYTES], char label[SWAP_LABEL_SIZE])
+{
+	ssize_t n;
+
+	while ((n = getrandom(uuid, UUID_BYTES, 0)) < 0 && errno == EINTR)
+		;
+	if (n != UUID_BYTES)
+		return err_sys(EXIT_CANNOT, errno, "--swap: no random numbers");
+	label_text(uuid, label);
+	return NULL;
+}
+
+static error *write_header(int fd, const char *path, uint64_t bytes, const unsigned char uuid[UUID_BYTES])
 {
 	uint32_t page_size = (uint32_t)sysconf(_SC_PAGESIZE);
 	_cleanup_free_ unsigned char *page = xcalloc(1, page_size);
-	unsigned char uuid[16] = { 0 };
 
-	/* only a label: without randomness it stays 0, which the kernel takes as well */
-	if (getrandom(uuid, sizeof(uuid), 0) < 0)
-		memset(uuid, 0, sizeof(uuid));
 	swap_header(page, page_size, bytes, uuid);
 	if (pwrite(fd, page, page_size, 0) != (ssize_t)page_size || fsync(fd) < 0)
 		return err_sys(EXIT_CANNOT, errno, "--swap: cannot write to %s", path);
@@ -95,21 +159,39 @@ static error *take_into_use(const char *path)
 		       path);
 }
 
+/* One that is there may be in use, by a run that had our pid: a name that is free. */
+static char *free_name(void)
+{
+	char *path = xasprintf(SWAP_FILE_PREFIX "%d", (int)getpid());
+	struct stat st;
+
+	for (int i = 1; lstat(path, &st) == 0 && i < 1000; i++) {
+		free(path);
+		path = xasprintf(SWAP_FILE_PREFIX "%d-%d", (int)getpid(), i);
+	}
+	return path;
+}
+
 static error *add_file(struct settings *settings, uint64_t bytes, char **ret_path)
 {
-	_cleanup_free_ char *path = xasprintf("%s/mvmscale-swap.%d", SWAP_FOLDER, (int)getpid());
+	unsigned char uuid[UUID_BYTES];
+	char label[SWAP_LABEL_SIZE];
+	_cleanup_free_ char *path = free_name();
 	error *e = check_room(bytes);
 
-	if (e || (e = settings_note_swap(settings, path)))
+	if (e || (e = new_uuid(uuid, label)) || (e = settings_note_swap(settings, path, label)))
 		return e;
-	unlink(path);
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(EXIT_CANNOT, errno, "--swap: cannot create %s", path);
+	e = settings_note_made(settings, path);
 	/* a hole in a swap file is refused */
-	int full = posix_fallocate(fd, 0, (off_t)bytes);
-	e = full ? err_sys(EXIT_CANNOT, full, "--swap: cannot allocate %s", path)
-		 : write_header(fd, path, bytes);
+	int full = 0;
+	while (!e && (full = posix_fallocate(fd, 0, (off_t)bytes)) == EINTR)
+		;
+	if (!e)
+		e = full ? err_sys(EXIT_CANNOT, full, "--swap: cannot allocate %s", path)
+			 : write_header(fd, path, bytes, uuid);
 	close(fd);
 	if (!e)
 		e = take_into_use(path);
@@ -120,25 +202,26 @@ static error *add_file(struct settings *settings, uint64_t bytes, char **ret_pat
 
 static error *add_zram(struct settings *settings, uint64_t bytes, char **ret_path)
 {
+	unsigned char uuid[UUID_BYTES];
+	char label[SWAP_LABEL_SIZE];
 	long long n = 0;
+	error *e = new_uuid(uuid, label);
 
+	if (e)
+		return e;
 	if (!fs_read_number(ZRAM_CONTROL "hot_add", &n))
 		return err_new(EXIT_CANNOT,
 			       "--swap zram: this kernel has no zram, or its module is not loaded: "
 			       "'modprobe zram', or use a swap file (--swap SIZE)");
-	_cleanup_free_ char *number = xasprintf("%lld", n), *sys = xasprintf("/sys/block/zram%lld", n);
-	_cleanup_free_ char *size_file = xasprintf("%s/disksize", sys), *reset = xasprintf("%s/reset", sys);
+	_cleanup_free_ char *size_file = xasprintf("/sys/block/zram%lld/disksize", n);
 	_cleanup_free_ char *size = xasprintf("%llu", (unsigned long long)bytes);
-	_cleanup_free_ char *path = xasprintf("/dev/zram%lld", n);
-	error *e;
+	_cleanup_free_ char *path = xasprintf(SWAP_ZRAM_PREFIX "%lld", n);
 
-	/* undone last first: out of use, emptied, removed */
-	if ((e = settings_note_write(settings, ZRAM_CONTROL "hot_remove", number)) ||
-	    (e = settings_note_write(settings, reset, "1")) || (e = settings_note_swap(settings, path)) ||
-	    (e = fs_write_setting(size_file, size)))
+	if ((e = settings_note_zram(settings, path, label)) || (e = fs_write_setting(size_file, size)))
 		return e;
 	int fd = open(path, O_RDWR | O_CLOEXEC);
-	e = fd < 0 ? err_sys(EXIT_CANNOT, errno, "--swap zram: %s", path) : write_header(fd, path, bytes);
+	e = fd < 0 ? err_sys(EXIT_CANNOT, errno, "--swap zram: %s", path)
+		   : write_header(fd, path, bytes, uuid);
 	if (fd >= 0)
 		close(fd);
 	if (!e)

@@ -4,11 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #include "base/clock.h"
@@ -21,6 +22,10 @@
 /* A population of thousands takes a minute to die: give up only when it stops shrinking. */
 #define STUCK_NS 30000000000ULL
 #define POLL_NS 20000000ULL
+/* Who was killed is dying; who was forked meanwhile is killed then. */
+#define KILL_AGAIN_NS 1000000000ULL
+#define CGROUP_NAME_PREFIX "mvmscale-"
+#define LIBVIRT_FOLDER "/run/libvirt"
 
 error *setting_read(const char *path, char **ret)
 {
@@ -51,15 +56,24 @@ static const char *field(const json_t *entry, const char *key)
 	return v ? v : "";
 }
 
-static enum undo_result failed(char **said, error *e)
+enum undo_result undo_failed(char **said, error *e)
 {
 	*said = xasprintf("not restored: %s", e->msg);
 	err_free(e);
 	return UNDO_FAILED;
 }
 
-static enum undo_result undo_file(const char *path, const char *old, const char *new, char **said)
+/* Killed between journal and setting, it is still what we had written before. */
+static bool is_our_value(const json_t *entry, const char *now)
 {
+	const char *before = json_string_value(json_object_get(entry, "before"));
+
+	return str_eq(now, field(entry, "new")) || (before && str_eq(now, before));
+}
+
+static enum undo_result undo_file(const json_t *entry, const char *path, char **said)
+{
+	const char *old = field(entry, "old"), *new = field(entry, "new");
 	_cleanup_free_ char *now = NULL, *after = NULL;
 	error *e = setting_read(path, &now);
 
@@ -69,10 +83,10 @@ static enum undo_result undo_file(const char *path, const char *old, const char 
 		return UNDO_NOTHING;
 	}
 	if (e)
-		return failed(said, e);
+		return undo_failed(said, e);
 	if (str_eq(now, old))
 		return UNDO_NOTHING;
-	if (!str_eq(now, new)) {
+	if (!is_our_value(entry, now)) {
 		*said = xasprintf(
 			"left %s at '%s': mvmscale had set it to '%s' (before that '%s'), and someone "
 			"else changed it since",
@@ -83,42 +97,42 @@ static enum undo_result undo_file(const char *path, const char *old, const char 
 	if (!e)
 		e = setting_read(path, &after);
 	if (e)
-		return failed(said, e);
+		return undo_failed(said, e);
 	if (!str_eq(after, old)) {
 		*said = xasprintf("not restored: %s stayed at '%s' when '%s' was written", path, after, old);
 		return UNDO_FAILED;
 	}
-	*said = xasprintf("restored %s from '%s' to '%s'", path, new, old);
+	*said = xasprintf("restored %s from '%s' to '%s'", path, now, old);
 	return UNDO_DONE;
 }
 
-/* Without privilege swapoff(2) refuses before it looks. */
-static bool is_swap(const char *path)
+/* By device and inode, where they were noted. */
+bool undo_is_made(const json_t *entry, const struct stat *st)
 {
-	_cleanup_free_ char *swaps = NULL;
-	_cleanup_err_ error *e = fs_read("/proc/swaps", &swaps, NULL);
+	const json_t *dev = json_object_get(entry, "dev"), *ino = json_object_get(entry, "ino");
 
-	return !e && strstr(swaps, path);
+	return !ino || ((json_int_t)st->st_ino == json_integer_value(ino) &&
+			(json_int_t)st->st_dev == json_integer_value(dev));
 }
 
-static enum undo_result undo_swap(const char *path, bool same_boot, char **said)
+static enum undo_result undo_controller(const char *path, const char *controller, char **said)
 {
-	struct stat st;
-	bool off = same_boot && swapoff(path) == 0;
-	int sys = errno;
+	_cleanup_free_ char *off = xasprintf("-%s", controller);
+	error *e;
 
-	/* EINVAL: no swap is there, ENOENT: no file */
-	if (same_boot && !off && sys != EINVAL && sys != ENOENT && is_swap(path)) {
-		*said = xasprintf("not restored: cannot take swap %s out of use: %s", path, strerror(sys));
-		return UNDO_FAILED;
+	if (access(path, F_OK) < 0)
+		return UNDO_NOTHING;
+	e = setting_write(path, off);
+	if (e && e->sys == EBUSY) {
+		err_free(e);
+		*said = xasprintf("left the controller %s in %s: a cgroup below it has come to need it",
+				  controller, path);
+		return UNDO_FOREIGN;
 	}
-	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && unlink(path) == 0) {
-		*said = xasprintf("removed swap file %s", path);
-		return UNDO_DONE;
-	}
-	if (off)
-		*said = xasprintf("took swap %s out of use", path);
-	return off ? UNDO_DONE : UNDO_NOTHING;
+	if (e)
+		return undo_failed(said, e);
+	*said = xasprintf("took the controller %s back in %s", controller, path);
+	return UNDO_DONE;
 }
 
 static bool in_cgroupfs(const char *path)
@@ -131,9 +145,41 @@ static bool in_cgroupfs(const char *path)
 /* What to do with each cgroup of a tree, the deepest first. */
 struct members {
 	bool kill, remove;
-	bool self; /* found: this process is in it */
+	bool self;	  /* found: this process is in it */
+	const char *name; /* of the top one, by which a member is known */
 	long count;
 };
+
+/* Whether that process is in a cgroup of that name, or below one. */
+static bool is_in(pid_t pid, const char *name)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/cgroup", (int)pid), *text = NULL;
+	_cleanup_err_ error *e = fs_read(path, &text, NULL);
+	_cleanup_free_ char *part = xasprintf("/%s", name);
+	size_t n = strlen(part);
+
+	for (const char *p = e ? NULL : strstr(text, part); p; p = strstr(p + 1, part))
+		if (p[n] == '/' || p[n] == '\n' || !p[n])
+			return true;
+	return false;
+}
+
+struct suspect {
+	pid_t pid;
+	int fd; /* a pidfd: once it is open, the number cannot come to mean another process */
+};
+
+static struct suspect suspect_open(pid_t pid)
+{
+	return (struct suspect){ pid, (int)syscall(SYS_pidfd_open, pid, 0) };
+}
+
+/* -1 as kill(2); before Linux 5.3 there is nothing but the number. */
+static int suspect_kill(const struct suspect *s)
+{
+	return s->fd >= 0 ? (int)syscall(SYS_pidfd_send_signal, s->fd, SIGKILL, NULL, 0)
+			  : kill(s->pid, SIGKILL);
+}
 
 static void visit_procs(const char *path, struct members *m)
 {
@@ -145,8 +191,13 @@ static void visit_procs(const char *path, struct members *m)
 		m->count++;
 		if (pid == getpid())
 			m->self = true;
-		else if (m->kill && pid > 1)
-			kill((pid_t)pid, SIGKILL);
+		if (!m->kill || pid <= 1 || pid == getpid())
+			continue;
+		struct suspect s = suspect_open((pid_t)pid);
+		if (is_in(s.pid, m->name))
+			suspect_kill(&s);
+		if (s.fd >= 0)
+			close(s.fd);
 	}
 }
 
@@ -169,26 +220,46 @@ static void visit(const char *path, struct members *m)
 }
 
 /* cgroup.kill (v2, 5.14) also takes those that fork meanwhile. */
-static void kill_all(const char *path)
+static void kill_all(const char *path, const char *name)
 {
 	_cleanup_free_ char *file = xasprintf("%s/cgroup.kill", path);
 	_cleanup_err_ error *e = setting_write(file, "1");
 
 	if (e)
-		visit(path, &(struct members){ .kill = true });
+		visit(path, &(struct members){ .kill = true, .name = name });
 }
 
-static enum undo_result undo_cgroup(const char *path, char **said)
+/* Ours by its name; and where we made it, this very one. */
+static bool is_our_cgroup(const json_t *entry, const char *path, char **said)
 {
-	uint64_t last = clock_ns();
+	const char *slash = strrchr(path, '/');
+	struct stat st;
+
+	if (!in_cgroupfs(path)) {
+		*said = xasprintf("not restored: %s is no cgroup", path);
+		return false;
+	}
+	if (!str_starts(slash + 1, CGROUP_NAME_PREFIX)) {
+		*said = xasprintf("not restored: the cgroup %s is not named as ours are", path);
+		return false;
+	}
+	if (stat(path, &st) < 0 || !undo_is_made(entry, &st)) {
+		*said = xasprintf("left the cgroup %s: it is not the one that was made", path);
+		return false;
+	}
+	return true;
+}
+
+static enum undo_result undo_cgroup(const json_t *entry, const char *path, char **said)
+{
+	uint64_t last = clock_ns(), killed = 0;
+	const char *name = strrchr(path, '/') + 1;
 	long least = -1;
 
 	if (access(path, F_OK) < 0)
 		return UNDO_NOTHING;
-	if (!in_cgroupfs(path)) {
-		*said = xasprintf("not restored: %s is no cgroup", path);
-		return UNDO_FAILED;
-	}
+	if (!is_our_cgroup(entry, path, said))
+		return str_starts(*said, "left ") ? UNDO_FOREIGN : UNDO_FAILED;
 	for (;;) {
 		struct members m = { 0 };
 
@@ -201,10 +272,12 @@ static enum undo_result undo_cgroup(const char *path, char **said)
 			least = m.count;
 			last = clock_ns();
 		}
-		if (m.count)
-			kill_all(path);
-		else
+		if (m.count && clock_ns() - killed > KILL_AGAIN_NS) {
+			kill_all(path, name);
+			killed = clock_ns();
+		} else if (!m.count) {
 			visit(path, &(struct members){ .remove = true });
+		}
 		if (access(path, F_OK) < 0)
 			break;
 		if (clock_ns() - last > STUCK_NS) {
@@ -218,15 +291,28 @@ static enum undo_result undo_cgroup(const char *path, char **said)
 	return UNDO_DONE;
 }
 
-static enum undo_result undo_tree(const char *path, const char *folder, char **said)
+/* Whether it is a folder below that one, links resolved; *ret_real is its name then. */
+static bool is_below(const char *path, const char *folder, char **ret_real)
 {
 	_cleanup_free_ char *top = realpath(folder, NULL), *real = realpath(path, NULL);
+	size_t n = top ? strlen(top) : 0;
+	struct stat st;
+
+	if (!n || !real || strncmp(real, top, n) != 0 || real[n] != '/' || lstat(path, &st) < 0 ||
+	    !S_ISDIR(st.st_mode))
+		return false;
+	*ret_real = STEAL(real);
+	return true;
+}
+
+static enum undo_result undo_tree(const char *path, const char *folder, char **said)
+{
+	_cleanup_free_ char *real = NULL;
 	struct stat st;
 
 	if (lstat(path, &st) < 0 && errno == ENOENT)
 		return UNDO_NOTHING;
-	size_t n = top ? strlen(top) : 0;
-	if (!n || !real || strncmp(real, top, n) != 0 || real[n] != '/' || !S_ISDIR(st.st_mode)) {
+	if (!is_below(path, folder, &real)) {
 		*said = xasprintf("not removed: %s is no folder below %s", path, folder);
 		return UNDO_FAILED;
 	}
@@ -250,10 +336,16 @@ static bool runs_with(pid_t pid, const char *word)
 }
 
 /* Whoever has files of his own in it keeps it. */
-static enum undo_result undo_empty(const char *path, const char *name)
+static enum undo_result undo_empty(const char *path, const char *name, char **said)
 {
 	_cleanup_free_ char *file = *name ? xasprintf("%s/%s", path, name) : NULL;
+	size_t n = strlen(LIBVIRT_FOLDER);
 
+	if (strchr(name, '/') || !str_starts(path, LIBVIRT_FOLDER) || (path[n] && path[n] != '/') ||
+	    strstr(path, "/..")) {
+		*said = xasprintf("not removed: %s is no folder below " LIBVIRT_FOLDER, path);
+		return UNDO_FAILED;
+	}
 	if (file)
 		unlink(file);
 	return rmdir(path) == 0 ? UNDO_DONE : UNDO_NOTHING;
@@ -274,9 +366,13 @@ static enum undo_result undo_pidfiles(const char *path, const char *word, char *
 		if (n < 5 || !str_eq(e->d_name + n - 4, ".pid"))
 			continue;
 		_cleanup_free_ char *file = xasprintf("%s/%s", path, e->d_name);
-		if (fs_read_number(file, &pid) && pid > 1 && pid != getpid() && runs_with((pid_t)pid, word) &&
-		    kill((pid_t)pid, SIGKILL) == 0)
+		if (!fs_read_number(file, &pid) || pid <= 1 || pid > INT_MAX || pid == getpid())
+			continue;
+		struct suspect s = suspect_open((pid_t)pid);
+		if (runs_with(s.pid, word) && suspect_kill(&s) == 0)
 			killed++;
+		if (s.fd >= 0)
+			close(s.fd);
 	}
 	closedir(d);
 	if (!killed)
@@ -285,17 +381,17 @@ static enum undo_result undo_pidfiles(const char *path, const char *word, char *
 	return UNDO_DONE;
 }
 
-static enum undo_result undo_write(const char *path, const char *value, char **said)
+static enum undo_result undo_runtime(const char *root, const char *folder, const char *runtime, char **said)
 {
-	error *e;
+	_cleanup_free_ char *real = NULL;
+	struct stat st;
 
-	if (access(path, F_OK) < 0)
+	if (lstat(root, &st) < 0 && errno == ENOENT)
 		return UNDO_NOTHING;
-	e = setting_write(path, value);
-	if (e)
-		return failed(said, e);
-	*said = xasprintf("wrote '%s' to %s", value, path);
-	return UNDO_DONE;
+	if (is_below(root, folder, &real))
+		return undo_containers(root, runtime, said);
+	*said = xasprintf("not restored: the containers in %s, which is no folder below %s", root, folder);
+	return UNDO_FAILED;
 }
 
 enum undo_result undo_entry(const json_t *entry, const char *folder, bool same_boot, char **said)
@@ -308,24 +404,26 @@ enum undo_result undo_entry(const json_t *entry, const char *folder, bool same_b
 		return UNDO_FAILED;
 	}
 	if (str_eq(kind, "swapoff"))
-		return undo_swap(path, same_boot, said);
+		return undo_swap(entry, path, same_boot, said);
 	if (str_eq(kind, "rmtree"))
 		return undo_tree(path, folder, said);
 	/* the rest is kernel state, which a reboot has cleared */
 	if (!same_boot)
 		return UNDO_NOTHING;
 	if (str_eq(kind, "file"))
-		return undo_file(path, field(entry, "old"), field(entry, "new"), said);
+		return undo_file(entry, path, said);
 	if (str_eq(kind, "rmdir"))
-		return undo_cgroup(path, said);
+		return undo_cgroup(entry, path, said);
+	if (str_eq(kind, "controller"))
+		return undo_controller(path, field(entry, "value"), said);
+	if (str_eq(kind, "zram"))
+		return undo_zram(path, field(entry, "value"), said);
 	if (str_eq(kind, "containers"))
-		return undo_containers(path, field(entry, "value"), said);
+		return undo_runtime(path, folder, field(entry, "value"), said);
 	if (str_eq(kind, "pidfiles"))
 		return undo_pidfiles(path, field(entry, "value"), said);
 	if (str_eq(kind, "emptydir"))
-		return undo_empty(path, field(entry, "value"));
-	if (str_eq(kind, "write"))
-		return undo_write(path, field(entry, "value"), said);
+		return undo_empty(path, field(entry, "value"), said);
 	*said = xasprintf("not restored: this version does not know the journal entry '%s' for %s", kind,
 			  path);
 	return UNDO_FAILED;

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 
@@ -29,6 +30,13 @@ error *setting_read(const char *path, char **ret) ERR_MUST_CHECK;
 /* Writes with one write(2); a plain file (tests) is emptied first. */
 error *setting_write(const char *path, const char *value) ERR_MUST_CHECK;
 
+/* Parts of undo_entry(). */
+/* Whether that file is the one that the entry says was made; true where it does not say. */
+bool undo_is_made(const json_t *entry, const struct stat *st);
+/* Takes the error into *said. */
+enum undo_result undo_failed(char **said, error *e);
+enum undo_result undo_swap(const json_t *entry, const char *path, bool same_boot, char **said);
+enum undo_result undo_zram(const char *path, const char *label, char **said);
 /* Deletes the containers of an OCI runtime whose --root is `root`. *said as above. */
 enum undo_result undo_containers(const char *root, const char *runtime, char **said);
 

@@ -60,6 +60,9 @@ error *confine_create(struct session *s)
 		e = cgroup_create(&s->cgroup);
 	else
 		e = err_new(EXIT_CANNOT, "no cgroup can be used");
+	/* whoever cleans up kills what is in it: only in this very one */
+	if (!e && (e = settings_note_made(s->settings, s->cgroup.path)))
+		return e;
 	if (e && confine_wanted(s))
 		return err_wrap(e, "--cgroup and --cgroup-*");
 	if (e)

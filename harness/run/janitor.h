@@ -2,12 +2,14 @@
 #ifndef MVM_RUN_JANITOR_H
 #define MVM_RUN_JANITOR_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
 /* janitor.c: a process that outlives us by a moment and undoes what we could not. */
 error *janitor_start(int *ret_fd, pid_t *ret_pid) ERR_MUST_CHECK;
-void janitor_dismiss(int fd, pid_t pid);
+/* Waits until it has ended. With all_done it has nothing to undo. */
+void janitor_dismiss(int fd, pid_t pid, bool all_done);
 
 #endif

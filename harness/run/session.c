@@ -414,9 +414,18 @@ error *session_open(struct session *s)
 	return session_save(s, "running");
 }
 
+/* The record says so as well: nobody may have seen it. */
+static void say_left(struct session *s, const char *line)
+{
+	session_notice(s, "%s", line);
+	if (s->folder.events_fd >= 0)
+		err_free(run_folder_event(&s->folder, "left", json_pack("{s:s}", "what", line)));
+}
+
 void session_close(struct session *s)
 {
 	struct strlist said = { 0 };
+	bool all_done = true;
 
 	fleet_close(s);
 	if (s->backend)
@@ -426,6 +435,7 @@ void session_close(struct session *s)
 	if (s->settings) {
 		error *e = settings_restore(s->settings, &said);
 
+		all_done = !e;
 		if (e)
 			session_notice(s,
 				       "not everything could be put back: %s; 'mvmscale doctor --restore' "
@@ -437,9 +447,9 @@ void session_close(struct session *s)
 	/* what was restored was said when it was changed */
 	for (size_t i = 0; i < said.count; i++)
 		if (str_starts(said.items[i], "left "))
-			session_notice(s, "%s", said.items[i]);
+			say_left(s, said.items[i]);
 	strlist_clear(&said);
-	janitor_dismiss(s->janitor_fd, s->janitor);
+	janitor_dismiss(s->janitor_fd, s->janitor, all_done);
 	run_folder_close(&s->folder);
 	host_free(&s->host);
 	profile_free(s->profile);

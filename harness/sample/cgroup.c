@@ -146,13 +146,36 @@ void cgroup_v1_mounts(struct strlist *ret)
 	strlist_clear(&names);
 }
 
+/* An empty one of that name is of a run that is gone; one with processes in it is somebody's. */
+error *cgroup_mkdir(const char *path, const char *own)
+{
+	struct stat a, b;
+
+	if (mkdir(path, 0755) == 0)
+		return NULL;
+	/* controllers of v1 that are mounted together have one folder */
+	if (errno == EEXIST && own && stat(path, &a) == 0 && stat(own, &b) == 0 && a.st_dev == b.st_dev &&
+	    a.st_ino == b.st_ino)
+		return NULL;
+	if (errno == EEXIST && rmdir(path) < 0 && errno == EBUSY)
+		return err_new(
+			EXIT_CANNOT,
+			"cannot create cgroup %s: there is one already, with processes in it that are not "
+			"of this run: 'mvmscale doctor' lists what runs left behind",
+			path);
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return err_sys(EXIT_CANNOT, errno, "cannot create cgroup %s", path);
+	return NULL;
+}
+
 error *cgroup_create(struct cgroup *c)
 {
 	_cleanup_free_ char *procs = xasprintf("%s/cgroup.procs", c->path);
 	_cleanup_free_ char *usage =
 		xasprintf("%s/%s", c->path, c->version == 2 ? "cpu.stat" : "cpuacct.usage");
-	if (mkdir(c->path, 0755) < 0 && errno != EEXIST) {
-		error *e = err_sys(EXIT_CANNOT, errno, "cannot create cgroup %s", c->path);
+	error *e = cgroup_mkdir(c->path, NULL);
+
+	if (e) {
 		free(c->path);
 		c->path = NULL;
 		cgroup_remove(c);
@@ -161,7 +184,7 @@ error *cgroup_create(struct cgroup *c)
 	c->procs_fd = open(procs, O_WRONLY | O_CLOEXEC);
 	c->usage_fd = open(usage, O_RDONLY | O_CLOEXEC);
 	if (c->procs_fd < 0 || c->usage_fd < 0 || cgroup_cpu_ns(c) < 0) {
-		error *e = err_sys(EXIT_CANNOT, errno, "cannot use cgroup %s", c->path);
+		e = err_sys(EXIT_CANNOT, errno, "cannot use cgroup %s", c->path);
 		cgroup_remove(c);
 		return e;
 	}

@@ -50,6 +50,8 @@ error *cgroup_choose(const char *root, const char *where, const char *name,
 		     struct cgroup *ret) ERR_MUST_CHECK;
 /* Makes what was chosen. EXIT_CANNOT with the reason when the host gives us none; c is then empty. */
 error *cgroup_create(struct cgroup *c) ERR_MUST_CHECK;
+/* Makes the folder of a cgroup, unless it is the same as `own` (NULL: none). One in use is an error. */
+error *cgroup_mkdir(const char *path, const char *own) ERR_MUST_CHECK;
 /* CPU nanoseconds used by all members so far; -1 when it cannot be read. */
 long long cgroup_cpu_ns(const struct cgroup *c);
 /* Closes it and removes the folder, which must be empty of processes by then. */

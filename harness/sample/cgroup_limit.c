@@ -74,41 +74,12 @@ static error *set_file(const char *folder, const char *file, const char *value)
 	return setting_write(path, value);
 }
 
-/* Whether one of the words of a list is that one: "cpuset" is not "cpu". */
-static bool has_word(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *p = list; *p; p += strspn(p, " \n")) {
-		size_t len = strcspn(p, " \n");
-
-		if (len == n && strncmp(p, word, n) == 0)
-			return true;
-		p += len;
-	}
-	return false;
-}
-
 /* v2: the parent hands controllers down; one that it did not is taken back at the end. */
 static error *hand_down(const struct cgroup *c, enum cgroup_controller k, struct settings *settings)
 {
-	int n = (int)(strrchr(c->path, '/') - c->path);
-	_cleanup_free_ char *file = xasprintf("%.*s/cgroup.subtree_control", n, c->path);
-	_cleanup_free_ char *offers = xasprintf("%.*s/cgroup.controllers", n, c->path);
-	_cleanup_free_ char *on = xasprintf("+%s", controllers[k]), *off = xasprintf("-%s", controllers[k]);
-	_cleanup_free_ char *now = NULL, *offered = NULL;
-	error *e = fs_read(file, &now, NULL);
+	_cleanup_free_ char *parent = xasprintf("%.*s", (int)(strrchr(c->path, '/') - c->path), c->path);
 
-	if (e || has_word(now, controllers[k]))
-		return e;
-	if ((e = fs_read(offers, &offered, NULL)))
-		return e;
-	if (!has_word(offered, controllers[k]))
-		return err_new(EXIT_CANNOT,
-			       "%s does not have the controller %s: it may be in use in a hierarchy of v1",
-			       offers, controllers[k]);
-	e = settings_note_write(settings, file, off);
-	return e ? e : setting_write(file, on);
+	return settings_hand_down(settings, parent, controllers[k]);
 }
 
 /* v1: our folder below that controller, which a VM has to join as well. */
@@ -119,8 +90,8 @@ static error *join_controller(struct cgroup *c, const char *folder, struct setti
 
 	if (e)
 		return e;
-	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
-		return err_sys(EXIT_CANNOT, errno, "cannot create cgroup %s", folder);
+	if ((e = cgroup_mkdir(folder, c->path)) || (e = settings_note_made(settings, folder)))
+		return e;
 	int fd = open(procs, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(EXIT_CANNOT, errno, "cannot use cgroup %s", folder);

@@ -114,7 +114,8 @@ elif [ -w $pid_max ]; then
 	expect 0 "$mvmscale" doctor
 	says 'applied for good'
 	expect 0 "$mvmscale" doctor --restore
-	[ "$(cat $pid_max)" = "$before" ] || fail "--restore left pid_max at $(cat $pid_max)"
+	# a run of somebody else may need it just now
+	[ "$(cat $pid_max)" = "$before" ] || says 'still needs it'
 else
 	expect 3 "$mvmscale" doctor --apply --max "$vms"
 	says 'pid_max.*not writable'

@@ -51,7 +51,7 @@ restored() {
 	[ "$(cat $pid_max)" = "$before" ]
 }
 no_places() {
-	[ -z "$(ls -d "$MVMSCALE_STATE"/run-* "$MVMSCALE_STATE"/restore-* 2>/dev/null)" ] &&
+	[ -z "$(ls -d "$MVMSCALE_STATE"/run-* "$MVMSCALE_STATE"/restore-* "/run/mvmscale/host/restore-$pid.json" 2>/dev/null)" ] &&
 		[ -z "$(find /sys/fs/cgroup -maxdepth 7 -type d -name "mvmscale-$pid" 2>/dev/null)" ]
 }
 # measured FOLDER ROWS: intervals.csv has so many, the baseline and its header counted

@@ -93,14 +93,14 @@ static int make_root(void **state)
 	if (!mkdtemp(root))
 		return -1;
 	_cleanup_free_ char *journals = xasprintf("%s/state", root);
-	return setenv("MVMSCALE_STATE", journals, 1);
+	return setenv("MVMSCALE_STATE", journals, 1) || setenv("MVMSCALE_HOST_STATE", journals, 1);
 }
 
 static int drop_root(void **state)
 {
 	(void)state;
 	fs_remove_tree(root);
-	return unsetenv("MVMSCALE_STATE");
+	return unsetenv("MVMSCALE_STATE") || unsetenv("MVMSCALE_HOST_STATE");
 }
 
 static void put(const char *name, const char *text)

@@ -248,6 +248,7 @@ static char *state_dir(void)
 	assert_non_null(mkdtemp(dir));
 	_cleanup_free_ char *state = xasprintf("%s/state", dir);
 	setenv("MVMSCALE_STATE", state, 1);
+	setenv("MVMSCALE_HOST_STATE", state, 1);
 	return dir;
 }
 

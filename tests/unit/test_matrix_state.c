@@ -237,6 +237,7 @@ static void a_governor_is_put_back(void **state)
 	assert_non_null(mkdtemp(root));
 	_cleanup_free_ char *journal = xasprintf("%s/state", root);
 	setenv("MVMSCALE_STATE", journal, 1);
+	setenv("MVMSCALE_HOST_STATE", journal, 1);
 	assert_null(settings_open(&s));
 	_cleanup_err_ error *none = governor_set(s, root, "powersave");
 	assert_non_null(none);
@@ -251,6 +252,7 @@ static void a_governor_is_put_back(void **state)
 	is(root, "cpu11/cpufreq/scaling_governor", "performance");
 	settings_close(s);
 	unsetenv("MVMSCALE_STATE");
+	unsetenv("MVMSCALE_HOST_STATE");
 	fs_remove_tree(root);
 }
 

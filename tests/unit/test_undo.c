@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/fs.h"
+#include "plan/swap.h"
 #include "plan/undo.h"
 
 /* Undoes {kind, path}; said is the line that it gives, "" for none. */
@@ -47,7 +48,9 @@ static void refusals(void **state)
 
 static void what_never_was(void **state)
 {
-	static const char *const kinds[] = { "file", "write", "rmdir", "rmtree", "swapoff", "pidfiles" };
+	static const char *const kinds[] = {
+		"file", "controller", "rmdir", "rmtree", "pidfiles", "containers"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(kinds) * 2; i++) {
@@ -119,7 +122,7 @@ static void cgroup_is_emptied(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
-		_cleanup_free_ char *path = xasprintf("%s/mvm-test-%d", mounts[i], (int)getpid());
+		_cleanup_free_ char *path = xasprintf("%s/mvmscale-test-%d", mounts[i], (int)getpid());
 		_cleanup_free_ char *top = xasprintf("%s/cgroup.procs", mounts[i]), *said = NULL;
 		pid_t pid = 0;
 		int status;
@@ -170,6 +173,136 @@ static void pidfiles_kill_what_they_name(void **state)
 	fs_remove_tree(dir);
 }
 
+/* Made anew under the same name by somebody else, or not named as ours are: left alone, with its processes.
+ */
+static void another_cgroup_is_left(void **state)
+{
+	static const char *const mounts[] = { "/sys/fs/cgroup/pids", "/sys/fs/cgroup" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
+		_cleanup_free_ char *path = xasprintf("%s/mvmscale-test-%d", mounts[i], (int)getpid());
+		_cleanup_free_ char *odd = xasprintf("%s/mvm-test-%d", mounts[i], (int)getpid());
+		_cleanup_free_ char *top = xasprintf("%s/cgroup.procs", mounts[i]), *said = NULL, *why = NULL;
+		pid_t pid = 0;
+		struct stat st;
+		int status;
+
+		if (access(top, W_OK) < 0 || !make_cgroup(path, &pid))
+			continue;
+		assert_int_equal(stat(path, &st), 0);
+		json_t *entry = json_pack("{s:s, s:s, s:I, s:I}", "kind", "rmdir", "path", path, "dev",
+					  (json_int_t)st.st_dev, "ino", (json_int_t)st.st_ino + 1);
+		assert_int_equal(undo_entry(entry, "/nowhere", true, &said), UNDO_FOREIGN);
+		assert_non_null(strstr(said, "not the one that was made"));
+		assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+		assert_int_equal(mkdir(odd, 0755), 0);
+		assert_int_equal(undo("rmdir", odd, true, &why), UNDO_FAILED);
+		assert_non_null(strstr(why, "not named as ours"));
+		assert_int_equal(rmdir(odd), 0);
+		json_object_set_new(entry, "ino", json_integer((json_int_t)st.st_ino));
+		free(said);
+		assert_int_equal(undo_entry(entry, "/nowhere", true, &said), UNDO_DONE);
+		json_decref(entry);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		return;
+	}
+	skip();
+}
+
+static enum undo_result undo_labelled(const char *path, const char *label, const struct stat *made,
+				      char **said)
+{
+	json_t *entry = json_pack("{s:s, s:s, s:s}", "kind", "swapoff", "path", path, "value", label);
+
+	if (made) {
+		json_object_set_new(entry, "dev", json_integer((json_int_t)made->st_dev));
+		json_object_set_new(entry, "ino", json_integer((json_int_t)made->st_ino));
+	}
+	free(*said);
+	enum undo_result got = undo_entry(entry, "/nowhere", true, said);
+	json_decref(entry);
+	return got;
+}
+
+/* Of files only the swap file that was made is removed: known by its inode, or by its label. */
+static void only_our_swap_file_is_removed(void **state)
+{
+	static const unsigned char uuid[16] = { 0xab, 0xcd };
+	const char *label = "abcd0000000000000000000000000000", *other = "00000000000000000000000000000001";
+	size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+	_cleanup_free_ unsigned char *page = xcalloc(1, page_size);
+	_cleanup_free_ char *path = xasprintf(SWAP_FILE_PREFIX "%d-7", (int)getpid()), *said = NULL;
+	_cleanup_free_ char *elsewhere = xasprintf("/var/tmp/mvm-test-undo.%d", (int)getpid());
+	_cleanup_free_ char *climbs = xasprintf(SWAP_FILE_PREFIX "1/../mvm-test-undo.%d", (int)getpid());
+	struct stat st;
+
+	(void)state;
+	assert_null(fs_write_atomic(elsewhere, "precious", 8));
+	assert_int_equal(undo_labelled(elsewhere, label, NULL, &said), UNDO_FAILED);
+	assert_int_equal(undo_labelled("/dev/null", label, NULL, &said), UNDO_FAILED);
+	assert_int_equal(undo_labelled(SWAP_FILE_PREFIX, label, NULL, &said), UNDO_FAILED);
+	assert_int_equal(undo_labelled(climbs, label, NULL, &said), UNDO_FAILED);
+	assert_non_null(strstr(said, "not named as"));
+
+	/* a link, a second name, and another file under our name */
+	assert_int_equal(symlink(elsewhere, path), 0);
+	assert_int_equal(undo_labelled(path, label, NULL, &said), UNDO_FOREIGN);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(link(elsewhere, path), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(undo_labelled(path, label, &st, &said), UNDO_FOREIGN);
+	assert_int_equal(unlink(path), 0);
+	assert_null(fs_write_atomic(path, "precious", 8));
+	assert_int_equal(undo_labelled(path, label, &st, &said), UNDO_FOREIGN);
+	assert_int_equal(undo_labelled(path, label, NULL, &said), UNDO_FOREIGN);
+	assert_non_null(strstr(said, "not the swap that was made"));
+
+	/* by its label, by its inode, and an empty one of a run that was killed right then */
+	swap_header(page, (uint32_t)page_size, 1 << 20, uuid);
+	assert_null(fs_write_atomic(path, page, page_size));
+	assert_int_equal(undo_labelled(path, other, NULL, &said), UNDO_FOREIGN);
+	assert_int_equal(undo_labelled(path, "", NULL, &said), UNDO_FOREIGN);
+	assert_int_equal(undo_labelled(path, label, NULL, &said), UNDO_DONE);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_null(fs_write_atomic(path, "half", 4));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(undo_labelled(path, label, &st, &said), UNDO_DONE);
+	assert_null(fs_write_atomic(path, "", 0));
+	assert_int_equal(undo_labelled(path, label, NULL, &said), UNDO_DONE);
+	assert_int_equal(undo_labelled(path, label, NULL, &said), UNDO_NOTHING);
+	assert_int_equal(unlink(elsewhere), 0);
+}
+
+/* What a damaged journal could name is refused, and nothing there is touched. */
+static void names_that_are_not_ours(void **state)
+{
+	static const struct {
+		const char *kind, *path, *value, *said;
+	} cases[] = {
+		{ "zram", "/dev/sda", "x", "no zram device" },
+		{ "zram", "/dev/zram", "x", "no zram device" },
+		{ "zram", "/dev/zram0/../sda", "x", "no zram device" },
+		{ "emptydir", "/tmp", "x", "no folder below /run/libvirt" },
+		{ "emptydir", "/run/libvirtual", "x", "no folder below /run/libvirt" },
+		{ "emptydir", "/run/libvirt/../lock", "x", "no folder below /run/libvirt" },
+		{ "emptydir", "/run/libvirt", "../../etc/passwd", "no folder below /run/libvirt" },
+		{ "containers", "/tmp", "/bin/true", "no folder below" },
+		{ "write", "/proc/self/comm", "x", "does not know" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		_cleanup_free_ char *said = NULL;
+		json_t *entry = json_pack("{s:s, s:s, s:s}", "kind", cases[i].kind, "path", cases[i].path,
+					  "value", cases[i].value);
+
+		assert_int_equal(undo_entry(entry, "/nowhere", true, &said), UNDO_FAILED);
+		assert_non_null(strstr(said, cases[i].said));
+		json_decref(entry);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,7 +310,10 @@ int main(void)
 		cmocka_unit_test(what_never_was),
 		cmocka_unit_test(settings_files),
 		cmocka_unit_test(cgroup_is_emptied),
+		cmocka_unit_test(another_cgroup_is_left),
 		cmocka_unit_test(pidfiles_kill_what_they_name),
+		cmocka_unit_test(only_our_swap_file_is_removed),
+		cmocka_unit_test(names_that_are_not_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
