@@ -160,8 +160,9 @@ static bool receive(struct zygote_request *q, int fds[ZYGOTE_FDS])
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	if (c && c->cmsg_type == SCM_RIGHTS)
 		memcpy(fds, CMSG_DATA(c), MIN(c->cmsg_len - CMSG_LEN(0), ZYGOTE_FDS * sizeof(int)));
-	if (n != sizeof(*q))
-		q->op = 0; /* malformed: answered, and nothing done */
+	if (n !=
+	    sizeof(*q)) /* malformed: answered, and nothing done, nor to the descriptors that came along */
+		memset(q, 0, sizeof(*q));
 	return true;
 }
 
