@@ -208,7 +208,7 @@ static error *choose_nodes(struct figure *f)
 	return NULL;
 }
 
-static void choose_standard(struct figure *f)
+static error *choose_standard(struct figure *f)
 {
 	static const enum metric standard[] = { METRIC_CPU, METRIC_RAM, METRIC_SWAP };
 	bool swap = f->n == 1;
@@ -217,8 +217,19 @@ static void choose_standard(struct figure *f)
 	f->unit = "%";
 	for (size_t i = 0; i < ARRAY_LEN(standard); i++)
 		add_series(f, metric_table[standard[i]].column, metric_table[standard[i]].label);
-	for (size_t r = 0; r < f->n; r++)
+	for (size_t r = 0; r < f->n; r++) {
+		bool any = false;
+
+		for (size_t s = 0; s < f->n_series; s++)
+			any |= has_values(f, r, s);
+		if (!any)
+			return err_new(
+				EXIT_INCONCLUSIVE,
+				"%s: no interval has a value of CPU, RAM or swap: there is nothing to draw; "
+				"leave this run out",
+				f->runs[r]->dir);
 		swap |= shown(f, r, f->n_series - 1);
+	}
 	if (!swap)
 		drop_last_series(f); /* the subtitle says that there was none */
 	/* of guests with a waveform; several runs have no room for it */
@@ -228,6 +239,7 @@ static void choose_standard(struct figure *f)
 			drop_last_series(f);
 	}
 	find_ranges(f);
+	return NULL;
 }
 
 /* x, then mean and sd of each series; an empty line where the ramp starts again (a repeat). */
@@ -434,7 +446,7 @@ error *plot_runs(struct run_record *const *runs, size_t n, const char *metric, c
 	else if (metric)
 		e = choose_metric(&f, metric);
 	else
-		choose_standard(&f);
+		e = choose_standard(&f);
 	if (!e)
 		e = gnuplot_draw(out_path, write_drawing, &(struct drawing){ &f, title });
 	for (size_t s = 0; s < f.n_series; s++) {
