@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "cmd.h"
 #include "curve/runread.h"
+#include "curve/thin.h"
 
 struct advise_args {
 	struct strlist dirs; /* the first is judged, the others say what a change would gain */
@@ -258,7 +259,8 @@ static error *load_all(const struct strlist *dirs, struct run_record **runs)
 	error *e = NULL;
 
 	for (size_t i = 0; i < dirs->count && !e; i++)
-		e = run_record_load(dirs->items[i], &runs[i]);
+		if (!(e = run_record_load(dirs->items[i], &runs[i])))
+			run_record_thin(runs[i]);
 	return e;
 }
 

@@ -3,6 +3,7 @@
 
 #include "advise/verdict.h"
 #include "cmd.h"
+#include "curve/thin.h"
 
 struct classify_args {
 	struct strlist dirs;
@@ -61,6 +62,8 @@ static error *classify_one(const struct classify_args *args, const char *dir, js
 	_cleanup_(advice_freep) struct advice *a = NULL;
 	error *e = run_record_load(dir, &r);
 
+	if (!e)
+		run_record_thin(r);
 	if (!e)
 		e = advise_run(r, args->threshold, &a);
 	if (e)

@@ -150,7 +150,8 @@ static struct curve curve_take(const struct run_record *r, const char *column, c
 		c.in.pct_per_kb = 100 / ram_kb * v->scale;
 	}
 	/* a run that ended answers for another one; one that was cut off, for its own rest */
-	double intervals = run_num(r, "options.intervals"), left = intervals + 1 - (double)r->intervals->rows;
+	double intervals = run_num(r, "options.intervals"),
+	       left = intervals + 1 - (double)(r->intervals->rows + r->rows_thinned);
 	if (isfinite(intervals) && intervals >= 1) {
 		c.in.intervals = (unsigned)intervals;
 		c.in.left = str_eq(run_str(r, "state"), "complete") ? 0 : fmax(left, 0);

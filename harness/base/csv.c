@@ -56,10 +56,41 @@ static char *take_field(char **line)
 	return field;
 }
 
+/*
+ * "-12.345": most cells. Digits and power of ten are exact in a double, so their quotient is the double that
+ * strtod() gives (W. D. Clinger, PLDI 1990), in a tenth of the time. False for all else.
+ */
+static bool parse_plain(const char *s, double *ret)
+{
+	static const double tens[] = { 1,   1e1, 1e2,  1e3,  1e4,  1e5,	 1e6,  1e7,
+				       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
+	bool minus = *s == '-', point = false;
+	unsigned long long digits = 0;
+	unsigned n = 0, behind = 0;
+
+	for (s += minus; *s; s++) {
+		if (*s == '.' && !point) {
+			point = true;
+			continue;
+		}
+		if (*s < '0' || *s > '9' || ++n > 15)
+			return false;
+		digits = digits * 10 + (unsigned)(*s - '0');
+		behind += point;
+	}
+	*ret = (double)digits / tens[behind];
+	*ret = minus ? -*ret : *ret;
+	return n > 0;
+}
+
 static double parse_cell(const char *field)
 {
 	char *end;
-	double v = strtod(field, &end);
+	double v;
+
+	if (parse_plain(field, &v))
+		return v;
+	v = strtod(field, &end);
 
 	return end == field || *end || !isfinite(v) ? (double)NAN : v;
 }

@@ -26,8 +26,9 @@ struct run_record {
 	json_t *meta;	       /* run.json */
 	struct csv *intervals; /* one row per interval; the first nine columns are always there */
 	bool partial;
-	bool rows_lost; /* damaged or cut rows were left out */
-	char *note;	/* NULL when nothing is to be told */
+	size_t rows_thinned; /* intervals that run_record_thin() took out */
+	bool rows_lost;	     /* damaged or cut rows were left out */
+	char *note;	     /* NULL when nothing is to be told */
 };
 
 /*

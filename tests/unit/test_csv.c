@@ -163,13 +163,53 @@ static void last_line_by_hand(void **state)
 	csv_free(t);
 }
 
+/* The quick way reads what strtod() reads, to the last bit. */
+static void numbers_are_those_of_strtod(void **state)
+{
+	static const char *const odd[] = { "0",
+					   "-0",
+					   "0.1",
+					   "5.",
+					   ".5",
+					   "-.25",
+					   "123456789012345",
+					   "0.123456789012345",
+					   "99999999999999.9",
+					   "1e3",
+					   "1e-7",
+					   "00.10" };
+	uint64_t s = 88172645463325252;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		char text[40];
+
+		s ^= s << 13;
+		s ^= s >> 7;
+		s ^= s << 17;
+		snprintf(text, sizeof(text), "%.*f", (int)(s % 9), (double)(int64_t)s / 1e13);
+		const char *word = i < (int)ARRAY_LEN(odd) ? odd[i] : text;
+		_cleanup_free_ char *table = xasprintf("a\n%s\n", word);
+		_cleanup_(csv_freep) struct csv *t = parsed(table);
+		double v = csv_cell(t, 0, "a"), want = strtod(word, NULL);
+
+		if (memcmp(&v, &want, sizeof(v)) != 0)
+			fail_msg("%s is read as %.17g", word, v);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_cells_by_name),	cmocka_unit_test(cut_anywhere),
-		cmocka_unit_test(damage_is_named),	cmocka_unit_test(other_line_ends),
-		cmocka_unit_test(hosts_are_told_apart), cmocka_unit_test(damaged_hosts_are_named),
-		cmocka_unit_test(other_writers),	cmocka_unit_test(last_line_by_hand),
+		cmocka_unit_test(numbers_are_those_of_strtod),
+		cmocka_unit_test(reads_cells_by_name),
+		cmocka_unit_test(cut_anywhere),
+		cmocka_unit_test(damage_is_named),
+		cmocka_unit_test(other_line_ends),
+		cmocka_unit_test(hosts_are_told_apart),
+		cmocka_unit_test(damaged_hosts_are_named),
+		cmocka_unit_test(other_writers),
+		cmocka_unit_test(last_line_by_hand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

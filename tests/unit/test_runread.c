@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "curve/runread.h"
+#include "curve/thin.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 #define RUNS "tests/fixtures/runs/"
@@ -265,6 +266,44 @@ static void many_bad_rows(void **state)
 	free(text);
 }
 
+/* A long record keeps its ends, its shape and all that were asked. */
+static void long_records_are_thinned(void **state)
+{
+	char *text = NULL;
+	size_t size = 0;
+	double asked = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	fputs("vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,swap_pct_mean,swap_pct_sd,samples,"
+	      "settled,"
+	      "ping_asked\n",
+	      f);
+	for (int i = 0; i < 30000; i++)
+		fprintf(f, "%d,1,1,%g,1,0,0,3,1,%d\n", i, 4 + i / 1e3, i ? 2 : 0);
+	fclose(f);
+	_cleanup_free_ char *dir = made(RUN, text, NULL);
+	_cleanup_(run_record_freep) struct run_record *r = loaded(dir),
+						      *whole = loaded("tests/fixtures/runs/sleep");
+	run_record_thin(r);
+	assert_int_equal(r->intervals->rows, THIN_ROWS);
+	assert_int_equal(r->rows_thinned, 30000 - THIN_ROWS);
+	assert_near(csv_cell(r->intervals, 0, "vm_count"), 0, 0);
+	assert_near(run_measured_to(r), 29999, 0);
+	for (size_t i = 0; i < r->intervals->rows; i++) {
+		asked += csv_cell(r->intervals, i, "ping_asked");
+		assert_near(csv_cell(r->intervals, i, "ram_pct_mean"),
+			    4 + csv_cell(r->intervals, i, "vm_count") / 1e3, 1e-3);
+	}
+	assert_near(asked, 2 * 29999, 0);
+	assert_non_null(strstr(r->note, "of its 30000 intervals 2000 were used"));
+	run_record_thin(whole);
+	assert_int_equal(whole->intervals->rows, 21);
+	assert_null(whole->note);
+	fs_remove_tree(dir);
+	free(text);
+}
+
 /* Bytes that are no text, and lines without end, cost their line only. */
 static void odd_bytes(void **state)
 {
@@ -361,6 +400,7 @@ int main(void)
 		cmocka_unit_test(damaged_rows_go),
 		cmocka_unit_test(losses_explain_fewer),
 		cmocka_unit_test(silence_explains_fewer),
+		cmocka_unit_test(long_records_are_thinned),
 		cmocka_unit_test(many_bad_rows),
 		cmocka_unit_test(odd_bytes),
 		cmocka_unit_test(no_pipe_is_waited_for),
