@@ -396,8 +396,7 @@ error *run_intervals_from_samples(const struct csv *samples, const char *what, s
 			       "run again",
 			       what);
 	error *e = check_columns(t, what);
-	if (!e)
-		*ret = STEAL(t);
+	*ret = e ? NULL : STEAL(t);
 	return e;
 }
 
@@ -483,11 +482,10 @@ error *run_record_load(const char *dir, struct run_record **ret)
 	for (size_t n = strlen(r->dir); n > 1 && r->dir[n - 1] == '/'; n--)
 		r->dir[n - 1] = '\0';
 	error *e = load_meta(r);
-	if (!e)
-		e = load_intervals(r);
-	if (!e)
-		*ret = STEAL(r);
-	return e;
+	if (e || (e = load_intervals(r)))
+		return e;
+	*ret = STEAL(r);
+	return NULL;
 }
 
 void run_record_free(struct run_record *r)
