@@ -141,6 +141,66 @@ if mount -t tmpfs -o size=96k tmpfs "$T/full" 2>/dev/null; then
 else
 	t_skip "a disk that fills up" "mounting a small tmpfs needs root"
 fi
+# A full disk at each file in turn: so many files fit, or so many bytes.
+# survives FOLDER: no half row; a record that is there can be read
+survives() {
+	for csv in "$1"/*.csv; do
+		[ ! -s "$csv" ] || awk -F, 'NR == 1 { n = NF } NF != n { exit 1 }' "$csv" || return
+		[ ! -s "$csv" ] || [ -z "$(tail -c 1 "$csv")" ] || return
+	done
+	[ ! -e "$1/run.json" ] || tail -n 1 "$1/run.json" | grep -q '}$' || return
+	[ -z "$(find "$1" -name '*.tmp')" ]
+}
+files_full() {
+	for n in 3 4 5 6 7; do
+		mount -t tmpfs -o nr_inodes=$n tmpfs "$T/full" || return
+		null --max 20 --intervals 2 --samples 2 -o "$T/full/run" >"$T/said" 2>&1
+		status=$?
+		echo "$n: $status"
+		cat "$T/said"
+		{ [ $n -gt 5 ] || [ $status = 3 ]; } && grep -q 'cannot .*/full/run.*: No space left' "$T/said" &&
+			{ [ ! -d "$T/full/run" ] || survives "$T/full/run"; } || return
+		umount "$T/full"
+	done
+}
+bytes_full() (
+	for n in 1 2 4 8; do # blocks of 512 bytes
+		rm -rf "$T/limited"
+		(
+			ulimit -f $n
+			null --max 20 --intervals 2 --samples 9 -o "$T/limited"
+		) 2>&1 | cat >"$T/said"
+		grep -q "cannot write $T/limited/.*: a file may have $((n * 512)) bytes here (RLIMIT_FSIZE" "$T/said" &&
+			{ [ ! -d "$T/limited" ] || survives "$T/limited"; } || {
+			cat "$T/said"
+			return 1
+		}
+	done
+)
+limited() (
+	ulimit -f "$1"
+	shift
+	"$@"
+)
+if mount -t tmpfs tmpfs "$T/full" 2>/dev/null; then
+	umount "$T/full"
+	t_ok "a disk without room for each of the files in turn" files_full
+	umount "$T/full" 2>/dev/null
+else
+	t_skip "a disk without room for each of the files in turn" "mounting a small tmpfs needs root"
+fi
+if [ "$(sh -c 'ulimit -f 2; ulimit -f')" = 2 ]; then
+	t_ok "a limit for files names file and limit, and is a full disk" bytes_full
+	t_fail "ends with status 3" 3 'RLIMIT_FSIZE' limited 4 null --max 40 --samples 9 -o "$T/limited3"
+	list_limited() (
+		ulimit -f 1
+		exec "$M" list metrics >"$T/list"
+	)
+	t_fail "also for a table" 3 "cannot write .*RLIMIT_FSIZE" list_limited
+	t_fail "and an image" 3 "cannot write .*x.img: a file may have 512 bytes" limited 1 "$BUILD/mvm" build sleep --pad 1M -o "$T/x.img"
+else
+	t_skip "a limit for files" "this shell cannot set it"
+fi
 t_fail "a disk that is full at the 61st line" 3 "cannot write .*samples.csv .*kept" \
 	fault enospc:60 null --max 200 -o "$T/enospc"
 t_ok "59 samples are kept" keeps "$T/enospc" 59
