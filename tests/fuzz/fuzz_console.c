@@ -59,7 +59,10 @@ static void answers(const char *bytes, size_t len)
 	size_t n = end ? (size_t)(end - bytes) : len;
 
 	fuzz_must(!e == (end && n < sizeof(reply)), "a line of %zu bytes: %s", n, e ? e->msg : "taken");
-	fuzz_must(e || (memcmp(reply, bytes, n) == 0 && !reply[n]), "the answer is another");
+	/* bytes of 0 become '?': nothing hides behind the end of a string */
+	for (size_t i = 0; i < n && !e; i++)
+		fuzz_must(reply[i] == (bytes[i] ? bytes[i] : '?'), "byte %zu of the answer is another", i);
+	fuzz_must(e || !reply[n], "the answer is longer");
 	fuzz_must(!e || strstr(e->msg, "VM 3"), "it does not name the VM: %s", e ? e->msg : "");
 	err_free(e);
 	close(ends[1]);
