@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
-#include "curve/interval.h"
+#include "record/interval.h"
 
 /* Two runs that end at the same time wait for each other so long. */
 #define BUSY_MS 5000
@@ -38,12 +38,12 @@ char *ledger_host_name(const char *cpu, double cores, double ram_kb)
 			 fmax(ram_kb, 0) / 1048576);
 }
 
-double forecast_wander(double *strays, size_t n)
+double forecast_model_error(double *strays, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		strays[i] = fabs(strays[i]);
 	double q = n ? quantile(strays, n, ONE_SD_QUANTILE) : 0;
-	return sqrt((WANDER_RUNS * GROWTH_WANDER * GROWTH_WANDER + (double)n * q * q) /
+	return sqrt((WANDER_RUNS * TREND_WANDER * TREND_WANDER + (double)n * q * q) /
 		    (WANDER_RUNS + (double)n));
 }
 
@@ -249,7 +249,7 @@ error *ledger_wander(const char *path, const char *host, double *ret)
 		e = figures_of(db, path, host,
 			       "CASE WHEN truth > at THEN (forecast - truth) / (truth - at) END", &v, &n);
 	if (!e)
-		*ret = forecast_wander(v, n);
+		*ret = forecast_model_error(v, n);
 	return e;
 }
 
@@ -313,7 +313,7 @@ error *advice_complete(const struct run_record *r, struct advice *a, struct run_
 	error *e = path ? ini_load(path, &ablation) : NULL;
 
 	if (!e)
-		e = advice_gains(r, a, others, n_others, ablation);
+		e = advice_whatif(r, a, others, n_others, ablation);
 	if (!e && ledger)
 		e = ledger_quote(ledger, r, a);
 	return e;

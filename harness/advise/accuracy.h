@@ -2,7 +2,7 @@
 #ifndef MVM_ADVISE_ACCURACY_H
 #define MVM_ADVISE_ACCURACY_H
 
-#include "advise/gains.h"
+#include "advise/whatif.h"
 
 /* The ledger of forecasts: what was forecast, what came, over runs and hosts (SQLite). */
 
@@ -41,12 +41,12 @@ char *ledger_host(const struct run_record *r);
 char *ledger_host_name(const char *cpu, double cores, double ram_kb);
 
 /*
- * How far growth strays from what fits say of it (see struct growth_input), by n past forecasts:
+ * How far growth strays from what fits say of it (see struct trend_input), by n past forecasts:
  * strays[i] = (forecast - truth) / (truth - VMs it was made at), which it sorts. A standard deviation, from
- * the 68 % quantile; what is usual (GROWTH_WANDER) weighs as much as WANDER_RUNS runs. Pure.
+ * the 68 % quantile; what is usual (TREND_WANDER) weighs as much as WANDER_RUNS runs. Pure.
  */
 #define WANDER_RUNS 8.0
-double forecast_wander(double *strays, size_t n);
+double forecast_model_error(double *strays, size_t n);
 /* The same by the ledger's runs on such a host. No file: what is usual. */
 error *ledger_wander(const char *path, const char *host, double *ret) ERR_MUST_CHECK;
 

@@ -8,7 +8,7 @@
 #include "advise/parts.h"
 #include "report/gnuplot.h"
 #include "report/plot_text.h"
-#include "sample/metric.h"
+#include "record/metric.h"
 
 /* One column of a paper wide, as every figure of this program. */
 #define WIDTH_PT 252.0
@@ -62,7 +62,7 @@ static void find_ranges(struct picture *p)
 	/* an interval without much of an end must not squeeze the data into a corner */
 	p->x_max = fmax(p->a->measured_to, fmin(top, ADVICE_REACH * p->a->measured_to)) * MARGIN;
 	p->x_max = p->x_max > 0 ? p->x_max : 1;
-	double most = 2 * p->m->growth.shape.scatter, high = threshold(p) * HEAD_ROOM;
+	double most = 2 * p->m->trend.shape.scatter, high = threshold(p) * HEAD_ROOM;
 
 	for (size_t i = 0; i < p->r->intervals->rows; i++)
 		high = fmax(high, value(p, i, "mean") * HEAD_ROOM);
@@ -73,7 +73,7 @@ static void find_ranges(struct picture *p)
 		return;
 	for (size_t i = 0; i < p->r->intervals->rows; i++) {
 		double off = fabs(value(p, i, "mean") -
-				  growth_at(&p->m->growth, csv_cell(p->r->intervals, i, "vm_count")));
+				  trend_at(&p->m->trend, csv_cell(p->r->intervals, i, "vm_count")));
 
 		most = isfinite(off) ? fmax(most, off) : most;
 	}
@@ -108,7 +108,7 @@ static error *write_points(const struct picture *p, const char *dir)
 		double sd = value(p, i, "sd");
 
 		if (p->residuals)
-			y -= growth_at(&p->m->growth, x);
+			y -= trend_at(&p->m->trend, x);
 		if (isfinite(y))
 			fprintf(out, "%.10g %.10g %.10g\n", x, y, isfinite(sd) && !p->residuals ? sd : 0);
 	}
@@ -119,14 +119,14 @@ static error *write_points(const struct picture *p, const char *dir)
 static error *write_model(const struct picture *p, const char *dir)
 {
 	FILE *out = create(dir, "model.dat");
-	const struct shape_fit *f = &p->m->growth.shape;
+	const struct segmented_fit *f = &p->m->trend.shape;
 
 	for (int i = 0; out && i <= CURVE_POINTS; i++) {
-		double x = p->x_max * i / CURVE_POINTS, y = growth_at(&p->m->growth, x);
-		double half = f->has_tail && !isfinite(f->level) ? growth_half_width(&p->m->growth, x)
+		double x = p->x_max * i / CURVE_POINTS, y = trend_at(&p->m->trend, x);
+		double half = f->has_tail && !isfinite(f->level) ? trend_half_width(&p->m->trend, x)
 								 : 2 * f->scatter;
 
-		if (p->m->growth.shape.shape == SHAPE_KNEE && x < f->knee)
+		if (p->m->trend.shape.shape == SHAPE_KNEE && x < f->knee)
 			half = 2 * f->scatter;
 		if (isfinite(y) && y <= 100)
 			fprintf(out, "%.10g %.10g %.10g %.10g\n", x, y, fmax(y - half, 0),
@@ -144,7 +144,7 @@ static char *title_of(const struct picture *p)
 
 	if (p->residuals)
 		return xasprintf("%s: what the %s fit leaves", p->m->label,
-				 shape_names[p->m->growth.shape.shape]);
+				 shape_names[p->m->trend.shape.shape]);
 	if (!a->ok || !isfinite(a->vms))
 		return xasprintf("%s: no number of VMs can be told yet", p->m->label);
 	if (str_starts(a->binding, "limit:"))
@@ -186,7 +186,7 @@ static void put_marks(const struct picture *p, FILE *out)
 	bool marked = a->ok && isfinite(a->safe) && a->safe <= p->x_max && !p->residuals;
 
 	fprintf(out, "residuals = %d\nthreshold = %.10g\nscatter = %.10g\nmeasured_to = %.10g\n",
-		p->residuals, threshold(p), p->m->growth.shape.scatter, a->measured_to);
+		p->residuals, threshold(p), p->m->trend.shape.scatter, a->measured_to);
 	fprintf(out, "has_safe = %d\nsafe = %.10g\nlower = %.10g\nupper = %.10g\nvms = %.10g\n", marked,
 		marked ? a->safe : 0, marked ? a->lower : 0, marked ? fmin(a->upper, p->x_max) : 0,
 		marked ? a->vms : 0);

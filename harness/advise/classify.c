@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "advise/parts.h"
-#include "advise/usl.h"
+#include "model/usl.h"
 #include "report/plot_text.h"
-#include "sample/metric.h"
+#include "record/metric.h"
 
 #define DRAWS 2000
 #define Z95 1.96
@@ -66,12 +66,12 @@ static double probability_of_none(const struct advice *a, const struct candidate
 
 	for (size_t i = 0; i < ADVICE_METRICS; i++) {
 		const struct metric_advice *m = &a->metrics[i];
-		double se = m->per_vm_half / m->growth.shape.tail.t95;
+		double se = m->per_vm_half / m->trend.shape.tail.t95;
 
 		if (!m->present || !isfinite(m->per_vm_pct) || m->measured)
 			continue;
 		double need = (a->threshold_pct - a->reserve_pct - m->last_pct) / way;
-		p *= se > 0 ? gsl_cdf_tdist_P((need - m->per_vm_pct) / se, (double)m->growth.shape.tail.n - 2)
+		p *= se > 0 ? gsl_cdf_tdist_P((need - m->per_vm_pct) / se, (double)m->trend.shape.tail.n - 2)
 			    : need > m->per_vm_pct;
 	}
 	for (size_t i = 0; i < c->n; i++)
@@ -154,14 +154,14 @@ json_t *classify_json(const struct run_record *r, const struct advice *a)
 			continue;
 		json_array_append_new(curves,
 				      json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "name",
-						m->name, "shape", shape_names[m->growth.shape.shape],
-						"probability", advice_real(m->growth.shape.probability),
-						"knee", advice_real(m->growth.shape.knee), "knee_lower",
-						advice_real(m->growth.shape.knee_lower), "knee_upper",
-						advice_real(m->growth.shape.knee_upper), "level",
-						advice_real(m->growth.shape.level), "per_vm_pct",
+						m->name, "shape", shape_names[m->trend.shape.shape],
+						"probability", advice_real(m->trend.shape.probability),
+						"knee", advice_real(m->trend.shape.knee), "knee_lower",
+						advice_real(m->trend.shape.knee_lower), "knee_upper",
+						advice_real(m->trend.shape.knee_upper), "level",
+						advice_real(m->trend.shape.level), "per_vm_pct",
 						advice_real(m->per_vm_pct), "outliers",
-						(int)m->growth.shape.outliers));
+						(int)m->trend.shape.outliers));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(timed); i++)
 		if (usl_fit_column(r, timed[i].column, timed[i].kind, &u))
@@ -176,26 +176,26 @@ json_t *classify_json(const struct run_record *r, const struct advice *a)
 			 advice_real(a->measured_to), "curves", curves, "scaling", scaling);
 }
 
-static void tell_curve(FILE *out, const struct metric_advice *m)
+static void format_curve(FILE *out, const struct metric_advice *m)
 {
-	_cleanup_free_ char *knee = plot_thousands(m->growth.shape.knee, 0);
-	_cleanup_free_ char *lower = plot_thousands(m->growth.shape.knee_lower, 0);
-	_cleanup_free_ char *upper = plot_thousands(m->growth.shape.knee_upper, 0);
+	_cleanup_free_ char *knee = plot_thousands(m->trend.shape.knee, 0);
+	_cleanup_free_ char *lower = plot_thousands(m->trend.shape.knee_lower, 0);
+	_cleanup_free_ char *upper = plot_thousands(m->trend.shape.knee_upper, 0);
 
-	fprintf(out, "  %-5s %-11s", m->label, shape_names[m->growth.shape.shape]);
-	if (m->growth.shape.shape == SHAPE_KNEE)
+	fprintf(out, "  %-5s %-11s", m->label, shape_names[m->trend.shape.shape]);
+	if (m->trend.shape.shape == SHAPE_KNEE)
 		fprintf(out, "knee at %s VMs (95 %% interval %s to %s), then %.4g %% of the host per VM",
 			knee, lower, upper, m->per_vm_pct);
-	else if (m->growth.shape.shape == SHAPE_SATURATING)
-		fprintf(out, "stays at %.1f %% from %s VMs on", m->growth.shape.level, knee);
-	else if (m->growth.shape.shape == SHAPE_FLAT)
-		fprintf(out, "at %.2f %%", m->growth.shape.level);
-	else if (m->growth.shape.shape == SHAPE_LINEAR)
+	else if (m->trend.shape.shape == SHAPE_SATURATING)
+		fprintf(out, "stays at %.1f %% from %s VMs on", m->trend.shape.level, knee);
+	else if (m->trend.shape.shape == SHAPE_FLAT)
+		fprintf(out, "at %.2f %%", m->trend.shape.level);
+	else if (m->trend.shape.shape == SHAPE_LINEAR)
 		fprintf(out, "%.4g %% of the host per VM", m->per_vm_pct);
 	else
-		fprintf(out, "scatter %.2f %%", m->growth.shape.scatter);
-	if (m->growth.shape.probability > 0)
-		fprintf(out, " (probability %.2f)", m->growth.shape.probability);
+		fprintf(out, "scatter %.2f %%", m->trend.shape.scatter);
+	if (m->trend.shape.probability > 0)
+		fprintf(out, " (probability %.2f)", m->trend.shape.probability);
 	fputc('\n', out);
 }
 
@@ -213,7 +213,7 @@ char *classify_text(const struct run_record *r, const struct advice *a)
 		a->class_probability, seen);
 	for (size_t i = 0; i < ADVICE_METRICS; i++)
 		if (a->metrics[i].present)
-			tell_curve(out, &a->metrics[i]);
+			format_curve(out, &a->metrics[i]);
 	for (size_t i = 0; i < ARRAY_LEN(timed); i++) {
 		if (!usl_fit_column(r, timed[i].column, timed[i].kind, &u))
 			continue;

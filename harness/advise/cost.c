@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "base/util.h"
-#include "curve/fit.h"
+#include "model/fit.h"
 
 /* The PIT's slowest rate, 1193182 / 65536 Hz: what guest `idle` leaves running. */
 #define PIT_HZ (1193182.0 / 65536.0)

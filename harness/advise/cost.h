@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "curve/runread.h"
+#include "record/read.h"
 
 /* The parts of a VM's memory: P(symbol, column of intervals.csv, name in JSON, words, is kernel memory). */
 #define COST_PARTS(P)                                                               \

@@ -22,8 +22,8 @@ struct candidates {
 	size_t n; /* the first binds */
 };
 
-/* doubt.c: reasons; a doubt turns a->ok off. */
-void advice_doubt(const struct run_record *r, const struct candidates *c, struct advice *a);
+/* caveats.c: reasons; a doubt turns a->ok off. */
+void advice_caveats(const struct run_record *r, const struct candidates *c, struct advice *a);
 /* classify.c: fills class, class_name and class_probability. */
 void advice_classify(const struct run_record *r, const struct candidates *c, struct advice *a);
 /* assume.c: fills assumptions and falsify. */

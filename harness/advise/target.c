@@ -12,7 +12,7 @@ static double needed(const struct metric_advice *m, double threshold, double siz
 {
 	double slope = m->rises ? m->per_vm_pct + m->per_vm_half : 0;
 
-	if (!m->growth.shape.has_tail || m->values + 1 < ADVICE_INTERVALS)
+	if (!m->trend.shape.has_tail || m->values + 1 < ADVICE_INTERVALS)
 		return (double)NAN; /* a curve that was not seen is not flat */
 
 	/* what the host takes at rest and what the VMs take, in units of the resource, over the usable share

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "advise/curve_of.h"
+#include "advise/metric_fit.h"
 #include "advise/parts.h"
-#include "sample/metric.h"
+#include "record/metric.h"
 
 static const struct {
 	const char *name;
@@ -24,13 +24,13 @@ static double scale_to(double measured, double asked)
 }
 
 /* Arithmetic does not stray from its lines; hosts do. */
-static double wander_of(const struct run_record *r, const struct advise_options *o)
+static double model_error_of(const struct run_record *r, const struct advise_options *o)
 {
 	const char *backend = run_str(r, "backend.name");
 
 	if (!backend || str_eq(backend, "null"))
 		return 0;
-	return o->wander > 0 ? o->wander : GROWTH_WANDER;
+	return o->model_error > 0 ? o->model_error : TREND_WANDER;
 }
 
 static void judge_metrics(const struct run_record *r, const struct advise_options *o, struct advice *a)
@@ -52,7 +52,7 @@ static void judge_metrics(const struct run_record *r, const struct advise_option
 		m->name = judged[i].name;
 		m->label = metric_table[judged[i].metric].label;
 		curve_judge(r, metric_table[judged[i].metric].column,
-			    &(struct curve_view){ scale[i], wander_of(r, o), threshold }, m);
+			    &(struct curve_view){ scale[i], model_error_of(r, o), threshold }, m);
 	}
 	if (swap_kb == 0 || (host && host->swap_kb == 0)) {
 		struct metric_advice *swap = &a->metrics[2];
@@ -244,7 +244,7 @@ static void round_to_nodes(double nodes, struct advice *a)
 
 static void finish(const struct run_record *r, const struct candidates *c, struct advice *a)
 {
-	advice_doubt(r, c, a);
+	advice_caveats(r, c, a);
 	advice_classify(r, c, a);
 	a->extrapolated = c->n && c->items[0].vms > a->measured_to;
 	if (!a->ok)
@@ -282,8 +282,8 @@ error *advise_run_with(const struct run_record *r, const struct advise_options *
 	judge_metrics(r, o, a);
 	per_vm(r, o->host, a);
 	vm_cost_of(r, &a->cost);
-	if (a->metrics[1].growth.woken.n)
-		a->cost.woken_kb = a->metrics[1].growth.woken.kb;
+	if (a->metrics[1].trend.woken.n)
+		a->cost.woken_kb = a->metrics[1].trend.woken.kb;
 	add_metrics(r, a, &c);
 	add_limit(r, a, &c);
 	choose(&c, a);

@@ -9,8 +9,8 @@
 #include "advise/host_spec.h"
 #include "base/err.h"
 #include "base/util.h"
-#include "curve/growth.h"
-#include "curve/runread.h"
+#include "model/trend.h"
+#include "record/read.h"
 
 /* An answer may reach this far beyond what was measured. */
 #define ADVICE_REACH 2.0
@@ -34,7 +34,7 @@ struct metric_advice {
 	double holdout_pct;
 	double last_pct;      /* of the last interval */
 	double scale;	      /* % of the measured host -> % of the one asked for */
-	struct growth growth; /* of swap: from where it begins */
+	struct trend trend; /* of swap: from where it begins */
 };
 
 /* What the run as a whole is. */
@@ -54,7 +54,7 @@ struct advise_options {
 	bool force;			       /* give numbers beyond ADVICE_REACH, too */
 	double reserve_pct;		       /* of every resource, left free below the threshold */
 	double overcommit_cpu, overcommit_ram; /* count the host so many times as large; 0 = 1 */
-	double wander; /* what past forecasts say of such hosts (forecast_wander()); 0: what is usual */
+	double model_error; /* what past forecasts say of such hosts (forecast_model_error()); 0: what is usual */
 };
 
 /* Something that was so while the run was made, and that the answer rests on. */

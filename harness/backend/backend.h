@@ -13,9 +13,9 @@
 #include "base/util.h"
 #include "guest/image.h"
 #include "guest/vary.h"
-#include "plan/hosts.h"
-#include "plan/preset.h"
-#include "plan/settings.h"
+#include "backend/libvirt/host_list.h"
+#include "backend/qemu/preset.h"
+#include "host/settings.h"
 
 enum vm_state {
 	VM_NONE,
@@ -86,7 +86,7 @@ struct null_config {
 struct libvirt_config {
 	const struct host_list *hosts; /* empty: a private one of this run on this machine */
 	const char *template;	       /* file or name instead of the driver's own, or NULL */
-	enum place_policy place;
+	enum spread_policy place;
 };
 
 enum backend_event_kind {
@@ -120,7 +120,7 @@ struct backend_cost {
 	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --no-kvm-debugfs")      \
 	C(KVM, "kvm", "always under KVM: --accel kvm says nothing new")                              \
 	C(RUNTIME, "runtime", "honours --runtime")                                                   \
-	C(PLACE, "place", "honours --pin and --numa")                                                \
+	C(AFFINITY, "place", "honours --pin and --numa")                                                \
 	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: honours --cgroup and --cgroup-*") \
 	C(DEVICES, "devices", "gives VMs the devices that their guest needs")                        \
 	C(VARY, "vary", "gives each VM its own seed and phase")

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* No VM but a process that does what the guest does: the floor under every other backend. */
 #include "backend/console.h"
-#include "backend/crew.h"
-#include "backend/init.h"
-#include "backend/spawn.h"
+#include "backend/supervisor.h"
+#include "backend/init_program.h"
+#include "base/spawn.h"
 
 struct process {
 	struct backend base;
 	struct backend_config cfg;
-	struct crew crew;
+	struct supervisor supervisor;
 	struct init_program init;
 	char *proof;
 };
@@ -18,7 +18,7 @@ static struct process *self(struct backend *b)
 	return (struct process *)b;
 }
 
-static error *exec_init(void *user, const struct crew_slot *s, int listen_fd, pid_t *ret_pid)
+static error *exec_init(void *user, const struct supervisor_slot *s, int listen_fd, pid_t *ret_pid)
 {
 	const struct process *p = user;
 	char *argv[] = { p->init.path, p->init.image, NULL }, *envp[] = { NULL };
@@ -33,7 +33,7 @@ static error *exec_init(void *user, const struct crew_slot *s, int listen_fd, pi
 		.cgroup_procs_fd = p->cfg.cgroup_procs_fd,
 		.cgroup_more_fds = p->cfg.cgroup_more_fds,
 		.cgroup_more = p->cfg.cgroup_more,
-		.binding = crew_binding(&p->crew, s->vm, false, &where),
+		.binding = supervisor_binding(&p->supervisor, s->vm, false, &where),
 		.fds = &console,
 		.fd_count = 1,
 	};
@@ -43,41 +43,41 @@ static error *exec_init(void *user, const struct crew_slot *s, int listen_fd, pi
 
 static error *process_start(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun)
 {
-	return crew_start(&self(b)->crew, first, count, ret_begun, exec_init, b);
+	return supervisor_start(&self(b)->supervisor, first, count, ret_begun, exec_init, b);
 }
 
 static uint32_t process_room(const struct backend *b)
 {
 	const struct process *p = (const struct process *)b;
 
-	return p->crew.slot_count - p->crew.slots_busy;
+	return p->supervisor.slot_count - p->supervisor.slots_busy;
 }
 
 static size_t process_poll(struct backend *b, int timeout_ms, struct backend_event *events, size_t max)
 {
-	return crew_poll(&self(b)->crew, timeout_ms, events, max);
+	return supervisor_poll(&self(b)->supervisor, timeout_ms, events, max);
 }
 
 static error *process_ask(struct backend *b, uint32_t vm, const char *request, int timeout_ms, char *reply,
 			  size_t size, double *ret_ms)
 {
-	error *e = crew_check_console(&self(b)->crew, vm, "");
+	error *e = supervisor_check_console(&self(b)->supervisor, vm, "");
 
 	return e ? e
-		 : console_ask(self(b)->crew.console_dir_fd, vm, 0, request, timeout_ms, reply, size, ret_ms);
+		 : console_ask(self(b)->supervisor.console_dir_fd, vm, 0, request, timeout_ms, reply, size, ret_ms);
 }
 
 static error *process_stop_all(struct backend *b, void (*progress)(void *, uint32_t), void *user)
 {
-	return crew_stop_all(&self(b)->crew, progress, user);
+	return supervisor_stop_all(&self(b)->supervisor, progress, user);
 }
 
 static void process_close(struct backend *b)
 {
 	struct process *p = self(b);
 
-	err_free(crew_stop_all(&p->crew, NULL, NULL));
-	crew_close(&p->crew);
+	err_free(supervisor_stop_all(&p->supervisor, NULL, NULL));
+	supervisor_close(&p->supervisor);
 	init_program_clear(&p->init);
 	free(p->proof);
 	free(p);
@@ -91,11 +91,11 @@ static error *process_open(const struct backend_config *cfg, struct vm *vms, uin
 
 	p->base.ops = &backend_process;
 	p->cfg = *cfg;
-	error *e = crew_open(&p->crew, &p->cfg, vms, max, "mvminit");
+	error *e = supervisor_open(&p->supervisor, &p->cfg, vms, max, "mvminit");
 	if (!e)
 		e = init_program_find(cfg, &p->init);
 	if (!e)
-		e = crew_probe(&p->crew, &p->base, process_start, cfg->ready_timeout_ns, NULL, &ms);
+		e = supervisor_probe(&p->supervisor, &p->base, process_start, cfg->ready_timeout_ns, NULL, &ms);
 	if (e) {
 		process_close(&p->base);
 		return err_wrap(e, "processes cannot stand for VMs here");
@@ -125,7 +125,7 @@ const struct backend_ops backend_process = {
 	.name = "process",
 	.summary = "no VM: a 2 kB process that does what the guest does, the floor to compare with",
 	.needs = "nothing",
-	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_PLACE | BACKEND_CGROUP,
+	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_AFFINITY | BACKEND_CGROUP,
 	.open = process_open,
 	.start = process_start,
 	.room = process_room,

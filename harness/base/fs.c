@@ -282,7 +282,7 @@ static const struct {
 	{ "lib", ".", "../lib/mvmscale" },
 };
 
-enum data_place { PLACE_ENVIRONMENT, PLACE_TREE, PLACE_INSTALLED, PLACE_PREFIX, PLACE_COUNT };
+enum data_place { PLACE_ENVIRONMENT, PLACE_TREE, PLACE_INSTALLED, PLACE_PREFIX, SPREAD_COUNT };
 
 static char *binary_dir(void)
 {
@@ -317,7 +317,7 @@ static char *data_candidate(const char *kind, enum data_place place)
 
 char *fs_find_data(const char *kind, const char *name)
 {
-	for (enum data_place p = 0; p < PLACE_COUNT; p++) {
+	for (enum data_place p = 0; p < SPREAD_COUNT; p++) {
 		_cleanup_free_ char *dir = data_candidate(kind, p);
 
 		if (!dir)
@@ -332,7 +332,7 @@ char *fs_find_data(const char *kind, const char *name)
 
 char *fs_data_dir(const char *kind)
 {
-	for (enum data_place p = 0; p < PLACE_COUNT; p++) {
+	for (enum data_place p = 0; p < SPREAD_COUNT; p++) {
 		char *dir = data_candidate(kind, p);
 
 		if (dir && access(dir, R_OK | X_OK) == 0)

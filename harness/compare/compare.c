@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "compare/stats.h"
+#include "model/stats.h"
 
 /* The share of unsettled intervals beyond which a run is not one of sleeping VMs. */
 #define UNSETTLED_MOST 0.5
@@ -347,15 +347,15 @@ static void check_side(struct comparison *c, const struct side *s, const char *n
 	for (size_t i = 0; i < s->n; i++)
 		check_run(c, s->runs[i]);
 	for (size_t i = 1, odd = 0; i < s->n && !odd; i++) {
-		struct environ_diff d;
+		struct env_diff d;
 
-		environ_compare(s->runs[0], s->runs[i], NULL, &d);
+		env_compare(s->runs[0], s->runs[i], NULL, &d);
 		odd = d.count;
 		if (d.count)
 			invalid(c, "the %s runs are not alike: %s is %s in %s and %s in %s", name,
 				d.items[0].path, d.items[0].base, s->runs[0]->dir, d.items[0].new_value,
 				s->runs[i]->dir);
-		environ_diff_clear(&d);
+		env_diff_clear(&d);
 	}
 }
 
@@ -409,10 +409,10 @@ error *compare_sides(const struct side *base, const struct side *new_side, const
 	c->n_new = new_side->n;
 	c->base_dirs = dirs_of(base);
 	c->new_dirs = dirs_of(new_side);
-	environ_compare(base->runs[0], new_side->runs[0], o->intended, &c->environ);
+	env_compare(base->runs[0], new_side->runs[0], o->intended, &c->environ);
 	check_side(c, base, "base");
 	check_side(c, new_side, "new");
-	const char *hardware = environ_other_host(&c->environ);
+	const char *hardware = env_other_host(&c->environ);
 	if (hardware && !o->other_host)
 		invalid(c,
 			"the sides ran on different hosts (%s): their figures do not compare; --other-host "
@@ -438,7 +438,7 @@ void comparison_free(struct comparison *c)
 	free(c->base_dirs);
 	free(c->new_dirs);
 	free(c->rows);
-	environ_diff_clear(&c->environ);
+	env_diff_clear(&c->environ);
 	strlist_clear(&c->reasons);
 	strlist_clear(&c->broken);
 	free(c->untold);

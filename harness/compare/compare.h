@@ -7,9 +7,9 @@
 
 #include "base/err.h"
 #include "base/util.h"
-#include "compare/environ.h"
+#include "compare/env_diff.h"
 #include "compare/figure.h"
-#include "curve/runread.h"
+#include "record/read.h"
 
 /* Chance that a comparison of equals finds any difference, over all its figures together. */
 #define COMPARE_ALPHA 0.01
@@ -64,7 +64,7 @@ struct comparison {
 	size_t n_rows;
 	size_t more; /* runs a side to add; 0 when not inconclusive for that */
 	double alpha;
-	struct environ_diff environ;
+	struct env_diff environ;
 	char *untold; /* why nothing can be passed: a figure that must be told is not there; or NULL */
 	char *limits; /* name of the file of limits that was checked, or NULL */
 	struct strlist broken;	/* its limits that the new side does not keep */

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "curve/runread.h"
+#include "record/read.h"
 
 /*
  * The one table of what is compared:

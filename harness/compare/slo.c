@@ -6,7 +6,7 @@
 
 #include "base/fs.h"
 #include "base/ini.h"
-#include "compare/stats.h"
+#include "model/stats.h"
 
 static error *bad(const struct ini_file *f, const struct ini_entry *x, const char *what)
 {

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "compare/stats.h"
+#include "model/stats.h"
 #include "report/gnuplot.h"
 #include "report/plot_text.h"
 
@@ -27,9 +27,9 @@ static double without_rounding(double v)
 	return strtod(text, NULL);
 }
 
-void trend_of(const struct history_list *l, enum figure f, struct trend *ret)
+void figure_trend_of(const struct history_list *l, enum figure f, struct figure_trend *ret)
 {
-	*ret = (struct trend){ .figure = f,
+	*ret = (struct figure_trend){ .figure = f,
 			       .runs = xcalloc(l->count + 1, sizeof(struct history_run *)),
 			       .values = xcalloc(l->count + 1, sizeof(double)) };
 	for (size_t i = 0; i < l->count; i++) {
@@ -41,16 +41,16 @@ void trend_of(const struct history_list *l, enum figure f, struct trend *ret)
 	ret->n_changes = change_points(ret->values, ret->n, CHANGEPOINT_ALPHA, TREND_SEED, &ret->changes);
 }
 
-void trend_clear(struct trend *t)
+void figure_trend_clear(struct figure_trend *t)
 {
 	free(t->runs);
 	free(t->values);
 	free(t->changes);
-	*t = (struct trend){ 0 };
+	*t = (struct figure_trend){ 0 };
 }
 
 /* trend.dat: number of the run, value; after a blank line, the ends of each level. */
-static error *write_data(const struct trend *t, const char *dir)
+static error *write_data(const struct figure_trend *t, const char *dir)
 {
 	_cleanup_free_ char *path = xasprintf("%s/trend.dat", dir);
 	_cleanup_fclose_ FILE *out = fopen(path, "we");
@@ -72,7 +72,7 @@ static error *write_data(const struct trend *t, const char *dir)
 }
 
 /* Where the label of the runs changes, as many as fit. */
-static void put_ticks(const struct trend *t, FILE *out)
+static void put_ticks(const struct figure_trend *t, FILE *out)
 {
 	size_t changes = 0, stride, seen = 0;
 
@@ -93,7 +93,7 @@ static void put_ticks(const struct trend *t, FILE *out)
 }
 
 /* Few, and with thousands, as in the other figures. */
-static void put_values(const struct trend *t, FILE *out)
+static void put_values(const struct figure_trend *t, FILE *out)
 {
 	double low = t->values[0], high = low;
 
@@ -109,7 +109,7 @@ static void put_values(const struct trend *t, FILE *out)
 }
 
 struct drawing {
-	const struct trend *t;
+	const struct figure_trend *t;
 	const char *title;
 };
 
@@ -141,7 +141,7 @@ static error *write_trend(const void *user, const char *ending, const char *dir)
 	return ferror(out) ? err_new(EXIT_CANNOT, "cannot write %s: is there space?", path) : NULL;
 }
 
-error *trend_plot(const struct trend *t, const char *title, const char *out_path)
+error *figure_trend_plot(const struct figure_trend *t, const char *title, const char *out_path)
 {
 	error *e = gnuplot_check_path(out_path);
 

@@ -6,10 +6,11 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/text.h"
+#include "host/governor.h"
 #include "matrix/matrix.h"
-#include "plan/settings.h"
-#include "run/janitor.h"
-#include "sample/procfs.h"
+#include "host/settings.h"
+#include "host/janitor.h"
+#include "host/procfs.h"
 
 /* Memory is back when it is so near to what was free at first, or no more comes for a while. */
 #define RETURNED_SHARE 0.003

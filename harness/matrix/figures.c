@@ -5,7 +5,7 @@
 
 #include "matrix/table.h"
 #include "report/plot.h"
-#include "sample/metric.h"
+#include "record/metric.h"
 
 /* Puts the rows of the later rounds behind those of the first: the figure draws each ramp as a line of its
  * own. */

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "curve/interval.h"
+#include "record/interval.h"
 #include "matrix/table.h"
 
 size_t matrix_records(const struct matrix *m, size_t cell, struct run_record ***ret, char **ret_note)

@@ -83,13 +83,6 @@ double matrix_seconds_left(const struct matrix *m);
 /* qemu_target.c: asks a QEMU what it emulates, and which program it really is (it may be a wrapper). */
 error *qemu_target(const char *program, char **ret_binary, char **ret_target) ERR_MUST_CHECK;
 
-/* governor.c: the cpufreq governors that every CPU offers, below `root` ("" is this host); none without
- * cpufreq. */
-void governor_names(const char *root, struct strlist *ret);
-struct settings;
-/* Sets it on every CPU, through the journal. */
-error *governor_set(struct settings *s, const char *root, const char *name) ERR_MUST_CHECK;
-
 /* drive.c: how it tells its caller what it does. Any member may be NULL. */
 struct matrix_observer {
 	void *user;

@@ -7,9 +7,10 @@
 #include "backend/backend.h"
 #include "base/fs.h"
 #include "guest/profile.h"
+#include "host/governor.h"
 #include "matrix/matrix.h"
-#include "plan/host.h"
-#include "plan/preset.h"
+#include "host/facts.h"
+#include "backend/qemu/preset.h"
 
 /* CPU time to start a VM by launch mode, as measured on one machine: an estimate's begin, no more. */
 #define EXEC_MS 30

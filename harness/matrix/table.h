@@ -3,7 +3,7 @@
 #define MVM_MATRIX_TABLE_H
 
 #include "base/csv.h"
-#include "curve/runread.h"
+#include "record/read.h"
 #include "matrix/matrix.h"
 
 /*

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "backend/spawn.h"
+#include "base/spawn.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/util.h"

@@ -2,8 +2,8 @@
 #ifndef MVM_REPORT_HOSTS_PLOT_H
 #define MVM_REPORT_HOSTS_PLOT_H
 
-#include "curve/hostsread.h"
-#include "curve/runread.h"
+#include "record/hosts.h"
+#include "record/read.h"
 
 /* So many hosts have a panel of their own; the figure says how many are left out. */
 #define HOSTS_PLOT_MAX 24

@@ -7,11 +7,11 @@
 
 #include "base/fs.h"
 #include "base/util.h"
-#include "curve/interval.h"
+#include "record/interval.h"
 #include "report/gnuplot.h"
 #include "report/plot_text.h"
-#include "sample/metric.h"
-#include "sample/nodes.h"
+#include "record/metric.h"
+#include "record/nodes.h"
 
 /*
  * The figure is one column of a paper wide (3.5 in) and all sizes are points of that

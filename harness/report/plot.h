@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
-#include "curve/runread.h"
+#include "record/read.h"
 
 /* The most runs that one figure can tell apart (dashes and marker shapes). */
 #define PLOT_MAX_RUNS 5

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "base/util.h"
-#include "curve/runread.h"
+#include "record/read.h"
 
 /* The words and tick marks of a figure. All pure; the caller frees every string. */
 

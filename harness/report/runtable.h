@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
-#include "curve/runread.h"
+#include "record/read.h"
 
 /*
  * One line for each run at its full population, to set backends side by side:

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "run/session.h"
-#include "sample/nodes.h"
+#include "measure/nodes.h"
 
 error *confine_place(struct session *s)
 {
-	place_map_read(&s->place_map);
-	return placement_make(s->o->pin, s->o->numa, &s->place_map, s->o->max, &s->place);
+	affinity_map_read(&s->affinity_map);
+	return placement_make(s->o->pin, s->o->numa, &s->affinity_map, s->o->max, &s->place);
 }
 
 /* A container runtime makes its cgroups in every hierarchy, below a folder of the same name. */
@@ -94,7 +94,7 @@ void confine_record(struct session *s)
 	struct cgroup_hits h;
 
 	if (s->place.pin != PIN_NONE || s->place.numa != NUMA_NONE)
-		json_object_set_new(s->folder.meta, "placement", placement_json(&s->place, &s->place_map));
+		json_object_set_new(s->folder.meta, "placement", placement_json(&s->place, &s->affinity_map));
 	if (!s->cgroup.path)
 		return;
 	json_t *c = json_pack("{s:s,s:i}", "path", s->cgroup.path, "version", s->cgroup.version);
@@ -186,7 +186,7 @@ bool confine_met(struct session *s)
 
 void confine_nodes_begin(struct session *s)
 {
-	node_ticks_read(s->place_map.node_of, ARRAY_LEN(s->place_map.node_of), s->node_ticks);
+	node_ticks_read(s->affinity_map.node_of, ARRAY_LEN(s->affinity_map.node_of), s->node_ticks);
 }
 
 static void add_node(struct interval *row, int node, enum node_column k, double v)
@@ -202,7 +202,7 @@ error *confine_nodes(struct session *s, unsigned interval, struct interval *row)
 	bool here = !(s->backend->ops->flags & BACKEND_SYNTHETIC) && !s->fleet;
 	size_t n = here ? node_memory_read(&nodes) : 0;
 
-	node_ticks_read(s->place_map.node_of, ARRAY_LEN(s->place_map.node_of), now);
+	node_ticks_read(s->affinity_map.node_of, ARRAY_LEN(s->affinity_map.node_of), now);
 	for (size_t i = 0; i < n && nodes[i].node < NODES_SHOWN; i++) {
 		const struct node_memory *m = &nodes[i];
 		const struct node_ticks *a = &s->node_ticks[m->node], *b = &now[m->node];

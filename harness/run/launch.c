@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include "base/clock.h"
-#include "plan/refusal.h"
-#include "run/fleet.h"
+#include "host/refusal.h"
+#include "run/source_fleet.h"
 #include "run/session.h"
 
 #define GUARD_PERIOD_NS 50000000ULL
@@ -18,7 +18,7 @@ struct launch {
 	uint64_t start_ns, guard_ns, sample_ns;
 	uint32_t first_id, target;
 	double cpu_ms;
-	struct pace pace;
+	struct admission pace;
 	uint64_t wait_ns; /* so long it waited for memory */
 	bool waiting;
 	bool halted; /* the guard or the host said no more */
@@ -158,23 +158,23 @@ static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 	return logged;
 }
 
-static void stop_at(struct session *s, enum pace_reason why, const struct pace_reading *r)
+static void stop_at(struct session *s, enum admission_reason why, const struct admission_reading *r)
 {
-	bool swap = why == PACE_SWAP;
+	bool swap = why == ADMISSION_SWAP;
 
 	session_stop(s, STOP_THRESHOLD, swap ? "swap" : "ram", NULL, 0, swap ? r->swap_pct : r->ram_pct,
 		     "%s, seen while launching: %.2f %% of RAM and %.2f %% of swap in use; the threshold is "
 		     "%.0f %%",
-		     pace_reason_texts[why], r->ram_pct, r->swap_pct, s->o->threshold_pct);
+		     admission_reason_texts[why], r->ram_pct, r->swap_pct, s->o->threshold_pct);
 }
 
 /* Is the host still able to take more, now? */
 static error *guard(struct session *s, struct launch *l, uint64_t now)
 {
-	const struct pace_limits limits = { .threshold_pct = s->o->threshold_pct,
+	const struct admission_limits limits = { .threshold_pct = s->o->threshold_pct,
 					    .ram_ends = session_stops_on(s, RESOURCE_RAM),
 					    .swap_ends = session_stops_on(s, RESOURCE_SWAP) };
-	struct pace_reading r;
+	struct admission_reading r;
 
 	if (confine_met(s)) {
 		l->halted = true;
@@ -185,19 +185,19 @@ static error *guard(struct session *s, struct launch *l, uint64_t now)
 	session_pressure(s, &r);
 	s->status.ram_pct = r.ram_pct;
 	s->status.swap_pct = r.swap_pct;
-	enum pace_verdict v = pace_decide(&l->pace, &limits, &r);
+	enum admission_verdict v = admission_decide(&l->pace, &limits, &r);
 	bool waited = l->waiting;
-	l->waiting = v == PACE_WAIT;
+	l->waiting = v == ADMISSION_WAIT;
 	if (waited)
 		l->wait_ns += now - l->guard_ns;
-	if (v == PACE_STOP) {
+	if (v == ADMISSION_STOP) {
 		stop_at(s, l->pace.reason, &r);
 		l->halted = true;
 	}
 	if (!l->waiting || waited)
 		return NULL;
 	return run_folder_event(&s->folder, "paced",
-				json_pack("{s:s,s:f,s:i}", "waiting_for", pace_reason_texts[l->pace.reason],
+				json_pack("{s:s,s:f,s:i}", "waiting_for", admission_reason_texts[l->pace.reason],
 					  "ram_pct", r.ram_pct, "vms", (int)s->ready));
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "run/session.h"
-#include "plan/swap.h"
+#include "host/swap.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include "base/dir.h"
 #include "base/fs.h"
 #include "base/text.h"
-#include "run/fleet.h"
+#include "run/source_fleet.h"
 
 #define STATUS_PERIOD_NS 100000000ULL
 
@@ -134,12 +134,12 @@ void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct)
 /* The kernel brings PSI up to date every 2 s: in shorter windows it stands still, then jumps. */
 #define PRESSURE_WINDOW_NS 2100000000ULL
 
-void session_pressure(struct session *s, struct pace_reading *ret)
+void session_pressure(struct session *s, struct admission_reading *ret)
 {
 	bool real = !(backend_flags(s->backend) & BACKEND_SYNTHETIC);
 	uint64_t now = clock_ns();
 
-	*ret = (struct pace_reading){ .at_ns = now, .kernel_pct = NAN, .stall_pct = NAN };
+	*ret = (struct admission_reading){ .at_ns = now, .kernel_pct = NAN, .stall_pct = NAN };
 	session_peek(s, &ret->ram_pct, &ret->swap_pct);
 	if (!real)
 		return;

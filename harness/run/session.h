@@ -6,19 +6,20 @@
 
 #include <gsl/gsl_rng.h>
 
-#include "curve/runwrite.h"
+#include "record/write.h"
 #include "guest/profile.h"
-#include "plan/host.h"
-#include "plan/limits.h"
-#include "plan/pace.h"
-#include "plan/place.h"
-#include "plan/ramp.h"
-#include "plan/settings.h"
+#include "host/facts.h"
+#include "host/limits.h"
+#include "run/admission.h"
+#include "host/affinity.h"
+#include "run/ramp.h"
+#include "host/settings.h"
 #include "run/answers.h"
-#include "run/janitor.h"
+#include "host/janitor.h"
 #include "run/run.h"
-#include "sample/cgroup.h"
-#include "sample/sampler.h"
+#include "host/cgroup.h"
+#include "measure/sampler.h"
+#include "measure/nodes.h"
 
 /* Room in the VM table for VMs that failed or died and were replaced. */
 #define SPARE_VMS 256
@@ -41,7 +42,7 @@ struct session {
 	struct preset *preset;
 	struct settings *settings;
 	struct cgroup cgroup;
-	struct place_map place_map;
+	struct affinity_map affinity_map;
 	struct placement place;
 	struct node_ticks node_ticks[NODES_SHOWN];
 	struct sampler *sampler;
@@ -55,7 +56,7 @@ struct session {
 	bool ksm;    /* technique ksm is in force */
 	bool cloned; /* the VMs are copies of a booted one */
 	struct vm *vms;
-	struct life *lives;		       /* waveload.c: of each VM; NULL of guests without a waveform */
+	struct life *lives;		       /* wave_load.c: of each VM; NULL of guests without a waveform */
 	uint32_t vm_slots, next_id;	       /* ids are given once */
 	uint32_t ready, lost, failures_in_row; /* lost: failed or died in this ramp */
 	uint32_t limit_vms;		       /* no more VMs than this: a limit of the host ends there */
@@ -92,16 +93,16 @@ bool session_stops_on(const struct session *s, enum run_resource r);
 void session_sample(struct session *s, struct sample *ret);
 void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct);
 /* What the pace of launching is decided by. */
-void session_pressure(struct session *s, struct pace_reading *ret);
+void session_pressure(struct session *s, struct admission_reading *ret);
 
-/* record.c: the run folder, --out or one of a name of its own; then the members of run.json. */
+/* describe.c: the run folder, --out or one of a name of its own; then the members of run.json. */
 error *record_begin(struct session *s) ERR_MUST_CHECK;
 void record_environment(struct session *s);
 /* Tells the user how VMs are launched and which techniques are in force. */
 void record_announce(struct session *s);
 void record_stop(struct session *s);
 
-/* waveload.c: percent of the host that the guests' waveforms ask for, over the last window; NAN of guests
+/* wave_load.c: percent of the host that the guests' waveforms ask for, over the last window; NAN of guests
  * without.
  */
 double predict_cpu_pct(const struct session *s, uint64_t at_ns, double window_s);
@@ -140,7 +141,7 @@ void confine_nodes_begin(struct session *s);
 /* What each node uses, at the end of an interval, into *row and nodes.csv. */
 error *confine_nodes(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;
 
-/* measure.c: settles, samples, verifies at the present population; *row gets it all. */
+/* interval.c: settles, samples, verifies at the present population; *row gets it all. */
 error *measure_interval(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;
 
 /* verify.c: VMs that run, less those that did not answer: what counts. */

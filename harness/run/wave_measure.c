@@ -129,14 +129,3 @@ error *wave_measure(const struct guest_image *img, const struct wave_measure_opt
 	fs_remove_tree(dir);
 	return e;
 }
-
-void wave_measured_clear(struct wave_measured *m)
-{
-	free(m->at_s);
-	free(m->asked);
-	free(m->got);
-	free(m->accel);
-	free(m->binary);
-	free(m->version);
-	*m = (struct wave_measured){ 0 };
-}

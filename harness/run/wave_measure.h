@@ -6,21 +6,13 @@
 
 #include "base/err.h"
 #include "guest/wave.h"
-#include "sample/vmcpu.h"
+#include "model/fidelity.h"
+#include "measure/vmcpu.h"
 
 struct wave_measure_options {
 	const char *accel, *qemu; /* qemu may be NULL */
 	double seconds, window_ms;
 	const volatile sig_atomic_t *stop; /* ends it early, with what there is */
-};
-
-struct wave_measured {
-	size_t count;
-	double *at_s, *asked, *got; /* middle of a window after the waveform's start, percent of a vCPU */
-	struct fidelity fidelity;
-	struct lives life; /* since it was ready, what came before the first window included */
-	double waited_pct; /* of the time: it had work and no CPU, because others had it */
-	char *accel, *binary, *version;
 };
 
 /*
@@ -30,6 +22,5 @@ struct wave_measured {
  */
 error *wave_measure(const struct guest_image *img, const struct wave_measure_options *o,
 		    struct wave_measured *ret) ERR_MUST_CHECK;
-void wave_measured_clear(struct wave_measured *m);
 
 #endif

@@ -18,7 +18,7 @@
 #include "base/util.h"
 #include "guest/profile.h"
 #include "inspect.h"
-#include "plan/place.h"
+#include "host/affinity.h"
 
 #define VMS 4
 #define PATIENCE_NS 30000000000ULL
@@ -337,11 +337,11 @@ static void examine(struct subject *s)
 /* All VMs on the last CPU, with memory from node 0 alone. */
 static void placed(struct subject *s)
 {
-	struct place_map h;
+	struct affinity_map h;
 	struct placement p;
 	int last = 0;
 
-	place_map_read(&h);
+	affinity_map_read(&h);
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		if (CPU_ISSET((size_t)cpu, &h.cpus))
 			last = cpu;
@@ -418,7 +418,7 @@ int main(int argc, char **argv)
 	} else if (check_error(e, "it opens")) {
 		examine(&s);
 		closed(&s);
-		if (can(&s, BACKEND_PLACE))
+		if (can(&s, BACKEND_AFFINITY))
 			placed(&s);
 		if (!can(&s, BACKEND_SYNTHETIC))
 			refuses_silence(&s);

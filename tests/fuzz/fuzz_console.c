@@ -8,16 +8,16 @@
 #include <unistd.h>
 
 #include "backend/console.h"
-#include "backend/crew.h"
+#include "backend/supervisor.h"
 #include "base/clock.h"
 #include "driver.h"
 
-static unsigned hear(struct crew_slot *s, const char *guest, const char *bytes, size_t n)
+static unsigned hear(struct supervisor_slot *s, const char *guest, const char *bytes, size_t n)
 {
 	unsigned heard = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		heard += crew_hear(s, guest, bytes[i]);
+		heard += supervisor_hear(s, guest, bytes[i]);
 		fuzz_must(s->len < sizeof(s->line), "the line is full");
 	}
 	return heard;
@@ -29,7 +29,7 @@ static void ready_lines(const char *bytes, size_t len, size_t cut)
 	unsigned any = 0;
 
 	for (size_t g = 0; g < ARRAY_LEN(guests); g++) {
-		struct crew_slot whole = { 0 }, parts = { 0 };
+		struct supervisor_slot whole = { 0 }, parts = { 0 };
 		unsigned heard = hear(&whole, guests[g], bytes, len), again = 0;
 
 		for (size_t at = 0; at < len; at += cut)

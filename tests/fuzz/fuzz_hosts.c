@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "driver.h"
-#include "plan/hosts.h"
+#include "backend/libvirt/host_list.h"
 
 static void check(const struct host_list *l)
 {

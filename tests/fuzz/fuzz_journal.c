@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The journal of changed settings: what is taken as one has a list of entries. Nothing is undone here. */
 #include "driver.h"
-#include "plan/journal.h"
+#include "host/journal.h"
 
 static void run(const char *text, size_t len)
 {

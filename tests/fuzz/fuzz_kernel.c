@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "driver.h"
-#include "kernel/console.h"
-#include "kernel/cpio.h"
-#include "kernel/modules.h"
+#include "nested/console.h"
+#include "nested/cpio.h"
+#include "nested/modules.h"
 
 static void modules(const char *text, size_t len)
 {

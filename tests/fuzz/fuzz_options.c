@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "advise/host_spec.h"
-#include "backend/lv_name.h"
-#include "backend/tune.h"
+#include "backend/libvirt/name.h"
+#include "backend/qemu/tune.h"
 #include "compare/slo.h"
 #include "compare/spec.h"
 #include "driver.h"
 #include "guest/wave.h"
-#include "plan/place.h"
-#include "plan/swap.h"
-#include "sample/cgroup.h"
+#include "host/affinity.h"
+#include "host/swap.h"
+#include "host/cgroup.h"
 
 static void numbers(const char *text)
 {
@@ -55,9 +55,9 @@ static void lists(const char *text)
 	unsigned char set[200], again[200];
 	struct tuning t;
 
-	if (!fuzz_refused(place_list_parse(text, "CPUs", sizeof(set), set), "CPUs")) {
-		_cleanup_free_ char *back = place_list_text(set, sizeof(set));
-		error *e = *back ? place_list_parse(back, "CPUs", sizeof(again), again) : NULL;
+	if (!fuzz_refused(cpulist_parse(text, "CPUs", sizeof(set), set), "CPUs")) {
+		_cleanup_free_ char *back = cpulist_text(set, sizeof(set));
+		error *e = *back ? cpulist_parse(back, "CPUs", sizeof(again), again) : NULL;
 
 		fuzz_must(!e, "the list '%s' is not read", back);
 		fuzz_must(!*back || memcmp(set, again, sizeof(set)) == 0, "the list '%s' is another", back);

@@ -5,14 +5,14 @@
 #include <string.h>
 
 #include "driver.h"
-#include "kernel/needs.h"
-#include "plan/host.h"
-#include "plan/limits.h"
-#include "sample/cgroup.h"
-#include "sample/iocount.h"
-#include "sample/kthreads.h"
-#include "sample/nodes.h"
-#include "sample/procfs.h"
+#include "nested/needs.h"
+#include "host/facts.h"
+#include "host/limits.h"
+#include "host/cgroup.h"
+#include "measure/iocount.h"
+#include "measure/kthreads.h"
+#include "measure/nodes.h"
+#include "host/procfs.h"
 
 static void counters(const char *text)
 {

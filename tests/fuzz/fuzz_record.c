@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "curve/hostsread.h"
-#include "curve/runread.h"
+#include "record/hosts.h"
+#include "record/read.h"
 #include "driver.h"
 #include "report/plot_text.h"
 #include "report/runtable.h"

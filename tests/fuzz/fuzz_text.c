@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "backend/lv_template.h"
+#include "backend/libvirt/template.h"
 #include "base/text.h"
 #include "driver.h"
 #include "report/gnuplot.h"

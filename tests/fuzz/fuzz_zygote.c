@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "backend/qemu.h"
+#include "backend/qemu/qemu.h"
 #include "driver.h"
 #include "preload/zygote.h"
 #include "preload/zygote_abi.h"

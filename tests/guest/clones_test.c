@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "backend/console.h"
-#include "backend/qemu.h"
+#include "backend/qemu/qemu.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/util.h"
@@ -153,7 +153,7 @@ static error *ask_at_once(struct qemu *q, uint32_t from, uint32_t to)
 
 		*fd = -1;
 		/* waits for a copy that has not come so far yet; another process's console is an error */
-		e = console_reach(q->crew.console_dir_fd, i, q->crew.vms[i].pid, ANSWER_MS, fd);
+		e = console_reach(q->supervisor.console_dir_fd, i, q->supervisor.vms[i].pid, ANSWER_MS, fd);
 		if (!e && send(*fd, "ping\n", 5, MSG_NOSIGNAL) != 5)
 			e = err_sys(EXIT_CANNOT, errno, "VM %u", i);
 		if (e)

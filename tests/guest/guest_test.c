@@ -16,9 +16,9 @@
 #include <sys/wait.h>
 
 #include "backend/console.h"
-#include "backend/kvm_runner.h"
-#include "backend/launched.h"
-#include "backend/spawn.h"
+#include "backend/kvm/runner.h"
+#include "backend/qemu/launched.h"
+#include "base/spawn.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/util.h"

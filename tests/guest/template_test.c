@@ -19,8 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/kin.h"
-#include "backend/qemu.h"
+#include "base/kin.h"
+#include "backend/qemu/qemu.h"
 #include "base/fs.h"
 #include "base/util.h"
 
@@ -272,14 +272,14 @@ static void open_qemu(struct qemu *q, const char *program, const char *role)
 	strlist_add(&q->plan.argv, role);
 	strlist_addf(&q->plan.envp, STRANGER_ENV "=%d", (int)stranger);
 	strlist_addf(&q->plan.envp, HELPER_ENV "=%d", (int)helper);
-	err_free(crew_open(&q->crew, &q->cfg, vms, VMS, "QEMU"));
+	err_free(supervisor_open(&q->supervisor, &q->cfg, vms, VMS, "QEMU"));
 }
 
 static void close_qemu(struct qemu *q)
 {
 	qemu_zygote_stop(q);
-	err_free(crew_stop_all(&q->crew, NULL, NULL));
-	crew_close(&q->crew);
+	err_free(supervisor_stop_all(&q->supervisor, NULL, NULL));
+	supervisor_close(&q->supervisor);
 	qemu_plan_clear(&q->plan);
 }
 
@@ -325,7 +325,7 @@ static int names_those_of_before(const char *program)
 		e = qemu_clone_start(&q, 0, 2, &begun);
 	if (!e)
 		e = qemu_clone_start(&q, 2, 2, &begun);
-	int bad = report(!e && begun == 2 && q.crew.living == 4 && vms[2].pid != vms[0].pid,
+	int bad = report(!e && begun == 2 && q.supervisor.living == 4 && vms[2].pid != vms[0].pid,
 			 "again: a template that names VMs of before is replaced", e ? e->msg : NULL);
 	err_free(e);
 	close_qemu(&q);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "curve/runread.h"
+#include "record/read.h"
 
 #define RAMP_RAM_KB 10000000
 

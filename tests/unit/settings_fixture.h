@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 
 #include "base/fs.h"
-#include "plan/settings.h"
+#include "host/settings.h"
 
 /* A folder of its own for each test: the state, and files that stand for /proc/sys. */
 struct fixture {

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
-#include "backend/tune.h"
+#include "backend/qemu/tune.h"
 #include "base/clock.h"
 #include "base/util.h"
 

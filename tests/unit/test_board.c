@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/dev_board.h"
-#include "backend/wakeups.h"
+#include "backend/kvm/board.h"
+#include "backend/kvm/timer_heap.h"
 #include "base/util.h"
 #include "mvm_contract.h"
 
@@ -193,28 +193,28 @@ static void other_ports(void **state)
 	assert_true(b.reset);
 }
 
-static void wakeups_come_in_order(void **state)
+static void timer_heap_come_in_order(void **state)
 {
-	struct wakeups w = { 0 };
-	struct wakeup got;
+	struct timer_heap w = { 0 };
+	struct timer got;
 	uint64_t last = 0;
 	unsigned x = 12345, n = 0;
 
 	(void)state;
-	assert_true(wakeups_next(&w) == UINT64_MAX);
-	assert_false(wakeups_take(&w, UINT64_MAX - 1, &got));
+	assert_true(timer_heap_next(&w) == UINT64_MAX);
+	assert_false(timer_heap_take(&w, UINT64_MAX - 1, &got));
 	for (uint32_t i = 0; i < 1000; i++) {
 		x = x * 1103515245 + 12345;
-		wakeups_add(&w, x >> 16, i);
+		timer_heap_add(&w, x >> 16, i);
 	}
-	assert_false(wakeups_take(&w, wakeups_next(&w) - 1, &got));
-	while (wakeups_take(&w, UINT64_MAX - 1, &got)) {
+	assert_false(timer_heap_take(&w, timer_heap_next(&w) - 1, &got));
+	while (timer_heap_take(&w, UINT64_MAX - 1, &got)) {
 		assert_true(got.at_ns >= last);
 		last = got.at_ns;
 		n++;
 	}
 	assert_int_equal(n, 1000);
-	wakeups_clear(&w);
+	timer_heap_clear(&w);
 }
 
 int main(void)
@@ -226,7 +226,7 @@ int main(void)
 		cmocka_unit_test(every_byte_is_an_edge),
 		cmocka_unit_test(the_timer_wakes_only_who_listens),
 		cmocka_unit_test(other_ports),
-		cmocka_unit_test(wakeups_come_in_order),
+		cmocka_unit_test(timer_heap_come_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

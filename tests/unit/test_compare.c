@@ -14,7 +14,7 @@
 #include "compare/compare.h"
 #include "compare/slo.h"
 #include "compare/spec.h"
-#include "compare/tell.h"
+#include "compare/format.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 #define COLUMNS "vm_count,cpu_pct_mean,settled,ledger_drop_kb,boot_p50_ms,launch_cpu_ms_per_vm\n"
@@ -73,7 +73,7 @@ static struct comparison *judged(struct side a, struct side b, const struct comp
 
 static void is(struct comparison *c, enum verdict v, const char *words)
 {
-	_cleanup_free_ char *text = tell_text(c);
+	_cleanup_free_ char *text = format_text(c);
 
 	if (c->verdict != v || !strstr(text, words))
 		fail_msg("%s instead of %s with '%s':\n%s", verdict_names[c->verdict], verdict_names[v],
@@ -249,7 +249,7 @@ static enum exit_code status_of(struct side *a, struct side *b, const struct slo
 		return e->code;
 	if (limits)
 		slo_check_comparison(limits, b, c);
-	_cleanup_free_ char *text = tell_text(c);
+	_cleanup_free_ char *text = format_text(c);
 	assert_true(strlen(text) > 0);
 	return verdict_status(c->verdict);
 }
@@ -340,11 +340,11 @@ static void environments(void **state)
 					   "\"/run/run-345/fw\"],\"tuning\":{\"ksm\":{\"in_force\":false}}}",
 		       COLUMNS);
 	struct strlist intended = { 0 };
-	struct environ_diff d;
+	struct env_diff d;
 
 	(void)state;
 	strlist_add(&intended, "tune");
-	environ_compare(a, b, &intended, &d);
+	env_compare(a, b, &intended, &d);
 	assert_int_equal(d.count, 3);
 	assert_string_equal(d.items[0].path, "backend.tuning.ksm.in_force");
 	assert_true(d.items[0].intended);
@@ -352,8 +352,8 @@ static void environments(void **state)
 	assert_false(d.items[1].intended);
 	assert_string_equal(d.items[2].path, "host.kernel");
 	assert_string_equal(d.items[2].new_value, "6.2");
-	assert_null(environ_other_host(&d));
-	environ_diff_clear(&d);
+	assert_null(env_other_host(&d));
+	env_diff_clear(&d);
 	strlist_clear(&intended);
 	run_record_free(a);
 	run_record_free(b);

@@ -7,7 +7,7 @@
  *	COMPARE_RUNS	runs a side (default 10)
  *	COMPARE_FROM	file with the spreads (default tests/fixtures/compare/scatter.csv, from real runs)
  * A run draws its own line for every column, related to that of the run before it (drift); its intervals
- *share it and wander around it (autocorrelated), so they are no replicates. Now and then a value is far off,
+ *share it and model_error around it (autocorrelated), so they are no replicates. Now and then a value is far off,
  *as often and as far as in the real runs. With `--scatter DIR...` it does nothing but print the spreads of
  *these run folders.
  */
@@ -25,7 +25,7 @@
 
 #include "base/util.h"
 #include "compare/compare.h"
-#include "compare/plan.h"
+#include "model/sequential.h"
 #include "scatter.h"
 
 #define MOST_ROUNDS 60 /* of ab */
@@ -54,7 +54,7 @@ static double vary(const struct scatter_numbers *m)
 }
 
 /* What follows v with a correlation of lag. */
-static double wander(const struct scatter_numbers *m, double v, double lag)
+static double model_error(const struct scatter_numbers *m, double v, double lag)
 {
 	return lag * v + sqrt(1 - lag * lag) * vary(m);
 }
@@ -91,14 +91,14 @@ static void simulated_column(enum scatter_column c, const struct planted *d, siz
 	struct between b = between_of(m, real.steps);
 	double left = 0, lag = within(m->lag_within, 0, DRIFT_MOST);
 
-	mood[c] = wander(m, mood[c], within(m->drift, 0, DRIFT_MOST));
+	mood[c] = model_error(m, mood[c], within(m->drift, 0, DRIFT_MOST));
 	double none =
 		m->at_none + b.sd_none * (b.together * mood[c] + sqrt(1 - b.together * b.together) * vary(m));
 	double top = m->at_top + b.sd_top * mood[c];
 	for (size_t i = 0; i <= steps; i++) {
 		double share = (double)i / (double)steps, y = none + (top - none) * share;
 
-		left = wander(m, left, lag);
+		left = model_error(m, left, lag);
 		if (c == SCATTER_MEMORY)
 			y += (d->memory + d->kernel_memory) * (top - none) * share;
 		else if (c == SCATTER_PSS)

@@ -13,8 +13,8 @@
 
 #include "base/fs.h"
 #include "base/util.h"
-#include "sample/cgroup.h"
-#include "sample/nodes.h"
+#include "host/cgroup.h"
+#include "measure/nodes.h"
 
 static void limits_are_parsed(void **state)
 {

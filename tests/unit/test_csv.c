@@ -11,7 +11,7 @@
 
 #include "base/csv.h"
 #include "base/util.h"
-#include "curve/hostsread.h"
+#include "record/hosts.h"
 
 static struct csv *parsed(const char *text)
 {

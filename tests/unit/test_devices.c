@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "backend/dev_pic.h"
-#include "backend/dev_pit.h"
-#include "backend/dev_uart.h"
+#include "backend/kvm/pic.h"
+#include "backend/kvm/pit.h"
+#include "backend/kvm/uart.h"
 #include "base/util.h"
 
 /* As every PC BIOS does: vectors 8 and 0x70, slave at IRQ 2; then the mask given. */

@@ -9,7 +9,7 @@
 #include <math.h>
 
 #include "base/util.h"
-#include "curve/fit.h"
+#include "model/fit.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 #define ROWS 40

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "plan/host.h"
+#include "host/facts.h"
 
 #define HOSTS "tests/fixtures/hosts"
 

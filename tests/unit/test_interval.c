@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "curve/interval.h"
+#include "record/interval.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 

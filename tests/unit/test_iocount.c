@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "sample/iocount.h"
+#include "measure/iocount.h"
 
 /* A partition and a mapping repeat what their disk counts: only named devices add up. */
 static const char diskstats[] = " 253       0 vda 100 5 2000 30 50 6 4000 40 0 50 60 1 2 3 4 5 6\n"

@@ -16,8 +16,8 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "plan/journal.h"
-#include "plan/settings.h"
+#include "host/journal.h"
+#include "host/settings.h"
 
 /* Killed between writing a journal and giving it its name: it was not in force yet. */
 static void half_written_journal_is_removed(void **state)

@@ -12,11 +12,11 @@
 
 #include "base/fs.h"
 #include "base/util.h"
-#include "kernel/console.h"
-#include "kernel/cpio.h"
-#include "kernel/modules.h"
-#include "kernel/needs.h"
-#include "kernel/pack.h"
+#include "nested/console.h"
+#include "nested/cpio.h"
+#include "nested/modules.h"
+#include "nested/needs.h"
+#include "nested/pack.h"
 
 static char *scratch(void)
 {

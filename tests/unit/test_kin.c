@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/kin.h"
+#include "base/kin.h"
 #include "base/fs.h"
 #include "base/pidmap.h"
 #include "base/util.h"

@@ -7,10 +7,10 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "backend/lv_name.h"
-#include "backend/lv_template.h"
+#include "backend/libvirt/name.h"
+#include "backend/libvirt/template.h"
 #include "base/util.h"
-#include "plan/hosts.h"
+#include "backend/libvirt/host_list.h"
 
 /* The value was made with another implementation of RFC 4122: Python's uuid.uuid5(). */
 static void uuid_is_version_5_of_the_name(void **state)
@@ -207,10 +207,10 @@ static void bad_hosts_files_are_refused(void **state)
 }
 
 /* Where n VMs go, as digits. */
-static void place(enum place_policy policy, struct place_host *h, size_t hosts, size_t n, char *ret)
+static void place(enum spread_policy policy, struct spread_host *h, size_t hosts, size_t n, char *ret)
 {
 	for (size_t i = 0; i < n; i++) {
-		int at = place_next(policy, h, hosts);
+		int at = spread_next(policy, h, hosts);
 
 		ret[i] = at < 0 ? '-' : (char)('0' + at);
 		if (at >= 0)
@@ -225,18 +225,18 @@ static void vms_are_placed_by_policy(void **state)
 
 	(void)state;
 #define THREE                                   \
-	(struct place_host[])                   \
+	(struct spread_host[])                   \
 	{                                       \
 		{ 0, 9, 1, 1 }, { 0, 2, 4, 1 }, \
 		{                               \
 			0, 9, 2, 1              \
 		}                               \
 	}
-	place(PLACE_EVEN, THREE, 3, 8, where);
+	place(SPREAD_EVEN, THREE, 3, 8, where);
 	assert_string_equal(where, "01201202");
-	place(PLACE_CAPACITY, THREE, 3, 6, where);
+	place(SPREAD_CAPACITY, THREE, 3, 6, where);
 	assert_string_equal(where, "112022");
-	place(PLACE_FILL, (struct place_host[]){ { 0, 2, 1, 1 }, { 0, 9, 1, 0 }, { 0, 1, 1, 1 } }, 3, 5,
+	place(SPREAD_FILL, (struct spread_host[]){ { 0, 2, 1, 1 }, { 0, 9, 1, 0 }, { 0, 1, 1, 1 } }, 3, 5,
 	      where);
 	assert_string_equal(where, "002--");
 #undef THREE

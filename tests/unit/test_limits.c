@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
-#include "plan/limits.h"
-#include "plan/refusal.h"
-#include "plan/settings.h"
+#include "host/limits.h"
+#include "host/refusal.h"
+#include "host/settings.h"
 
 #define HOSTS "tests/fixtures/hosts"
 

@@ -12,7 +12,8 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "matrix/matrix.h"
-#include "plan/settings.h"
+#include "host/governor.h"
+#include "host/settings.h"
 
 #define TEXT                                                                         \
 	"[matrix]\nrounds = 2\nmax = 30\nseed = 7\nno_raise = yes\norder = rotate\n" \

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "backend/oci.h"
+#include "backend/oci/oci.h"
 
 static const char *text_of(const json_t *o, const char *a, const char *b)
 {

@@ -10,7 +10,7 @@
 
 #include "base/fs.h"
 #include "base/util.h"
-#include "plan/preset.h"
+#include "backend/qemu/preset.h"
 
 #define TCG "[tcg]\nbinary = qemu-a qemu-b\nargs = -M isapc -bios {firmware}\nboot = firmware\n"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "sample/procfs.h"
+#include "host/procfs.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 #define STAT_TAIL " S 1 42 42 0 -1 4194560 100 0 0 0 70 30 0 0 20 0 3 0 123456 1000000 500"

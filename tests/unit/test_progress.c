@@ -13,7 +13,7 @@
 
 #include "base/text.h"
 #include "base/util.h"
-#include "report/progress.h"
+#include "run/progress.h"
 
 static void bar_is(double pct, double threshold, const char *want)
 {

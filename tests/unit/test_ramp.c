@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "plan/ramp.h"
+#include "run/ramp.h"
 
 /* Climbs to `end` with the forecast that `end` is known from the n-th interval on; counts the intervals. */
 static unsigned climb(uint32_t max, unsigned intervals, uint32_t believed, uint32_t end, unsigned known_from)

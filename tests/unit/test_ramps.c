@@ -14,10 +14,10 @@
 #include <time.h>
 
 #include "advise/accuracy.h"
-#include "advise/gains.h"
+#include "advise/whatif.h"
 #include "advise/verdict.h"
-#include "curve/forecast.h"
-#include "curve/interval.h"
+#include "model/forecast.h"
+#include "record/interval.h"
 #include "ramps.h"
 
 #define FEW_SEEDS 12
@@ -51,7 +51,7 @@ static double *column(const struct csv *t, const char *name, size_t rows)
 	return v;
 }
 
-/* What curve_of.c takes for the memory that woken VMs may hold. */
+/* What metric_fit.c takes for the memory that woken VMs may hold. */
 static double *held(const struct csv *t, size_t rows)
 {
 	double *v = xcalloc(rows, sizeof(*v));
@@ -141,7 +141,7 @@ static double false_knees(size_t from, size_t to, unsigned rounds, uint32_t seed
 	for (size_t n = from; n <= to; n = n * 3 / 2 + 1)
 		for (unsigned k = 0; k < rounds; k++) {
 			_cleanup_free_ double *x = xcalloc(n, sizeof(*x)), *y = xcalloc(n, sizeof(*y));
-			struct shape_fit f;
+			struct segmented_fit f;
 
 			for (size_t i = 0; i < n; i++) {
 				double u = (double)i / (double)n;
@@ -150,7 +150,7 @@ static double false_knees(size_t from, size_t to, unsigned rounds, uint32_t seed
 				/* noise of one size, and noise that grows with the use */
 				y[i] = 3 + 80 * u + 0.5 * ramp_noise(&seed) * (k % 2 ? 1 : u);
 			}
-			shape_fit(x, y, n, GROWTH_TOLERATED_PCT, &f);
+			segmented_fit(x, y, n, TREND_TOLERATED_PCT, &f);
 			bent += f.shape == SHAPE_KNEE || f.shape == SHAPE_SATURATING;
 			all++;
 		}
@@ -168,7 +168,7 @@ static void straight_lines_stay_straight(void **state)
  * forecast from the first quarter of its intervals; without `bends` as if nothing were known of why RAM
  * bends. Returns the VM count that was to be found.
  */
-static double forecast_real(const struct run_record *r, bool bends, double wander, struct forecast *ret)
+static double forecast_real(const struct run_record *r, bool bends, double model_error, struct forecast *ret)
 {
 	size_t n = r->intervals->rows, at = 1;
 	_cleanup_free_ double *x = column(r->intervals, "vm_count", n);
@@ -188,7 +188,7 @@ static double forecast_real(const struct run_record *r, bool bends, double wande
 					  .held_kb = held_kb,
 					  .pct_per_kb = bends ? 100 / run_num(r, "host.ram_kb") : 0,
 					  .left = run_num(r, "options.intervals") - (double)(n - n % 4) / 4,
-					  .wander = wander,
+					  .model_error = model_error,
 					  .threshold_pct = ram[at - 1] + part * (ram[at] - ram[at - 1]) });
 	return truth;
 }
@@ -216,7 +216,7 @@ static void ramps_of_a_busy_host_are_forecast(void **state)
 		_cleanup_(advice_freep) struct advice *a = NULL;
 		struct forecast f;
 
-		double truth = forecast_real(r, true, GROWTH_WANDER, &f);
+		double truth = forecast_real(r, true, TREND_WANDER, &f);
 		assert_true(f.ok && f.lower <= f.vms && f.vms <= f.upper);
 		assert_true(f.vms > truth / 1.5 && f.vms < truth * 1.5);
 		assert_null(advise_run(r, 0, &a));
@@ -236,7 +236,7 @@ static void score_quiet(bool print, struct score *s)
 	for (size_t i = 0; i < ARRAY_LEN(quiet); i++) {
 		_cleanup_(run_record_freep) struct run_record *r = recorded("quiet-", quiet[i]);
 		struct forecast f;
-		double truth = forecast_real(r, true, GROWTH_WANDER, &f);
+		double truth = forecast_real(r, true, TREND_WANDER, &f);
 
 		stray[i] = (f.vms - truth) / (truth - f.at);
 	}
@@ -249,7 +249,7 @@ static void score_quiet(bool print, struct score *s)
 		for (size_t k = 0; k < ARRAY_LEN(quiet); k++)
 			if (k != i)
 				others[n++] = stray[k];
-		double truth = forecast_real(r, true, forecast_wander(others, n), &f);
+		double truth = forecast_real(r, true, forecast_model_error(others, n), &f);
 		score_add(s, &f, truth, f.ok && str_eq(f.resource, "ram"));
 		if (print)
 			printf("  %-12s %6.0f VMs: forecast %6.0f (%.0f to %.0f) at %.0f, off by %+.1f %%\n",
@@ -302,7 +302,7 @@ static void the_bend_has_its_cause(void **state)
 
 		assert_null(advise_run(r, 0, &a));
 		assert_true(a->cost.woken_kb > kept[i].low && a->cost.woken_kb < kept[i].high);
-		assert_int_equal(a->metrics[1].growth.shape.shape, SHAPE_LINEAR);
+		assert_int_equal(a->metrics[1].trend.shape.shape, SHAPE_LINEAR);
 	}
 }
 
@@ -323,7 +323,7 @@ static void one_ramp_foretells_another(void **state)
 		assert_true(a->ok && !a->measured);
 		assert_true(fabs(a->vms / pairs[i].vms - 1) < 0.02);
 		assert_true(a->lower <= pairs[i].vms && pairs[i].vms <= a->upper);
-		assert_null(advice_gains(r, a, NULL, 0, NULL));
+		assert_null(advice_whatif(r, a, NULL, 0, NULL));
 		assert_true(a->n_gains > 0 && strstr(a->gains[0].change, "--verify 0"));
 	}
 }
@@ -376,7 +376,7 @@ static void bench_made(void)
 	free(all.errors);
 }
 
-static void tell_score(const char *what, const struct score *s)
+static void format_score(const char *what, const struct score *s)
 {
 	printf("  %s: median error %.1f %%, p90 %.1f %%, interval holds %zu of %zu\n", what,
 	       quantile(s->errors, s->n, 0.5), quantile(s->errors, s->n, 0.9), s->covered, s->n);
@@ -394,7 +394,7 @@ static void bench_real(const char *dir, struct score *s)
 		printf("  %s: %s\n", dir, e->msg);
 		return;
 	}
-	double truth = forecast_real(r, true, GROWTH_WANDER, &f);
+	double truth = forecast_real(r, true, TREND_WANDER, &f);
 	score_add(s, &f, truth, f.ok);
 	printf("  %-34s %6.0f VMs: forecast %6.0f (%.0f to %.0f) at %.0f\n", dir, truth, f.vms, f.lower,
 	       f.upper, f.at);
@@ -430,16 +430,16 @@ static int bench(int n, char **dirs)
 	puts("Real ramps of a quiet host, threshold put at 95 % of each, intervals by what the others "
 	     "strayed");
 	score_quiet(true, &calm);
-	tell_score("all", &calm);
+	format_score("all", &calm);
 	score_lines(&line);
-	tell_score("with a line alone", &line);
+	format_score("with a line alone", &line);
 	free(line.errors);
 	if (n)
 		puts("The same of a busy host");
 	for (int i = 0; i < n; i++)
 		bench_real(dirs[i], &real);
 	if (real.n)
-		tell_score("all", &real);
+		format_score("all", &real);
 	free(calm.errors);
 	free(real.errors);
 	bench_speed();

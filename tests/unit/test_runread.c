@@ -12,8 +12,8 @@
 
 #include "base/fs.h"
 #include "base/util.h"
-#include "curve/runread.h"
-#include "curve/thin.h"
+#include "record/read.h"
+#include "model/thin.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 #define RUNS "tests/fixtures/runs/"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "settings_fixture.h"
 
-#include "plan/swap.h"
+#include "host/swap.h"
 
 static void set_and_restore(void **state)
 {

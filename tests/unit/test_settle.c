@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "curve/settle.h"
+#include "model/settle.h"
 
 #define CPU_TOLERANCE 1.0
 #define RAM_TOLERANCE 0.1

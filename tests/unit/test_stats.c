@@ -12,9 +12,9 @@
 #include <math.h>
 
 #include "base/util.h"
-#include "compare/changepoint.h"
-#include "compare/plan.h"
-#include "compare/stats.h"
+#include "model/changepoint.h"
+#include "model/sequential.h"
+#include "model/stats.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "plan/swap.h"
+#include "host/swap.h"
 
 static void sizes_are_read(void **state)
 {

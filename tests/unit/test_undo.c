@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 
 #include "base/fs.h"
-#include "plan/swap.h"
-#include "plan/undo.h"
+#include "host/swap.h"
+#include "host/undo.h"
 
 /* Undoes {kind, path}; said is the line that it gives, "" for none. */
 static enum undo_result undo(const char *kind, const char *path, bool same_boot, char **said)

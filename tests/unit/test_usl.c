@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "advise/usl.h"
+#include "model/usl.h"
 #include "ramps.h"
 
 #define ROWS 25

@@ -16,7 +16,8 @@
 #include "guest/profile.h"
 #include "guest/wave.h"
 #include "report/curve_text.h"
-#include "sample/vmcpu.h"
+#include "measure/vmcpu.h"
+#include "model/fidelity.h"
 
 static struct wave *parsed(const char *lines, const char *trace)
 {

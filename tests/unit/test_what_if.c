@@ -134,7 +134,7 @@ static void force_goes_beyond_reach(void **state)
 	assert_near(b->vms, 1000, 30);
 }
 
-static void gains_are_measured_ones(void **state)
+static void whatif_are_measured_ones(void **state)
 {
 	_cleanup_(run_record_freep) struct run_record *r = whole_run(RAMP_RAM, 0.9),
 						      *half = whole_run(RAMP_RAM, 0.9);
@@ -156,7 +156,7 @@ static void gains_are_measured_ones(void **state)
 				      "lazy-libs", "in_force", 1));
 	assert_null(ini_load("profiles/advice/ablation.ini", &ablation));
 	assert_null(advise_run(r, 0, &a));
-	assert_null(advice_gains(r, a, others, 1, ablation));
+	assert_null(advice_whatif(r, a, others, 1, ablation));
 	/* half the memory; but CPU ends it next, and nothing is promised beyond that */
 	assert_in_range(a->n_gains, 1, 2);
 	assert_non_null(strstr(a->gains[0].change, "launch fork instead of clone"));
@@ -181,7 +181,7 @@ static void ablation_is_offered_where_it_tells(void **state)
 				      "late-threads", "in_force", 0, "lazy-libs", "in_force", 1));
 	assert_null(ini_load("profiles/advice/ablation.ini", &ablation));
 	assert_null(advise_run(r, 0, &a));
-	assert_null(advice_gains(r, a, NULL, 0, ablation));
+	assert_null(advice_whatif(r, a, NULL, 0, ablation));
 	assert_int_equal(a->n_gains, 2);
 	assert_string_equal(a->gains[0].change, "--tune=+late-threads");
 	assert_string_equal(a->gains[1].change, "--tune=+noaslr");
@@ -200,7 +200,7 @@ static void raised_limits_gain_up_to_the_next_end(void **state)
 	json_object_set_new(json_object_get(r->meta, "options"), "no_raise", json_true());
 	assert_null(advise_run(r, 0, &a));
 	assert_string_equal(a->binding, "limit:pid_max");
-	assert_null(advice_gains(r, a, NULL, 0, NULL));
+	assert_null(advice_whatif(r, a, NULL, 0, NULL));
 	assert_int_equal(a->n_gains, 1);
 	assert_near(a->gains[0].vms, 700, 20); /* RAM, 5 + 50 x, is next at 1,700 */
 }
@@ -321,18 +321,18 @@ static void the_ledger_remembers(void **state)
 static void the_ledger_says_how_far_hosts_stray(void **state)
 {
 	char dir[] = "/tmp/mvm-ledger-XXXXXX";
-	double strays[100], wander = 0;
+	double strays[100], model_error = 0;
 
 	(void)state;
-	assert_near(forecast_wander(NULL, 0), GROWTH_WANDER, 1e-9);
+	assert_near(forecast_model_error(NULL, 0), TREND_WANDER, 1e-9);
 	for (size_t i = 0; i < ARRAY_LEN(strays); i++)
 		strays[i] = (i % 2 ? 0.1 : -0.1);
-	assert_near(forecast_wander(strays, 2), sqrt((8 * 0.0004 + 2 * 0.01) / 10), 1e-6);
-	assert_near(forecast_wander(strays, 100), 0.096, 0.001);
+	assert_near(forecast_model_error(strays, 2), sqrt((8 * 0.0004 + 2 * 0.01) / 10), 1e-6);
+	assert_near(forecast_model_error(strays, 100), 0.096, 0.001);
 	assert_non_null(mkdtemp(dir));
 	_cleanup_free_ char *path = xasprintf("%s/ledger.db", dir);
-	assert_null(ledger_wander(path, "a CPU, 4 cores, 10 GiB", &wander));
-	assert_near(wander, GROWTH_WANDER, 1e-9);
+	assert_null(ledger_wander(path, "a CPU, 4 cores, 10 GiB", &model_error));
+	assert_near(model_error, TREND_WANDER, 1e-9);
 	for (int i = 0; i < 8; i++) {
 		_cleanup_free_ char *started = xasprintf("2026-01-0%dT00:00:00Z", i + 1);
 		_cleanup_(run_record_freep) struct run_record *r = forecast_run(1150, 1000, started);
@@ -343,16 +343,16 @@ static void the_ledger_says_how_far_hosts_stray(void **state)
 		assert_true(forecast_check(r, a, &c));
 		assert_null(ledger_add(path, r, a, &c));
 		if (!i)
-			wander = (c.forecast - c.truth) / (c.truth - c.at);
+			model_error = (c.forecast - c.truth) / (c.truth - c.at);
 		forecast_check_clear(&c);
 	}
-	double usual = GROWTH_WANDER, expected = sqrt((usual * usual + wander * wander) / 2);
+	double usual = TREND_WANDER, expected = sqrt((usual * usual + model_error * model_error) / 2);
 	_cleanup_(run_record_freep) struct run_record *r = forecast_run(1150, 1000, "2026-02-01T00:00:00Z");
 	_cleanup_free_ char *host = ledger_host(r);
-	assert_null(ledger_wander(path, host, &wander));
-	assert_near(wander, expected, 1e-6);
-	assert_null(ledger_wander(path, "another host", &wander));
-	assert_near(wander, usual, 1e-9);
+	assert_null(ledger_wander(path, host, &model_error));
+	assert_near(model_error, expected, 1e-6);
+	assert_null(ledger_wander(path, "another host", &model_error));
+	assert_near(model_error, usual, 1e-9);
 	fs_remove_tree(dir);
 }
 
@@ -419,7 +419,7 @@ int main(void)
 		cmocka_unit_test(target_is_met_by_its_host),
 		cmocka_unit_test(reserve_and_overcommit),
 		cmocka_unit_test(force_goes_beyond_reach),
-		cmocka_unit_test(gains_are_measured_ones),
+		cmocka_unit_test(whatif_are_measured_ones),
 		cmocka_unit_test(ablation_is_offered_where_it_tells),
 		cmocka_unit_test(raised_limits_gain_up_to_the_next_end),
 		cmocka_unit_test(fleets_are_packed),

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One guest in a real QEMU, its serial line on stdin and stdout. */
+#include <argp.h>
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <termios.h>
+
+#include "backend/qemu/solo.h"
+#include "base/clock.h"
+#include "base/util.h"
+#include "guest/image.h"
+#include "cmd/mvm/mvm.h"
+
+/* A key that no guest wants and no line editor takes: Ctrl-], as telnet has it. */
+#define LEAVE_KEY 0x1d
+/* With --accel auto: KVM that needs longer than this is slower than TCG. */
+#define KVM_GOOD_TIME_S 5.0
+
+enum {
+	OPT_ACCEL = 0x100,
+	OPT_MACHINE,
+	OPT_FIRMWARE,
+	OPT_QEMU,
+	OPT_MEMORY,
+	OPT_WAIT,
+	OPT_READY_TIMEOUT,
+};
+
+struct boot {
+	const char *image_path, *accel, *qemu;
+	bool terminal;
+	double wait_s, ready_timeout_s;
+
+	struct guest_image image;
+	struct solo solo; /* machine and firmware are the options' */
+	char *binary;
+	bool ready;
+	char line[64]; /* the guest's current line, until it is ready */
+	size_t line_len;
+};
+
+static const struct argp_option options[] = {
+	{ "accel", OPT_ACCEL, "auto|tcg|kvm", 0,
+	  "Accelerator (default auto: KVM where the guest gets ready under it)", 0 },
+	{ "machine", OPT_MACHINE, "TYPE", 0, "QEMU's machine type: isapc, pc or microvm (default isapc)", 0 },
+	{ "firmware", OPT_FIRMWARE, "own|seabios|floppy", 0,
+	  "own: the toolkit's ROM with the image in it; seabios: the image as a hard disk; floppy: SeaBIOS "
+	  "and "
+	  "the image as a floppy (default own)",
+	  0 },
+	{ "memory", OPT_MEMORY, "MB", 0, "Memory of the guest, in megabytes (default 1)", 0 },
+	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary (default qemu-system-x86_64)", 0 },
+	{ "wait", OPT_WAIT, "SECONDS", 0,
+	  "When standard input is no terminal: wait so long for replies after its end (default 2)", 0 },
+	{ "ready-timeout", OPT_READY_TIMEOUT, "S", 0,
+	  "Give up when the guest is not ready after so many seconds (default 20)", 0 },
+	{ 0 },
+};
+
+static const struct solo_machine *machine_option(struct argp_state *state, const char *arg)
+{
+	for (const struct solo_machine *m = solo_machines; m->name; m++)
+		if (str_eq(m->name, arg))
+			return m;
+	argp_error(state, "--machine %s: must be isapc, pc or microvm", arg);
+	return solo_machines;
+}
+
+static enum solo_boot firmware_option(struct argp_state *state, const char *arg)
+{
+	static const char *const names[SOLO_BOOTS] = {
+		[SOLO_FIRMWARE] = "own", [SOLO_DISK] = "seabios", [SOLO_FLOPPY] = "floppy"
+	};
+
+	for (enum solo_boot i = 0; i < SOLO_BOOTS; i++)
+		if (str_eq(arg, names[i]))
+			return i;
+	argp_error(state, "--firmware %s: must be own, seabios or floppy", arg);
+	return SOLO_FIRMWARE;
+}
+
+static void check_end(struct argp_state *state, const struct boot *b)
+{
+	if (!b->image_path)
+		argp_error(state, "which image? 'mvm build PROFILE -o IMG' makes one");
+	if (b->solo.boot != SOLO_FIRMWARE && !b->solo.machine->has_bios)
+		argp_error(state,
+			   "--machine %s has no disk controller that SeaBIOS could boot from: use "
+			   "--firmware own",
+			   b->solo.machine->name);
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct boot *b = state->input;
+
+	switch (key) {
+	case OPT_ACCEL:
+		if (!str_eq(arg, "auto") && !str_eq(arg, "tcg") && !str_eq(arg, "kvm"))
+			argp_error(state, "--accel %s: must be auto, tcg or kvm", arg);
+		b->accel = arg;
+		return 0;
+	case OPT_MACHINE:
+		b->solo.machine = machine_option(state, arg);
+		return 0;
+	case OPT_FIRMWARE:
+		b->solo.boot = firmware_option(state, arg);
+		return 0;
+	case OPT_MEMORY:
+		b->solo.memory_mb = (uint32_t)mvm_whole(state, "memory", arg, 1, 3072);
+		return 0;
+	case OPT_QEMU:
+		if (!*arg)
+			argp_error(state, "--qemu '': needs a program");
+		b->qemu = arg;
+		return 0;
+	case OPT_WAIT:
+		b->wait_s = mvm_real(state, "wait", arg, 0, 3600);
+		return 0;
+	case OPT_READY_TIMEOUT:
+		b->ready_timeout_s = mvm_real(state, "ready-timeout", arg, 0.05, 3600);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (b->image_path)
+			argp_error(state, "one image at a time: '%s' is too many", arg);
+		b->image_path = arg;
+		return 0;
+	case ARGP_KEY_END:
+		check_end(state, b);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp mvm_boot_argp = {
+	.options = options,
+	.parser = parse_option,
+	.args_doc = "IMG",
+	.doc = "Boots IMG, a 512-byte boot sector, in QEMU, its serial line on your terminal. What you type "
+	       "goes to the guest line by line; Ctrl-C, Ctrl-] or Ctrl-D ends it."
+	       "\v"
+	       "Examples:\n"
+	       "  mvm boot sleep.img\n"
+	       "  echo ping | mvm boot sleep.img\n"
+	       "  mvm boot sleep.img --machine pc --firmware seabios --accel tcg\n"
+	       "\n"
+	       "Exit status: 0 done, 2 usage or bad image, 3 QEMU is missing or the guest never got ready.",
+};
+
+static volatile sig_atomic_t leave;
+
+static void on_signal(int sig)
+{
+	leave = sig;
+}
+
+static void note_output(struct boot *b, const char *data, size_t n)
+{
+	char name[MVM_PARAM_GUEST_SIZE + 1], word[8];
+
+	for (size_t i = 0; i < n && !b->ready; i++) {
+		if (data[i] != '\n') {
+			if (b->line_len < sizeof(b->line) - 1)
+				b->line[b->line_len++] = data[i];
+			continue;
+		}
+		b->line[b->line_len] = '\0';
+		b->line_len = 0;
+		b->ready = sscanf(b->line, "MVM %8s %7s", name, word) == 2 && str_eq(word, "ready") &&
+			   str_eq(name, b->image.guest);
+	}
+}
+
+/* Hands the guest's output on; an error when QEMU has gone. */
+static error *take_output(struct boot *b)
+{
+	char buf[4096];
+	ssize_t n = read(b->solo.serial_fd, buf, sizeof(buf));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return NULL;
+	if (n <= 0) {
+		solo_power_off(&b->solo);
+		_cleanup_free_ char *said = solo_complaint(&b->solo);
+		return err_new(EXIT_CANNOT, "%s ended by itself%s%s", b->binary,
+			       b->ready ? "" : " before the guest was ready", said);
+	}
+	note_output(b, buf, (size_t)n);
+	fwrite(buf, 1, (size_t)n, stdout);
+	/* nobody takes it any more: why, is told at the end of the program */
+	if (fflush(stdout))
+		leave = SIGPIPE;
+	return NULL;
+}
+
+/* Never long: a signal between a look at `leave` and the wait is seen soon. */
+static int ms_until(uint64_t deadline)
+{
+	uint64_t now = clock_ns();
+
+	return now >= deadline ? 0 : (int)MIN((deadline - now) / 1000000 + 1, 200U);
+}
+
+static error *await_ready(struct boot *b, double timeout_s)
+{
+	uint64_t deadline = clock_ns() + (uint64_t)(timeout_s * 1e9);
+
+	while (!leave && !b->ready) {
+		struct pollfd p = { .fd = b->solo.serial_fd, .events = POLLIN };
+		error *e;
+
+		if (poll(&p, 1, ms_until(deadline)) > 0 && (e = take_output(b)))
+			return e;
+		if (b->ready || leave || clock_ns() < deadline)
+			continue;
+		_cleanup_free_ char *said = solo_complaint(&b->solo);
+		return err_new(EXIT_CANNOT,
+			       "guest '%s' was not ready within %.1f s on machine %s under %s%s (more time: "
+			       "--ready-timeout)",
+			       b->image.guest, timeout_s, b->solo.machine->name, b->binary, said);
+	}
+	return NULL;
+}
+
+/* A boot sector of somebody else's says no ready line that could be waited for. */
+static error *start_with(struct boot *b, enum accel a, double timeout_s)
+{
+	error *e;
+
+	if (a == ACCEL_KVM && access("/dev/kvm", R_OK | W_OK) < 0)
+		return err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm");
+	b->solo.accel = a;
+	b->ready = false;
+	b->line_len = 0;
+	e = solo_power_on(&b->solo);
+	if (!e && b->image.has_params)
+		e = await_ready(b, timeout_s);
+	if (e)
+		solo_close(&b->solo);
+	return e;
+}
+
+static error *start_guest(struct boot *b)
+{
+	if (!str_eq(b->accel, "auto"))
+		return start_with(b, str_eq(b->accel, "kvm") ? ACCEL_KVM : ACCEL_TCG, b->ready_timeout_s);
+	if (b->image.has_params) {
+		_cleanup_err_ error *e = start_with(b, ACCEL_KVM, fmin(KVM_GOOD_TIME_S, b->ready_timeout_s));
+
+		if (!e)
+			return NULL;
+	}
+	return start_with(b, ACCEL_TCG, b->ready_timeout_s);
+}
+
+/* What was read from stdin and not yet taken by the guest. */
+struct pending {
+	char buf[4097]; /* one more, for the last line's missing end */
+	size_t from, to;
+	bool end;
+	char last;
+};
+
+static void read_input(struct pending *in)
+{
+	ssize_t n = read(STDIN_FILENO, in->buf, sizeof(in->buf) - 1);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	in->from = 0;
+	in->to = n > 0 ? (size_t)n : 0;
+	in->end = n <= 0;
+	if (in->end && in->last && in->last != '\n')
+		in->buf[in->to++] = '\n';
+	if (in->to)
+		in->last = in->buf[in->to - 1];
+}
+
+static void send_input(struct boot *b, struct pending *in)
+{
+	ssize_t n = send(b->solo.serial_fd, in->buf + in->from, in->to - in->from, MSG_NOSIGNAL);
+
+	if (n > 0)
+		in->from += (size_t)n;
+}
+
+/* Until the user leaves, or the input ended and the time for replies has passed. */
+static error *talk(struct boot *b)
+{
+	struct pending in = { .last = '\0' };
+	uint64_t deadline = UINT64_MAX;
+	error *e = NULL;
+
+	while (!e && !leave) {
+		bool waiting = in.from < in.to;
+		struct pollfd p[] = {
+			{ .fd = b->solo.serial_fd, .events = (short)(POLLIN | (waiting ? POLLOUT : 0)) },
+			{ .fd = in.end || waiting ? -1 : STDIN_FILENO, .events = POLLIN },
+		};
+
+		if (in.end && !waiting && deadline == UINT64_MAX)
+			deadline = clock_ns() + (b->terminal ? 0 : (uint64_t)(b->wait_s * 1e9));
+		if (clock_ns() >= deadline)
+			return NULL;
+		if (poll(p, 2, ms_until(deadline)) <= 0)
+			continue;
+		if (p[0].revents & POLLOUT)
+			send_input(b, &in);
+		if (p[0].revents & (POLLIN | POLLHUP | POLLERR))
+			e = take_output(b);
+		if (p[1].revents)
+			read_input(&in);
+	}
+	return e;
+}
+
+static void catch_signals(void)
+{
+	static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		sigaction(ends[i], &sa, NULL);
+	signal(SIGPIPE, SIG_IGN); /* the terminal is put back first */
+}
+
+/* The terminal goes on editing lines and echoing; only Ctrl-] is made to end us, as Ctrl-C does. */
+static bool take_terminal(struct termios *ret_before)
+{
+	struct termios t;
+
+	if (tcgetattr(STDIN_FILENO, ret_before) < 0)
+		return false;
+	t = *ret_before;
+	t.c_cc[VQUIT] = LEAVE_KEY;
+	return tcsetattr(STDIN_FILENO, TCSANOW, &t) == 0;
+}
+
+int mvm_boot(int argc, char **argv)
+{
+	struct boot b = { .accel = "auto",
+			  .solo = { .machine = solo_machines, .serial_fd = -1, .log_fd = -1 },
+			  .wait_s = 2,
+			  .ready_timeout_s = 20 };
+	struct termios before;
+
+	mvm_parse(&mvm_boot_argp, argc, argv, &b);
+	catch_signals();
+	b.terminal = take_terminal(&before);
+	error *e = image_load(b.image_path, &b.image);
+	if (!e)
+		e = solo_devices(&b.image, &b.solo.devices);
+	if (!e)
+		e = solo_find_qemu(b.qemu, &b.binary);
+	b.solo.binary = b.binary;
+	b.solo.image = &b.image;
+	if (!e)
+		e = start_guest(&b);
+	if (!e)
+		e = talk(&b);
+	solo_close(&b.solo);
+	if (b.terminal)
+		tcsetattr(STDIN_FILENO, TCSANOW, &before);
+	free(b.binary);
+	return e ? mvm_fail(e) : EXIT_DONE;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "advise/accuracy.h"
+#include "base/text.h"
+#include "base/util.h"
+#include "cmd/cmd.h"
+#include "cmd/run.h"
+#include "host/facts.h"
+#include "run/progress.h"
+#include "run/run.h"
+
+static void on_signal(int sig)
+{
+	/* The second one means now: the kernel kills the VMs with us, the janitor puts the host back. */
+	if (run_interrupted)
+		_exit(EXIT_INTERRUPTED);
+	run_interrupted = sig;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void on_status(void *user, const struct run_status *s)
+{
+	progress_status(user, s);
+}
+
+static void on_notice(void *user, const char *text)
+{
+	progress_notice(user, text);
+}
+
+static void on_interval(void *user, const struct run_status *s, double kb, bool settled)
+{
+	progress_interval(user, s, kb, settled);
+}
+
+/* How far growth strayed from forecasts on this host; 0: the ledger does not say (why, its next entry says).
+ */
+static double model_error_here(void)
+{
+	_cleanup_free_ char *ledger = ledger_path(), *name = NULL;
+	struct host h;
+	double model_error = 0;
+
+	if (!ledger)
+		return 0;
+	host_read(&h, "");
+	name = ledger_host_name(h.cpu_model, (double)h.cores_online, (double)h.mem_total_kb);
+	host_free(&h);
+	err_free(ledger_wander(ledger, name, &model_error));
+	return model_error;
+}
+
+static int run_main(int argc, char **argv)
+{
+	_cleanup_(run_args_clear) struct run_args a = { 0 };
+	struct run_outcome out = { 0 };
+	struct progress p;
+	bool plotted = false;
+	_cleanup_(slo_freep) struct slo *slo = NULL;
+	error *e = NULL;
+
+	run_args_parse(argc, argv, &a);
+	/* rather than a record in which what cannot be written is missing */
+	for (int i = 1; i < argc; i++)
+		if (!text_is_utf8(argv[i]))
+			return cmd_fail(
+				err_new(EXIT_BAD_INPUT,
+					"'%s' is no UTF-8 text, and run.json can hold no other: choose "
+					"another name",
+					argv[i]));
+	/* before the first VM: a file that cannot be read must not cost a run */
+	if (a.slo && (e = slo_load(a.slo, &slo)))
+		return cmd_fail(e);
+	if (slo && !slo_has_limits(slo))
+		return cmd_fail(
+			err_new(EXIT_BAD_INPUT,
+				"--slo %s: it has no [limits], so this run would pass whatever it is: its "
+				"[changes] are for 'mvmscale compare' and 'ab'",
+				a.slo));
+	/* A null VM is quiet at once, and its figures need no long windows. */
+	a.o.fast = a.o.backend->flags & BACKEND_SYNTHETIC;
+	if (a.o.fast)
+		a.o.sample_s = MIN(a.o.sample_s, 0.005);
+	if (a.o.predict && !a.o.fast)
+		a.o.model_error = model_error_here();
+	progress_init(&p, stderr, a.quiet);
+	struct run_observer obs = {
+		.user = &p, .status = on_status, .notice = on_notice, .interval = on_interval
+	};
+	catch_signals();
+	e = run_ramp(&a.o, &obs, &out);
+	progress_clear(&p);
+	if (e && !out.dir) {
+		run_outcome_clear(&out);
+		return cmd_fail(e);
+	}
+	bool said = e || (out.stop.kind == STOP_FAILED && out.reached == 0);
+	int status = e ? cmd_fail(e) : outcome_status(&out);
+	_cleanup_free_ char *advice = outcome_finish(out.dir, &plotted);
+	if (out.stop.kind == STOP_FAILED && out.reached == 0 && !e)
+		fprintf(stderr, "mvmscale: no VM came up: %s\n", out.stop.evidence);
+	if (slo)
+		status = outcome_check_slo(out.dir, slo, status);
+	if (a.json)
+		outcome_print_json(&out, status);
+	else if (!a.quiet)
+		outcome_print(&out, advice, plotted);
+	else if (!said && (out.failed || outcome_status(&out) != EXIT_DONE))
+		outcome_headline(&out, stderr);
+	run_outcome_clear(&out);
+	return status;
+}
+
+const struct command cmd_run = {
+	.name = "run",
+	.summary = "boot VMs in rising numbers and record what they cost (the default command)",
+	.argp = &run_argp,
+	.run = run_main,
+};

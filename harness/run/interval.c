@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One interval: wait until the host is quiet, sample it, ask some VMs whether they live. */
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "model/settle.h"
+#include "run/source_fleet.h"
+#include "run/session.h"
+
+#define SETTLE_SAMPLE_NS 250000000ULL
+/* A host that is not quiet by then is measured all the same, and the row says so. */
+#define SETTLE_LIMIT_NS 15000000000ULL
+#define SETTLE_CPU_TOLERANCE 1.0 /* percent of the host, end to end of the window */
+#define SETTLE_RAM_TOLERANCE 0.1
+/* Memory of an earlier population comes back for a while; what it still gives back would be taken from every
+ * VM. */
+#define SETTLE_BASELINE_RAM_TOLERANCE 0.03
+
+/* Waits ns, taking in deaths; ends early when the run is interrupted. */
+static error *wait_watching(struct session *s, uint64_t ns, enum run_stage stage)
+{
+	uint64_t end = clock_ns() + ns;
+
+	for (;;) {
+		uint64_t now = clock_ns();
+
+		if (now >= end || run_interrupted)
+			return NULL;
+		error *e = launch_watch(s, (int)MIN((end - now + 999999) / 1000000, 100U));
+		if (e)
+			return e;
+		session_status(s, stage, false);
+	}
+}
+
+static error *record_sample(struct session *s, unsigned interval, enum phase phase, struct sample *sm)
+{
+	session_sample(s, sm);
+	s->status.cpu_pct = sm->v[METRIC_CPU];
+	s->status.ram_pct = sm->v[METRIC_RAM];
+	s->status.swap_pct = sm->v[METRIC_SWAP];
+	return run_folder_sample(&s->folder, sm, session_counted(s), interval, s->repeat, phase);
+}
+
+static error *settle(struct session *s, unsigned interval, struct interval *row)
+{
+	uint64_t start = clock_ns();
+	struct settle window = { 0 };
+	struct sample sm;
+	bool quiet = s->o->fast;
+	error *e = NULL;
+
+	if (s->o->settle_s >= 0) {
+		if ((e = wait_watching(s, (uint64_t)(s->o->settle_s * 1e9), STAGE_SETTLE)) ||
+		    (e = record_sample(s, interval, PHASE_SETTLE, &sm)))
+			return e;
+		row->extra[EXTRA_SETTLE_S] = s->o->settle_s;
+		return NULL;
+	}
+	while (!quiet && !run_interrupted && clock_ns() - start < SETTLE_LIMIT_NS) {
+		if ((e = wait_watching(s, SETTLE_SAMPLE_NS, STAGE_SETTLE)) ||
+		    (e = record_sample(s, interval, PHASE_SETTLE, &sm)))
+			return e;
+		if (isnan(sm.v[METRIC_CPU]))
+			continue;
+		/* guests with a waveform are never quiet: what they were asked for is taken off */
+		double cpu = sm.v[METRIC_CPU] -
+			     (isnan(sm.v[METRIC_CPU_PREDICTED]) ? 0 : sm.v[METRIC_CPU_PREDICTED]);
+		settle_add(&window, (double)(sm.at_ns - start) / 1e9, cpu, sm.v[METRIC_RAM]);
+		quiet = settle_quiet(&window, SETTLE_CPU_TOLERANCE,
+				     interval ? SETTLE_RAM_TOLERANCE : SETTLE_BASELINE_RAM_TOLERANCE);
+	}
+	row->extra[EXTRA_SETTLE_S] = (double)(clock_ns() - start) / 1e9;
+	if (!quiet)
+		row->settled = false;
+	return NULL;
+}
+
+/* Any VM that is ready, by chance; false when none can be found soon. */
+static bool pick_ready(struct session *s, uint32_t *ret)
+{
+	for (int tries = 0; tries < 1000 && s->next_id; tries++) {
+		uint32_t id = (uint32_t)gsl_rng_uniform_int(s->rng, s->next_id);
+
+		if (s->vms[id].state == VM_READY) {
+			*ret = id;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void choose_pss_vms(struct session *s)
+{
+	pid_t pids[SAMPLER_PSS_VMS];
+	size_t n = 0;
+	uint32_t id;
+
+	if (s->ready && (backend_flags(s->backend) & BACKEND_PROCESSES))
+		while (n < SAMPLER_PSS_VMS && pick_ready(s, &id))
+			pids[n++] = s->vms[id].pid;
+	sampler_new_interval(s->sampler, pids, n, s->ready);
+}
+
+/* The samples behind a row were taken before its VMs were asked: all of them get what the answers change. */
+static void count_proven(struct session *s, struct interval *row, uint32_t before, unsigned samples)
+{
+	double change = (double)session_counted(s) - before;
+	struct moments *n = &row->vm_count;
+
+	/* with repeats, the others are those of earlier ramps */
+	if (change != 0 && n->n)
+		n->mean += change * samples / n->n;
+	row->extra[EXTRA_PROVEN_READY] = s->cloned ? 0 : session_counted(s);
+	row->extra[EXTRA_PROVEN_CLONE] = s->cloned ? session_counted(s) : 0;
+	row->extra[EXTRA_UNPROVEN] = answers_unproven(&s->answers);
+}
+
+static error *ask_population(struct session *s, struct interval *row, unsigned samples)
+{
+	bool can_ask =
+		(backend_flags(s->backend) & BACKEND_WAKE) && !(s->image.flags & MVM_PARAM_FLAG_SILENT);
+	uint32_t before = session_counted(s);
+	error *e = NULL;
+
+	if (s->ready && can_ask && s->o->verify_pct > 0 && !run_interrupted)
+		e = verify_population(s, row);
+	count_proven(s, row, before, samples);
+	return e;
+}
+
+error *measure_interval(struct session *s, unsigned interval, struct interval *row)
+{
+	uint64_t period = (uint64_t)(s->o->sample_s * 1e9);
+	unsigned before = row->samples;
+	struct sample sm;
+	error *e = settle(s, interval, row);
+
+	if (e)
+		return e;
+	choose_pss_vms(s);
+	fleet_interval_begin(s);
+	session_sample(s, &sm); /* its window holds the PSS reading: not a measuring sample */
+	confine_nodes_begin(s);
+	for (unsigned i = 0; i < s->o->samples && !run_interrupted; i++) {
+		if ((e = wait_watching(s, period, STAGE_MEASURE)))
+			return e;
+		if (run_interrupted && i)
+			break; /* a cut window is no sample */
+		if ((e = record_sample(s, interval, PHASE_MEASURE, &sm)))
+			return e;
+		interval_add(row, &sm, session_counted(s));
+		fleet_interval_add(s);
+	}
+	row->extra[EXTRA_DIED] = s->out->died;
+	life_row(s, row);
+	if ((e = confine_nodes(s, interval, row)) || (e = ask_population(s, row, row->samples - before)))
+		return e;
+	return fleet_interval_end(s, interval);
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "run/source_fleet.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/* A reading is a round trip to each host. */
+#define PEEK_PERIOD_NS 250000000ULL
+
+struct member {
+	double first_available_kb; /* of its first reading */
+	struct moments cpu, ram, used_kb;
+};
+
+struct fleet {
+	size_t count;
+	struct backend_host *hosts; /* the latest reading */
+	struct member *members;
+	uint64_t read_ns;
+	const char *full_metric; /* why the last host was closed */
+	double full_value;
+};
+
+static double ram_pct(const struct backend_host *h)
+{
+	return 100 * h->mem_used_kb / h->mem_total_kb;
+}
+
+/* A host that does not tell its memory cannot be closed by it. */
+static bool known(const struct backend_host *h)
+{
+	return h->state != HOST_LOST && h->mem_total_kb > 0 && !isnan(h->mem_used_kb);
+}
+
+static double threshold(const struct session *s, const struct backend_host *h)
+{
+	return h->threshold_pct > 0 ? h->threshold_pct : s->o->threshold_pct;
+}
+
+static void read_hosts(struct session *s)
+{
+	struct fleet *f = s->fleet;
+
+	s->backend->ops->hosts(s->backend, f->hosts, f->count);
+	f->read_ns = clock_ns();
+	for (size_t i = 0; i < f->count; i++)
+		if (known(&f->hosts[i]) && isnan(f->members[i].first_available_kb))
+			f->members[i].first_available_kb = f->hosts[i].mem_total_kb - f->hosts[i].mem_used_kb;
+}
+
+struct sums {
+	double cores, cpu, total, used, available;
+};
+
+/* A lost host takes no part in the shares; in the memory that is left it counts as empty, so that
+   its disappearance does not look like a cost of the VMs. */
+static struct sums add_up(const struct fleet *f)
+{
+	struct sums r = { 0 };
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct backend_host *h = &f->hosts[i];
+
+		if (h->state == HOST_LOST) {
+			r.available += isnan(f->members[i].first_available_kb)
+					       ? 0
+					       : f->members[i].first_available_kb;
+			continue;
+		}
+		if (!isnan(h->cpu_pct) && h->cores > 0) {
+			r.cores += h->cores;
+			r.cpu += h->cpu_pct * h->cores;
+		}
+		if (known(h)) {
+			r.total += h->mem_total_kb;
+			r.used += h->mem_used_kb;
+			r.available += h->mem_total_kb - h->mem_used_kb;
+		}
+	}
+	return r;
+}
+
+void fleet_sample(struct session *s, struct sample *ret)
+{
+	read_hosts(s);
+	struct sums a = add_up(s->fleet);
+
+	/* a row of samples.csv is about one population: nothing of this machine but the harness itself */
+	for (int m = 0; m < METRIC_COUNT; m++)
+		if (m != METRIC_HARNESS_RSS && m != METRIC_SAMPLE_COST)
+			ret->v[m] = NAN;
+	ret->v[METRIC_CPU] = a.cores > 0 ? a.cpu / a.cores : (double)NAN;
+	ret->v[METRIC_RAM] = a.total > 0 ? 100 * a.used / a.total : (double)NAN;
+	ret->v[METRIC_MEM_AVAILABLE] = a.total > 0 ? a.available : (double)NAN;
+	ret->backward = false;
+}
+
+double fleet_ram_pct(struct session *s)
+{
+	if (clock_ns() - s->fleet->read_ns > PEEK_PERIOD_NS)
+		read_hosts(s);
+	struct sums a = add_up(s->fleet);
+	return a.total > 0 ? 100 * a.used / a.total : (double)NAN;
+}
+
+error *fleet_open(struct session *s)
+{
+	static const char header[] =
+		"time_s,interval,repeat,host,state,vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,"
+		"mem_used_kb_mean,mem_total_kb,cores,samples,threshold_pct,unproven\n";
+	struct backend_host probe;
+	size_t n = s->backend->ops->hosts ? s->backend->ops->hosts(s->backend, &probe, 1) : 0;
+
+	if (!n)
+		return NULL;
+	s->fleet = xcalloc(1, sizeof(*s->fleet));
+	s->fleet->count = n;
+	s->fleet->hosts = xcalloc(n, sizeof(*s->fleet->hosts));
+	s->fleet->members = xcalloc(n, sizeof(*s->fleet->members));
+	for (size_t i = 0; i < n; i++)
+		s->fleet->members[i].first_available_kb = NAN;
+	read_hosts(s);
+	/* readers of the record scale by the host: here that is all of them together */
+	struct sums a = { 0 };
+	for (size_t i = 0; i < n; i++) {
+		a.cores += s->fleet->hosts[i].cores > 0 ? s->fleet->hosts[i].cores : 0;
+		a.total += known(&s->fleet->hosts[i]) ? s->fleet->hosts[i].mem_total_kb : 0;
+	}
+	if (a.cores > 0)
+		s->host.cores_online = (long)a.cores;
+	if (a.total > 0)
+		s->host.mem_total_kb = (long long)a.total;
+	s->host.swap_total_kb = 0;
+	s->status.has_swap = false;
+	return run_folder_hosts(&s->folder, header, strlen(header));
+}
+
+void fleet_close(struct session *s)
+{
+	if (!s->fleet)
+		return;
+	free(s->fleet->hosts);
+	free(s->fleet->members);
+	free(s->fleet);
+	s->fleet = NULL;
+}
+
+void fleet_interval_begin(struct session *s)
+{
+	for (size_t i = 0; s->fleet && i < s->fleet->count; i++)
+		s->fleet->members[i].cpu = s->fleet->members[i].ram = s->fleet->members[i].used_kb =
+			(struct moments){ 0 };
+}
+
+void fleet_interval_add(struct session *s)
+{
+	for (size_t i = 0; s->fleet && i < s->fleet->count; i++) {
+		const struct backend_host *h = &s->fleet->hosts[i];
+		struct member *m = &s->fleet->members[i];
+
+		moments_add(&m->cpu, h->state == HOST_LOST ? (double)NAN : h->cpu_pct);
+		moments_add(&m->ram, known(h) ? ram_pct(h) : (double)NAN);
+		moments_add(&m->used_kb, known(h) ? h->mem_used_kb : (double)NAN);
+	}
+}
+
+static void put_number(FILE *f, double v)
+{
+	if (isnan(v))
+		putc(',', f);
+	else
+		fprintf(f, ",%.10g", v);
+}
+
+/* VMs of each host that run and do not answer; the caller frees it. */
+static uint32_t *unproven_by_host(const struct session *s)
+{
+	uint32_t *n = xcalloc(s->fleet->count, sizeof(*n));
+
+	for (uint32_t i = 0; i < s->next_id && answers_unproven(&s->answers); i++)
+		if (s->vms[i].state == VM_READY && !answers_is_proven(&s->answers, i))
+			n[s->backend->ops->host_of(s->backend, i)]++;
+	return n;
+}
+
+static void put_host(FILE *f, const struct session *s, size_t i, unsigned interval, uint32_t unproven)
+{
+	const struct backend_host *h = &s->fleet->hosts[i];
+	const struct member *m = &s->fleet->members[i];
+
+	fprintf(f, "%.6f,%u,%u,%s,%s,%u", (double)(clock_ns() - s->folder.start_ns) / 1e9, interval,
+		s->repeat, h->name, host_state_names[h->state], h->vms - MIN(unproven, h->vms));
+	put_number(f, moments_mean(&m->cpu));
+	put_number(f, moments_sd(&m->cpu));
+	put_number(f, moments_mean(&m->ram));
+	put_number(f, moments_sd(&m->ram));
+	put_number(f, moments_mean(&m->used_kb));
+	put_number(f, h->mem_total_kb);
+	put_number(f, h->cores > 0 ? h->cores : (double)NAN);
+	fprintf(f, ",%u,%g,%u\n", MAX(m->cpu.n, m->ram.n), threshold(s, h), unproven);
+}
+
+error *fleet_interval_end(struct session *s, unsigned interval)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0;
+
+	if (!s->fleet)
+		return NULL;
+	FILE *f = open_memstream(&text, &len);
+	if (!f)
+		return err_sys(EXIT_CANNOT, errno, "hosts.csv");
+	_cleanup_free_ uint32_t *unproven = unproven_by_host(s);
+	for (size_t i = 0; i < s->fleet->count; i++)
+		put_host(f, s, i, interval, unproven[i]);
+	fclose(f);
+	return run_folder_hosts(&s->folder, text, len);
+}
+
+static error *close_host(struct session *s, size_t i, const char *metric, double value)
+{
+	struct fleet *f = s->fleet;
+
+	f->hosts[i].state = HOST_FULL;
+	f->full_metric = metric;
+	f->full_value = value;
+	s->backend->ops->host_full(s->backend, i);
+	session_notice(s,
+		       "host %s takes no more VMs: %s at %.2f %% with %u of them, the threshold is %.0f %%",
+		       f->hosts[i].name, metric, value, f->hosts[i].vms, threshold(s, &f->hosts[i]));
+	return run_folder_event(&s->folder, "host_full",
+				json_pack("{s:s,s:s,s:f,s:f,s:i}", "host", f->hosts[i].name, "metric", metric,
+					  "value", value, "threshold_pct", threshold(s, &f->hosts[i]), "vms",
+					  (int)f->hosts[i].vms));
+}
+
+/* No host is left that takes a VM: why? */
+static void stop_if_closed(struct session *s, bool starting)
+{
+	struct fleet *f = s->fleet;
+	size_t full = 0, lost = 0;
+
+	for (size_t i = 0; i < f->count; i++) {
+		full += f->hosts[i].state == HOST_FULL;
+		lost += f->hosts[i].state == HOST_LOST;
+	}
+	if (lost == f->count)
+		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->ready, "all %zu hosts are lost", f->count);
+	if (starting || s->backend->ops->room(s->backend))
+		return;
+	if (full)
+		session_stop(s, STOP_THRESHOLD, f->full_metric, NULL, 0, f->full_value,
+			     "no host takes more: of %zu, %zu reached their threshold (the last by %s at "
+			     "%.2f %%), %zu are lost, the others hold as many as their max",
+			     f->count, full, f->full_metric, f->full_value, lost);
+	else
+		session_stop(s, STOP_LIMIT, NULL, "hosts", 0, s->ready,
+			     "every host that is left holds as many VMs as its max in the hosts file");
+}
+
+error *fleet_guard(struct session *s, bool starting)
+{
+	struct fleet *f = s->fleet;
+	error *e = NULL;
+
+	s->status.ram_pct = fleet_ram_pct(s);
+	for (size_t i = 0; i < f->count && !e && session_stops_on(s, RESOURCE_RAM); i++)
+		if (f->hosts[i].state == HOST_UP && known(&f->hosts[i]) &&
+		    ram_pct(&f->hosts[i]) >= threshold(s, &f->hosts[i]))
+			e = close_host(s, i, run_resources[RESOURCE_RAM].name, ram_pct(&f->hosts[i]));
+	stop_if_closed(s, starting);
+	return e;
+}
+
+error *fleet_check(struct session *s)
+{
+	struct fleet *f = s->fleet;
+	error *e = NULL;
+
+	for (size_t i = 0; i < f->count && !e; i++) {
+		double cpu = moments_mean(&f->members[i].cpu), ram = moments_mean(&f->members[i].ram);
+		double limit = threshold(s, &f->hosts[i]);
+
+		if (f->hosts[i].state != HOST_UP)
+			continue;
+		if (session_stops_on(s, RESOURCE_CPU) && cpu >= limit)
+			e = close_host(s, i, run_resources[RESOURCE_CPU].name, cpu);
+		else if (session_stops_on(s, RESOURCE_RAM) && ram >= limit)
+			e = close_host(s, i, run_resources[RESOURCE_RAM].name, ram);
+	}
+	if (s->ready < s->o->max)
+		stop_if_closed(s, false);
+	return e;
+}
+
+error *fleet_host_lost(struct session *s, const struct backend_event *ev)
+{
+	size_t i = (size_t)ev->sys;
+	const char *name = s->fleet ? s->fleet->hosts[i].name : "this machine's libvirt";
+
+	s->out->died += ev->vm;
+	s->lost += ev->vm;
+	s->ready -= ev->vm;
+	for (uint32_t k = 0; k < s->next_id; k++)
+		if (s->vms[k].state == VM_GONE)
+			answers_forget(&s->answers, k);
+	if (s->fleet)
+		s->fleet->hosts[i].state = HOST_LOST;
+	else
+		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->ready, "libvirt is lost: %s", ev->reason);
+	session_notice(s, "host %s disappeared with %u VMs: %s; the others go on", name, ev->vm, ev->reason);
+	return run_folder_event(
+		&s->folder, "host_lost",
+		json_pack("{s:s,s:i,s:s}", "host", name, "vms", (int)ev->vm, "reason", ev->reason));
+}
