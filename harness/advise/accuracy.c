@@ -84,16 +84,13 @@ static void close_db(sqlite3 **db)
 }
 
 static const char schema[] =
-	"CREATE TABLE IF NOT EXISTS forecasts (started TEXT, host TEXT, kernel TEXT, backend TEXT, accel "
-	"TEXT, "
-	"preset TEXT, profile TEXT, launch TEXT, threshold REAL, forecast REAL, lower REAL, upper REAL, at "
-	"REAL, "
-	"resource TEXT, stop TEXT, binding TEXT, truth REAL, error_pct REAL, counts INTEGER, ram_kb REAL, "
-	"core_pct REAL, method INTEGER, PRIMARY KEY (started, host, backend, preset, profile, truth));"
+	"CREATE TABLE IF NOT EXISTS forecasts (started TEXT, host TEXT, kernel TEXT, backend TEXT, accel TEXT, "
+	"preset TEXT, profile TEXT, launch TEXT, threshold REAL, forecast REAL, lower REAL, upper REAL, at REAL, "
+	"resource TEXT, stop TEXT, binding TEXT, truth REAL, error_pct REAL, counts INTEGER, ram_kb REAL, core_pct REAL, method INTEGER, PRIMARY KEY (started, host, backend, preset, profile, truth));"
 	"PRAGMA user_version = 2;";
 /* A ledger of the first version becomes one of this: what it holds was forecast in the first way. */
-static const char renew[] = "ALTER TABLE forecasts ADD COLUMN method INTEGER DEFAULT 1;"
-			    "PRAGMA user_version = 2;";
+static const char renew[] =
+	"ALTER TABLE forecasts ADD COLUMN method INTEGER DEFAULT 1;PRAGMA user_version = 2;";
 
 static error *fault(sqlite3 *db, const char *path)
 {
@@ -134,10 +131,10 @@ static error *open_db(const char *path, bool create, sqlite3 **ret)
 	if (e)
 		return e;
 	if (version > LEDGER_VERSION)
-		return err_new(EXIT_BAD_INPUT,
-			       "the ledger %s has version %d, this mvmscale reads %d: set MVMSCALE_LEDGER to "
-			       "another file",
-			       path, version, LEDGER_VERSION);
+		return err_new(
+			EXIT_BAD_INPUT,
+			"the ledger %s has version %d, this mvmscale reads %d: set MVMSCALE_LEDGER to another file",
+			path, version, LEDGER_VERSION);
 	if (version < LEDGER_VERSION && !create)
 		return NULL; /* the next run with a forecast writes it */
 	if (version < LEDGER_VERSION &&
@@ -164,8 +161,7 @@ error *ledger_add(const char *path, const struct run_record *r, const struct adv
 		  const struct forecast_check *c)
 {
 	static const char sql[] =
-		"INSERT OR IGNORE INTO forecasts VALUES "
-		"(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)";
+		"INSERT OR IGNORE INTO forecasts VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)";
 	_cleanup_(close_db) sqlite3 *db = NULL;
 	_cleanup_free_ char *host = ledger_host(r), *copy = xstrdup(path);
 	sqlite3_stmt *st = NULL;
@@ -205,10 +201,9 @@ error *ledger_add(const char *path, const struct run_record *r, const struct adv
 static error *figures_of(sqlite3 *db, const char *path, const char *host, const char *figure, double **ret,
 			 size_t *n)
 {
-	_cleanup_free_ char *sql =
-		xasprintf("SELECT %s AS figure FROM forecasts WHERE counts = 1 AND figure IS "
-			  "NOT NULL AND method = %d AND (?1 IS NULL OR host = ?1)",
-			  figure, FORECAST_METHOD);
+	_cleanup_free_ char *sql = xasprintf(
+		"SELECT %s AS figure FROM forecasts WHERE counts = 1 AND figure IS NOT NULL AND method = %d AND (?1 IS NULL OR host = ?1)",
+		figure, FORECAST_METHOD);
 	sqlite3_stmt *st = NULL;
 
 	*ret = NULL;
@@ -257,10 +252,9 @@ error *ledger_wander(const char *path, const char *host, double *ret)
 static error *offer_past(sqlite3 *db, const char *path, const struct run_record *r, const char *host,
 			 struct advice *a)
 {
-	static const char sql[] = "SELECT preset, launch, accel, ram_kb, core_pct, max(started) FROM "
-				  "forecasts WHERE host = ?1 AND "
-				  "profile = ?2 AND NOT (preset = ?3 AND launch = ?4 AND accel = ?5) GROUP "
-				  "BY preset, launch, accel";
+	static const char sql[] =
+		"SELECT preset, launch, accel, ram_kb, core_pct, max(started) FROM forecasts WHERE host = ?1 AND profile = ?2 AND NOT (preset = ?3 AND launch = ?4 AND accel = ?5) GROUP "
+		"BY preset, launch, accel";
 	const char *const keys[] = { host, run_str(r, "profile"), run_str(r, "preset"),
 				     run_str(r, "launch.mode"), run_str(r, "backend.accel") };
 	sqlite3_stmt *st = NULL;

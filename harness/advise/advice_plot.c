@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "advise/parts.h"
+#include "record/metric.h"
 #include "report/gnuplot.h"
 #include "report/plot_text.h"
-#include "record/metric.h"
 
 /* One column of a paper wide, as every figure of this program. */
 #define WIDTH_PT 252.0

@@ -37,8 +37,7 @@ static void caveats_answers(const struct run_record *r, struct advice *a)
 		return;
 	strlist_addf(
 		&a->reasons,
-		"VMs did not answer in %zu of %zu intervals (at worst %.0f of %.0f asked answered): they "
-		"took memory and CPU and are not counted; see events.jsonl, and run again",
+		"VMs did not answer in %zu of %zu intervals (at worst %.0f of %.0f asked answered): they took memory and CPU and are not counted; see events.jsonl, and run again",
 		rows, t->rows, csv_cell(t, worst, "proven_ping"), csv_cell(t, worst, "ping_asked"));
 	a->ok = false;
 }
@@ -56,10 +55,10 @@ static void caveats_population(const struct run_record *r, struct advice *a)
 	}
 	if (judged_rows && 2 * settled < judged_rows &&
 	    !(a->measured && strncmp(a->binding, "limit:", 6) == 0)) {
-		strlist_addf(&a->reasons,
-			     "only %zu of %zu intervals were measured on a settled host: run again with a "
-			     "longer --settle",
-			     settled, judged_rows);
+		strlist_addf(
+			&a->reasons,
+			"only %zu of %zu intervals were measured on a settled host: run again with a longer --settle",
+			settled, judged_rows);
 		a->ok = false;
 	}
 	if (str_eq(run_str(r, "state"), "failed") || str_eq(run_str(r, "stop.kind"), "failed")) {
@@ -95,8 +94,9 @@ static void caveats_end(const struct run_record *r, const struct candidates *c, 
 
 	if (!r->rows_lost || !a->measured || (m && m->measured) || reached <= a->measured_to)
 		return;
-	strlist_add(&a->reasons, "rows of the record are lost, and perhaps those of its end: restore "
-				 "intervals.csv from a copy, or run again");
+	strlist_add(
+		&a->reasons,
+		"rows of the record are lost, and perhaps those of its end: restore intervals.csv from a copy, or run again");
 	a->ok = false;
 }
 
@@ -116,8 +116,7 @@ static void caveats_silence(const struct run_record *r, struct advice *a)
 		   !(a->measured && stopped_there)) {
 		strlist_addf(
 			&a->reasons,
-			"too few intervals have a value of %s: whether that ends the growth first is not "
-			"known; run again, or restore intervals.csv from a copy",
+			"too few intervals have a value of %s: whether that ends the growth first is not known; run again, or restore intervals.csv from a copy",
 			missing);
 		a->ok = false;
 	}
@@ -135,20 +134,19 @@ static void caveats_estimate(const struct run_record *r, const struct candidates
 			     "%zu interval%s: a line needs at least %d; run again with more --intervals",
 			     r->intervals->rows, r->intervals->rows == 1 ? "" : "s", ADVICE_INTERVALS);
 	else if (!c->n && advice_tells_both(a, NULL))
-		strlist_addf(&a->reasons,
-			     "neither CPU, RAM nor swap rises clearly with the number of VMs (95 %% "
-			     "confidence) up to %s VMs: run again with a larger --max",
-			     seen);
+		strlist_addf(
+			&a->reasons,
+			"neither CPU, RAM nor swap rises clearly with the number of VMs (95 %% confidence) up to %s VMs: run again with a larger --max",
+			seen);
 	if (m && m->bends)
-		strlist_addf(&a->reasons,
-			     "the curve of %s bends: its straight line would have crossed %g %% before "
-			     "%s VMs, where it had not; run further with a larger --max",
-			     m->label, a->threshold_pct, seen);
+		strlist_addf(
+			&a->reasons,
+			"the curve of %s bends: its straight line would have crossed %g %% before %s VMs, where it had not; run further with a larger --max",
+			m->label, a->threshold_pct, seen);
 	if (m && m->holdout_pct > ADVICE_HOLDOUT_PCT)
 		strlist_addf(
 			&a->reasons,
-			"a line through the first 60 %% of the intervals misses the rest of %s by %.0f %% "
-			"(at most %.0f %% is trusted): run further or with more --intervals",
+			"a line through the first 60 %% of the intervals misses the rest of %s by %.0f %% (at most %.0f %% is trusted): run further or with more --intervals",
 			m->label, m->holdout_pct, ADVICE_HOLDOUT_PCT);
 	if (a->reasons.count > before)
 		a->ok = false;
@@ -158,14 +156,13 @@ static void caveats_estimate(const struct run_record *r, const struct candidates
 	if (a->forced)
 		strlist_addf(
 			&a->reasons,
-			"forced: the answer lies %.1f times beyond what was measured, where more than %g "
-			"times is not trusted",
+			"forced: the answer lies %.1f times beyond what was measured, where more than %g times is not trusted",
 			c->items[0].vms / a->measured_to, ADVICE_REACH);
 	else
-		strlist_addf(&a->reasons,
-			     "%s VMs were measured and the threshold lies beyond %g times that: run again "
-			     "with --max %.0f or more",
-			     seen, ADVICE_REACH, ask_for(c->items[0].vms));
+		strlist_addf(
+			&a->reasons,
+			"%s VMs were measured and the threshold lies beyond %g times that: run again with --max %.0f or more",
+			seen, ADVICE_REACH, ask_for(c->items[0].vms));
 }
 
 /* The host's memory and the VMs' own count of theirs disagree: something else took or gave back memory. */
@@ -179,8 +176,7 @@ static void remark_others(struct advice *a)
 		return;
 	strlist_addf(
 		&a->reasons,
-		"the host lost %.0f KiB per VM, but the VMs themselves hold %.0f (their PSS and the kernel's "
-		"part): other processes took or gave back memory meanwhile; run again on a quiet host",
+		"the host lost %.0f KiB per VM, but the VMs themselves hold %.0f (their PSS and the kernel's part): other processes took or gave back memory meanwhile; run again on a quiet host",
 		a->ram_kb, inside);
 }
 
@@ -203,8 +199,7 @@ static void remark_limits(const struct run_record *r, struct advice *a)
 		_cleanup_free_ char *at = plot_thousands(vms, 0);
 		strlist_addf(
 			&a->reasons,
-			"the limit %s in force then ends at %s VMs: 'mvmscale run' raises it for as long as "
-			"it runs, other tools need it raised before ('mvmscale doctor --apply')",
+			"the limit %s in force then ends at %s VMs: 'mvmscale run' raises it for as long as it runs, other tools need it raised before ('mvmscale doctor --apply')",
 			name, at);
 	}
 }
@@ -213,13 +208,13 @@ static void remark_limits(const struct run_record *r, struct advice *a)
 static void remarks(const struct run_record *r, const struct candidates *c, struct advice *a)
 {
 	if (a->cloned)
-		strlist_add(&a->reasons,
-			    "the VMs are clones of a running one: they were not booted on their own, and "
-			    "VMs that boot may take more memory");
+		strlist_add(
+			&a->reasons,
+			"the VMs are clones of a running one: they were not booted on their own, and VMs that boot may take more memory");
 	if (a->projected)
-		strlist_add(&a->reasons,
-			    "projected onto another host: its limits, its kernel and its own use at rest "
-			    "were not measured");
+		strlist_add(
+			&a->reasons,
+			"projected onto another host: its limits, its kernel and its own use at rest were not measured");
 	for (size_t i = 0; i < ADVICE_METRICS; i++) {
 		const struct segmented_fit *f = &a->metrics[i].trend.shape;
 		_cleanup_free_ char *at = plot_thousands(f->knee, 0),
@@ -227,24 +222,25 @@ static void remarks(const struct run_record *r, const struct candidates *c, stru
 		_cleanup_free_ char *to = plot_thousands(f->knee_upper, 0);
 
 		if (a->metrics[i].present && f->shape == SHAPE_KNEE)
-			strlist_addf(&a->reasons,
-				     "%s has a knee at %s VMs (95 %% interval %s to %s): what lies behind it "
-				     "counts",
-				     a->metrics[i].label, at, from, to);
+			strlist_addf(
+				&a->reasons,
+				"%s has a knee at %s VMs (95 %% interval %s to %s): what lies behind it counts",
+				a->metrics[i].label, at, from, to);
 		if (a->metrics[i].present && f->shape == SHAPE_SATURATING)
 			strlist_addf(&a->reasons, "%s stays at %.1f %% from %s VMs on", a->metrics[i].label,
 				     f->level, at);
 	}
 	if (c->n && c->items[0].metric && c->items[0].metric->overflows)
-		strlist_add(&a->reasons, "swap has not begun: that it takes what does not fit into RAM is "
-					 "reckoned, not measured");
+		strlist_add(
+			&a->reasons,
+			"swap has not begun: that it takes what does not fit into RAM is reckoned, not measured");
 	remark_others(a);
 	remark_limits(r, a);
 	if (a->nodes > 1 && !(run_num(r, "host.numa_nodes") > 1))
-		strlist_addf(&a->reasons,
-			     "measured on one NUMA node: what memory of a far node costs on %.0f of them is "
-			     "not known",
-			     a->nodes);
+		strlist_addf(
+			&a->reasons,
+			"measured on one NUMA node: what memory of a far node costs on %.0f of them is not known",
+			a->nodes);
 	if (r->note)
 		strlist_add(&a->reasons, r->note);
 	if (str_eq(run_str(r, "state"), "interrupted"))

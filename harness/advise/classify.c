@@ -8,8 +8,8 @@
 
 #include "advise/parts.h"
 #include "model/usl.h"
-#include "report/plot_text.h"
 #include "record/metric.h"
+#include "report/plot_text.h"
 
 #define DRAWS 2000
 #define Z95 1.96

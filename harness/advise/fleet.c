@@ -90,10 +90,10 @@ static error *take_entry(const struct ini_file *ini, const struct ini_entry *e, 
 	if (str_starts(e->section, "demand "))
 		return take_demand(ini, e, demand_of(f, e->section + 7));
 	if (!str_eq(e->section, "fleet") || !str_eq(e->key, "threshold"))
-		return err_new(EXIT_BAD_INPUT,
-			       "%s: line %d: [%s] %s is not known: write [fleet] threshold, [host NAME] and "
-			       "[demand NAME]",
-			       ini->path, e->line, e->section, e->key);
+		return err_new(
+			EXIT_BAD_INPUT,
+			"%s: line %d: [%s] %s is not known: write [fleet] threshold, [host NAME] and [demand NAME]",
+			ini->path, e->line, e->section, e->key);
 	return parse_double(e->value, 1, 100, &f->threshold_pct) ? NULL : bad(ini, e, "give 1 to 100 (%)");
 }
 
@@ -141,8 +141,7 @@ static error *make_room(const struct ini_file *ini, const struct advise_options 
 		if (!(h->room[x] > 0))
 			return err_new(
 				EXIT_BAD_INPUT,
-				"%s: [host %s] has no room for VMs: at rest a host takes more than %g %% of "
-				"it",
+				"%s: [host %s] has no room for VMs: at rest a host takes more than %g %% of it",
 				ini->path, h->name, usable_pct);
 	}
 	return NULL;

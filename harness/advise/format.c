@@ -44,8 +44,7 @@ static void format_answer(const struct advice *a, FILE *out)
 		fprintf(out, "No answer yet: up to %s VMs nothing comes clearly closer to its end.\n", seen);
 	else if (!a->ok)
 		fprintf(out,
-			"No answer yet: %s looks like the first to end it, but the data up to %s VMs do "
-			"not carry a number.\n",
+			"No answer yet: %s looks like the first to end it, but the data up to %s VMs do not carry a number.\n",
 			who, seen);
 	else if (limit && a->measured)
 		fprintf(out, "%s VMs, then %s stopped the run (measured).\n", vms, who);
@@ -138,9 +137,7 @@ static void format_ledger(const struct vm_cost *c, FILE *out)
 	}
 	if (isfinite(c->woken_kb))
 		fprintf(out,
-			"A VM that was pinged keeps %.0f KiB more than one that still sleeps: that bends the "
-			"RAM "
-			"curve, and is part of the answer.\n",
+			"A VM that was pinged keeps %.0f KiB more than one that still sleeps: that bends the RAM curve, and is part of the answer.\n",
 			c->woken_kb);
 	if (isfinite(c->guest_core_pct) && isfinite(c->kdamond_core_pct))
 		fprintf(out, "Of the CPU %.2g %% of a core per VM are the guests' own, %.2g %% kdamond's.\n",
@@ -175,9 +172,7 @@ static void format_past(const struct advice *a, FILE *out)
 {
 	if (a->record.runs)
 		fprintf(out,
-			"Forecasts on such hosts missed by %.1f %% (median) and %.1f %% (90th percentile), "
-			"%zu "
-			"run%s.\n",
+			"Forecasts on such hosts missed by %.1f %% (median) and %.1f %% (90th percentile), %zu run%s.\n",
 			a->record.median_pct, a->record.p90_pct, a->record.runs,
 			a->record.runs == 1 ? "" : "s");
 	if (a->record.all_runs > a->record.runs)
@@ -193,8 +188,7 @@ static void format_trust(const struct advice *a, FILE *out)
 		fprintf(out, "Measured to %s VMs; the rest follows the fitted line.\n", seen);
 	if (isfinite(a->holdout_pct))
 		fprintf(out,
-			"Check: a fit of the first 60 %% of the intervals misses the others by %.1f "
-			"%%.\n",
+			"Check: a fit of the first 60 %% of the intervals misses the others by %.1f %%.\n",
 			a->holdout_pct);
 	format_past(a, out);
 }
@@ -206,11 +200,9 @@ static void format_remedy(const struct advice *a, FILE *out)
 	if (!a->ok || a->n_gains)
 		return;
 	if (strcmp(a->binding, "ram") == 0)
-		what = "more RAM, or less per VM ('mvmscale plot RUN --metric slab_kb', anon_kb and "
-		       "page_tables_kb show where it goes)";
+		what = "more RAM, or less per VM ('mvmscale plot RUN --metric slab_kb', anon_kb and page_tables_kb show where it goes)";
 	else if (strcmp(a->binding, "cpu") == 0)
-		what = "more cores, or guests that wake less ('mvmscale plot RUN --metric cpu_guests_pct' "
-		       "tells them from kernel threads)";
+		what = "more cores, or guests that wake less ('mvmscale plot RUN --metric cpu_guests_pct' tells them from kernel threads)";
 	else if (strcmp(a->binding, "swap") == 0)
 		what = "more RAM rather than more swap: a host that swaps answers slowly";
 	else if (str_starts(a->binding, "limit:"))

@@ -36,12 +36,10 @@ error *host_spec_parse(const char *text, struct host_spec *ret)
 
 	while ((part = strsep(&rest, ",")))
 		if (!take_part(part, &spec))
-			return err_new(EXIT_BAD_INPUT,
-				       "--host '%s': '%s' is not understood: write it like "
-				       "cores=48,ram=128G,swap=0,nodes=2; cores from 1 to 1000000, whole "
-				       "nodes from 1 to "
-				       "4096, sizes with K, M, G or T, swap also 0",
-				       text, part);
+			return err_new(
+				EXIT_BAD_INPUT,
+				"--host '%s': '%s' is not understood: write it like cores=48,ram=128G,swap=0,nodes=2; cores from 1 to 1000000, whole nodes from 1 to 4096, sizes with K, M, G or T, swap also 0",
+				text, part);
 	*ret = spec;
 	return NULL;
 }

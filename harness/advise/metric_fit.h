@@ -6,9 +6,9 @@
 
 /* How a metric is looked at. */
 struct curve_view {
-	double scale;	  /* % of the measured host -> % of the asked one */
-	double model_error;	  /* see struct trend_input */
-	double threshold; /* in % of the asked host */
+	double scale;	    /* % of the measured host -> % of the asked one */
+	double model_error; /* see struct trend_input */
+	double threshold;   /* in % of the asked host */
 };
 
 /* Fills m for one of the three metrics. */

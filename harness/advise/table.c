@@ -70,10 +70,9 @@ static void judge(const double use[3], double threshold, struct table_row *row)
 	if (!(use[first] >= threshold)) {
 		row->class = CLASS_UNBOUNDED;
 		row->class_name = "unbounded in range";
-		row->reason =
-			xasprintf("No resource was at %g %%: what ended it is not in the table, or it was "
-				  "not at its end.",
-				  threshold);
+		row->reason = xasprintf(
+			"No resource was at %g %%: what ended it is not in the table, or it was not at its end.",
+			threshold);
 		return;
 	}
 	row->class = classes[first];
@@ -108,8 +107,7 @@ error *table_classify(const struct csv *t, const char *what, double threshold_pc
 	if (!any)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: line 1: neither a column cpu_pct nor ram_pct: a table needs the use of CPU "
-			"and RAM in %% of the host",
+			"%s: line 1: neither a column cpu_pct nor ram_pct: a table needs the use of CPU and RAM in %% of the host",
 			what);
 	if (!t->rows)
 		return err_new(EXIT_BAD_INPUT, "%s: no row: nothing to judge", what);

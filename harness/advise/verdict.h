@@ -32,8 +32,8 @@ struct metric_advice {
 	double baseline_pct, per_vm_pct, per_vm_half; /* half: of the 95 % interval of per_vm_pct */
 	double vms, lower, upper; /* VM count at the threshold, 95 % prediction interval */
 	double holdout_pct;
-	double last_pct;      /* of the last interval */
-	double scale;	      /* % of the measured host -> % of the one asked for */
+	double last_pct;    /* of the last interval */
+	double scale;	    /* % of the measured host -> % of the one asked for */
 	struct trend trend; /* of swap: from where it begins */
 };
 
@@ -54,7 +54,8 @@ struct advise_options {
 	bool force;			       /* give numbers beyond ADVICE_REACH, too */
 	double reserve_pct;		       /* of every resource, left free below the threshold */
 	double overcommit_cpu, overcommit_ram; /* count the host so many times as large; 0 = 1 */
-	double model_error; /* what past forecasts say of such hosts (forecast_model_error()); 0: what is usual */
+	double model_error; /* what past forecasts say of such hosts (forecast_model_error()); 0: what is
+			       usual */
 };
 
 /* Something that was so while the run was made, and that the answer rests on. */

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-
 /* A gain below this share of the answer is none: runs differ by as much. */
 #define LEAST_GAIN_PCT 1.0
 
@@ -202,7 +201,8 @@ static void from_ablation(const struct run_record *r, struct advice *a, const st
 	const char *name;
 	json_t *t;
 
-	json_object_foreach (tuning, name, t) {
+	json_object_foreach(tuning, name, t)
+	{
 		_cleanup_free_ char *section = xasprintf("without %s", name);
 		double saves = ablation_sum(f, section) - ablation_sum(f, "all");
 
@@ -216,7 +216,7 @@ static void from_ablation(const struct run_record *r, struct advice *a, const st
 }
 
 error *advice_whatif(const struct run_record *r, struct advice *a, struct run_record *const *others,
-		    size_t n_others, const struct ini_file *ablation)
+		     size_t n_others, const struct ini_file *ablation)
 {
 	if (!a->ok || !isfinite(a->vms) || !(a->vms > 0))
 		return NULL;

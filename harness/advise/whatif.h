@@ -11,7 +11,7 @@
  * counted limits, or the shipped ablation (NULL: none). What nobody measured is not offered.
  */
 error *advice_whatif(const struct run_record *r, struct advice *a, struct run_record *const *others,
-		    size_t n_others, const struct ini_file *ablation) ERR_MUST_CHECK;
+		     size_t n_others, const struct ini_file *ablation) ERR_MUST_CHECK;
 
 /* One line of a past run: what a VM took with that configuration on such a host. */
 struct past_run {

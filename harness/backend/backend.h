@@ -8,13 +8,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "backend/libvirt/host_list.h"
+#include "backend/qemu/preset.h"
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/util.h"
 #include "guest/image.h"
 #include "guest/vary.h"
-#include "backend/libvirt/host_list.h"
-#include "backend/qemu/preset.h"
 #include "host/settings.h"
 
 enum vm_state {
@@ -120,7 +120,7 @@ struct backend_cost {
 	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --no-kvm-debugfs")      \
 	C(KVM, "kvm", "always under KVM: --accel kvm says nothing new")                              \
 	C(RUNTIME, "runtime", "honours --runtime")                                                   \
-	C(AFFINITY, "place", "honours --pin and --numa")                                                \
+	C(AFFINITY, "place", "honours --pin and --numa")                                             \
 	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: honours --cgroup and --cgroup-*") \
 	C(DEVICES, "devices", "gives VMs the devices that their guest needs")                        \
 	C(VARY, "vary", "gives each VM its own seed and phase")

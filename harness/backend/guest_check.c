@@ -95,13 +95,13 @@ static void add_runs(const struct solo *like, enum accel a, bool quick, const ch
 }
 
 error *guest_check_image(const struct guest_image *img, const char *qemu, const char *accel, bool quick,
-			    struct guest_check *ret)
+			 struct guest_check *ret)
 {
 	struct solo like = { .binary = qemu, .image = img, .serial_fd = -1, .log_fd = -1 };
 	error *e = solo_devices(img, &like.devices);
 
 	*ret = (struct guest_check){ .image = img,
-					.runs = xcalloc(2 * ARRAY_LEN(settings), sizeof(*ret->runs)) };
+				     .runs = xcalloc(2 * ARRAY_LEN(settings), sizeof(*ret->runs)) };
 	if (e)
 		return e;
 	if (!str_eq(accel, "kvm"))

@@ -7,7 +7,7 @@
 
 /* What every guest promises; C(symbol, text). A guest that is silent or ticks promises less (contract.inc).
  */
-#define GUEST_CLAUSES(C)                                     \
+#define GUEST_CLAUSES(C)                                        \
 	C(READY, "says its ready line")                         \
 	C(PING, "answers ping with pong")                       \
 	C(UNKNOWN, "answers an unknown request with ?")         \
@@ -61,11 +61,11 @@ struct guest_check {
    is "auto", "tcg" or "kvm". A broken clause is
    a result, not an error. Clear *ret with guest_check_clear() also after an error. */
 error *guest_check_image(const struct guest_image *img, const char *qemu, const char *accel, bool quick,
-			    struct guest_check *ret) ERR_MUST_CHECK;
+			 struct guest_check *ret) ERR_MUST_CHECK;
 /* The same in VMs as a run launches them, LAUNCHED_VMS in each of the modes (1 << enum launch_mode); qemu is
    the user's choice or NULL for the preset's. */
 error *guest_check_launched(const struct guest_image *img, const char *qemu, const char *accel,
-			       unsigned modes, struct guest_check *ret) ERR_MUST_CHECK;
+			    unsigned modes, struct guest_check *ret) ERR_MUST_CHECK;
 void guest_check_clear(struct guest_check *c);
 
 /* guest_check_clauses.c: for the two above. */

@@ -120,9 +120,9 @@ static void ask(struct guest_check *c, enum clause k, const char *request, size_
 			continue;
 		bool kept = !receive(r, len + 1, 0) && r->len == len && memcmp(r->seen, want, len) == 0;
 		_cleanup_free_ char *got = shown(r);
-		guest_check_judge(r, k, kept,
-			       kept ? NULL
-				    : xasprintf("it sent '%s', %zu bytes; expected %zu", got, r->len, len));
+		guest_check_judge(
+			r, k, kept,
+			kept ? NULL : xasprintf("it sent '%s', %zu bytes; expected %zu", got, r->len, len));
 	}
 }
 
@@ -219,9 +219,9 @@ static void watch_all(struct guest_check *c)
 			guest_check_judge(
 				r, ticks ? CLAUSE_RATE : CLAUSE_SLEEPS, kept,
 				kept ? NULL
-				     : xasprintf("QEMU's threads woke %.0f times a second, at most %.0f are "
-						 "expected",
-						 rate, most));
+				     : xasprintf(
+					       "QEMU's threads woke %.0f times a second, at most %.0f are expected",
+					       rate, most));
 	}
 	free(before);
 }
@@ -248,10 +248,10 @@ static void compare_values(struct guest_check_run *r)
 	}
 	bool own = !e && seed && phase;
 	guest_check_judge(r, CLAUSE_OWN, own,
-		       own ? NULL
-		       : e ? xstrdup(e->msg)
-			   : xasprintf("seed %u, phase %u ms; expected %u, %u", got.seed, got.phase_ms,
-				       want.seed, want.phase_ms));
+			  own ? NULL
+			  : e ? xstrdup(e->msg)
+			      : xasprintf("seed %u, phase %u ms; expected %u, %u", got.seed, got.phase_ms,
+					  want.seed, want.phase_ms));
 }
 
 void guest_check_examine(struct guest_check *c)

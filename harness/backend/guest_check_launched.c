@@ -30,7 +30,8 @@ static void launch(const struct launched_spec *spec, struct guest_check *c)
 	_cleanup_err_ error *e = launched_start(spec, &l);
 
 	if (e) {
-		guest_check_judge(add_run(c, spec->launch, spec->accel), CLAUSE_READY, false, xstrdup(e->msg));
+		guest_check_judge(add_run(c, spec->launch, spec->accel), CLAUSE_READY, false,
+				  xstrdup(e->msg));
 		return;
 	}
 	c->launched[c->launched_count++] = l;
@@ -67,7 +68,7 @@ static void launch_modes(const struct guest_image *img, const char *qemu, enum a
 }
 
 error *guest_check_launched(const struct guest_image *img, const char *qemu, const char *accel,
-			       unsigned modes, struct guest_check *ret)
+			    unsigned modes, struct guest_check *ret)
 {
 	struct solo like = { .image = img, .serial_fd = -1, .log_fd = -1 };
 	_cleanup_free_ char *binary = NULL;

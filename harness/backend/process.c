@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* No VM but a process that does what the guest does: the floor under every other backend. */
 #include "backend/console.h"
-#include "backend/supervisor.h"
 #include "backend/init_program.h"
+#include "backend/supervisor.h"
 #include "base/spawn.h"
 
 struct process {
@@ -64,7 +64,8 @@ static error *process_ask(struct backend *b, uint32_t vm, const char *request, i
 	error *e = supervisor_check_console(&self(b)->supervisor, vm, "");
 
 	return e ? e
-		 : console_ask(self(b)->supervisor.console_dir_fd, vm, 0, request, timeout_ms, reply, size, ret_ms);
+		 : console_ask(self(b)->supervisor.console_dir_fd, vm, 0, request, timeout_ms, reply, size,
+			       ret_ms);
 }
 
 static error *process_stop_all(struct backend *b, void (*progress)(void *, uint32_t), void *user)
@@ -95,7 +96,8 @@ static error *process_open(const struct backend_config *cfg, struct vm *vms, uin
 	if (!e)
 		e = init_program_find(cfg, &p->init);
 	if (!e)
-		e = supervisor_probe(&p->supervisor, &p->base, process_start, cfg->ready_timeout_ns, NULL, &ms);
+		e = supervisor_probe(&p->supervisor, &p->base, process_start, cfg->ready_timeout_ns, NULL,
+				     &ms);
 	if (e) {
 		process_close(&p->base);
 		return err_wrap(e, "processes cannot stand for VMs here");

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "backend/console.h"
-#include "base/kin.h"
-#include "base/spawn.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
+#include "base/kin.h"
+#include "base/spawn.h"
 #include "base/text.h"
 
 static int take_sigchld(void)
@@ -46,15 +46,15 @@ static error *reset_consoles(struct supervisor *c)
 }
 
 error *supervisor_open(struct supervisor *c, const struct backend_config *cfg, struct vm *vms, uint32_t max,
-		 const char *program)
+		       const char *program)
 {
 	*c = (struct supervisor){ .vms = vms,
-			    .max = max,
-			    .program = program,
-			    .guest = cfg->image->guest,
-			    .ready_timeout_ns = cfg->ready_timeout_ns,
-			    .place = cfg->place,
-			    .console_dir_fd = -1 };
+				  .max = max,
+				  .program = program,
+				  .guest = cfg->image->guest,
+				  .ready_timeout_ns = cfg->ready_timeout_ns,
+				  .place = cfg->place,
+				  .console_dir_fd = -1 };
 	c->signal_fd = take_sigchld();
 	if (c->signal_fd < 0)
 		return err_sys(EXIT_CANNOT, errno, "the end of VMs cannot be noticed: signalfd");
@@ -106,10 +106,10 @@ struct supervisor_slot *supervisor_take_slot(struct supervisor *c, uint32_t vm)
 		if (s->busy || ftruncate(s->stderr_fd, 0) < 0)
 			continue;
 		*s = (struct supervisor_slot){ .busy = true,
-					 .vm = vm,
-					 .console_fd = -1,
-					 .stderr_fd = s->stderr_fd,
-					 .boot_fd = s->boot_fd };
+					       .vm = vm,
+					       .console_fd = -1,
+					       .stderr_fd = s->stderr_fd,
+					       .boot_fd = s->boot_fd };
 		c->slots_busy++;
 		return s;
 	}
@@ -125,7 +125,8 @@ void supervisor_release_slot(struct supervisor *c, struct supervisor_slot *s)
 	c->slots_busy--;
 }
 
-const struct binding *supervisor_binding(const struct supervisor *c, uint32_t vm, bool memory_only, struct binding *space)
+const struct binding *supervisor_binding(const struct supervisor *c, uint32_t vm, bool memory_only,
+					 struct binding *space)
 {
 	if (!c->place)
 		return NULL;
@@ -156,7 +157,8 @@ void supervisor_joined(struct supervisor *c, uint32_t vm, pid_t pid)
 	c->living++;
 }
 
-static error *start_one(struct supervisor *c, struct supervisor_slot *s, supervisor_become *become, void *user)
+static error *start_one(struct supervisor *c, struct supervisor_slot *s, supervisor_become *become,
+			void *user)
 {
 	struct vm *vm = &c->vms[s->vm];
 	_cleanup_close_ int listen_fd = -1;
@@ -175,8 +177,8 @@ static error *start_one(struct supervisor *c, struct supervisor_slot *s, supervi
 	return NULL;
 }
 
-error *supervisor_start(struct supervisor *c, uint32_t first, uint32_t count, uint32_t *ret_begun, supervisor_become *become,
-		  void *user)
+error *supervisor_start(struct supervisor *c, uint32_t first, uint32_t count, uint32_t *ret_begun,
+			supervisor_become *become, void *user)
 {
 	struct supervisor_slot *s;
 
@@ -212,7 +214,8 @@ void supervisor_fail(struct supervisor *c, struct supervisor_slot *s, char *reas
 	supervisor_release_slot(c, s);
 }
 
-void supervisor_queue_event(struct supervisor *c, enum backend_event_kind kind, uint32_t vm, char *reason, int sys)
+void supervisor_queue_event(struct supervisor *c, enum backend_event_kind kind, uint32_t vm, char *reason,
+			    int sys)
 {
 	if (reason)
 		text_clean(reason);
@@ -302,14 +305,14 @@ static void vm_ended(struct supervisor *c, uint32_t id, const char *how)
 	c->vms[id].state = VM_GONE;
 	c->living--;
 	if (was_ready) {
-		supervisor_queue_event(c, BACKEND_DIED, id, xasprintf("%s %s after it was ready", c->program, how),
-				 0);
+		supervisor_queue_event(c, BACKEND_DIED, id,
+				       xasprintf("%s %s after it was ready", c->program, how), 0);
 	} else if (s) {
 		said = supervisor_complaint(s);
 		supervisor_fail(c, s,
-			  xasprintf("%s %s before its guest was ready%s%s", c->program, how,
-				    *said ? "; it said: " : "", said),
-			  0);
+				xasprintf("%s %s before its guest was ready%s%s", c->program, how,
+					  *said ? "; it said: " : "", said),
+				0);
 	}
 }
 
@@ -360,10 +363,10 @@ static void expire(struct supervisor *c, uint64_t now)
 		}
 		kin_kill(c->vms[s->vm].pid);
 		supervisor_fail(c, s,
-			  xasprintf("guest '%s' did not become ready within %.1f s under %s%s%s", c->guest,
-				    (double)c->ready_timeout_ns / 1e9, c->program, *said ? "; it said: " : "",
-				    said),
-			  ETIMEDOUT);
+				xasprintf("guest '%s' did not become ready within %.1f s under %s%s%s",
+					  c->guest, (double)c->ready_timeout_ns / 1e9, c->program,
+					  *said ? "; it said: " : "", said),
+				ETIMEDOUT);
 	}
 }
 
@@ -442,8 +445,9 @@ error *supervisor_stop_all(struct supervisor *c, void (*progress)(void *, uint32
 }
 
 error *supervisor_probe(struct supervisor *c, struct backend *b,
-		  error *(*start)(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun),
-		  uint64_t timeout_ns, void (*inspect)(struct backend *b), double *ret_ms)
+			error *(*start)(struct backend *b, uint32_t first, uint32_t count,
+					uint32_t *ret_begun),
+			uint64_t timeout_ns, void (*inspect)(struct backend *b), double *ret_ms)
 {
 	uint64_t normal = c->ready_timeout_ns, begin = clock_ns();
 	struct backend_event ev = { 0 };

@@ -58,7 +58,7 @@ struct supervisor {
 
 /* cfg, vms and program outlive it. Close it also after an error. */
 error *supervisor_open(struct supervisor *c, const struct backend_config *cfg, struct vm *vms, uint32_t max,
-		 const char *program) ERR_MUST_CHECK;
+		       const char *program) ERR_MUST_CHECK;
 /* Of a supervisor that was stopped. */
 void supervisor_close(struct supervisor *c);
 
@@ -68,12 +68,12 @@ void supervisor_release_slot(struct supervisor *c, struct supervisor_slot *s);
 /* How a backend makes the process of a slot's VM, whose console is listen_fd. */
 typedef error *supervisor_become(void *user, const struct supervisor_slot *s, int listen_fd, pid_t *ret_pid);
 /* Starts VMs that are processes with a socket as console, as far as there are slots: backend_ops.start. */
-error *supervisor_start(struct supervisor *c, uint32_t first, uint32_t count, uint32_t *ret_begun, supervisor_become *become,
-		  void *user) ERR_MUST_CHECK;
+error *supervisor_start(struct supervisor *c, uint32_t first, uint32_t count, uint32_t *ret_begun,
+			supervisor_become *become, void *user) ERR_MUST_CHECK;
 /* For a spawn_spec: where that VM is to run, in *space; NULL for anywhere. memory_only leaves its CPUs open.
  */
 const struct binding *supervisor_binding(const struct supervisor *c, uint32_t vm, bool memory_only,
-				   struct binding *space);
+					 struct binding *space);
 /* The console under that VM's name (suffix: see console_file()) must be the one that was made for it, so that
    no answer can be another VM's. */
 error *supervisor_check_console(const struct supervisor *c, uint32_t vm, const char *suffix) ERR_MUST_CHECK;
@@ -89,19 +89,22 @@ void supervisor_look_for_vanished(struct supervisor *c);
 void supervisor_fail(struct supervisor *c, struct supervisor_slot *s, char *reason, int sys);
 
 /* Adds an event for the next poll; takes ownership of reason. */
-void supervisor_queue_event(struct supervisor *c, enum backend_event_kind kind, uint32_t vm, char *reason, int sys);
+void supervisor_queue_event(struct supervisor *c, enum backend_event_kind kind, uint32_t vm, char *reason,
+			    int sys);
 /* Hands out queued events; if there is none, waits for consoles, deadlines and children first. */
 size_t supervisor_poll(struct supervisor *c, int timeout_ms, struct backend_event *events, size_t max);
 /* Kills every VM's process and waits for it; consoles and slots are empty then. */
-error *supervisor_stop_all(struct supervisor *c, void (*progress)(void *, uint32_t), void *user) ERR_MUST_CHECK;
+error *supervisor_stop_all(struct supervisor *c, void (*progress)(void *, uint32_t),
+			   void *user) ERR_MUST_CHECK;
 
 /*
  * Boots VM 0 by `start`, waits until it is ready, lets `inspect` (may be NULL) look at it and stops it.
  * *ret_ms is the time it took.
  */
-error *supervisor_probe(struct supervisor *c, struct backend *b,
-		  error *(*start)(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun),
-		  uint64_t timeout_ns, void (*inspect)(struct backend *b), double *ret_ms) ERR_MUST_CHECK;
+error *
+supervisor_probe(struct supervisor *c, struct backend *b,
+		 error *(*start)(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun),
+		 uint64_t timeout_ns, void (*inspect)(struct backend *b), double *ret_ms) ERR_MUST_CHECK;
 
 /* The next byte of a slot's console; true when it ends the ready line of that guest ("" for any). Pure. */
 bool supervisor_hear(struct supervisor_slot *s, const char *guest, char byte);

@@ -56,8 +56,7 @@ static error *foreign_link(const struct walk *w, const char *name, uid_t owner)
 
 	return err_new(
 		EXIT_BAD_INPUT,
-		"%s: '%s' on the way there is a symbolic link of user %s, in a folder where others may "
-		"write: it is not followed; name another place",
+		"%s: '%s' on the way there is a symbolic link of user %s, in a folder where others may write: it is not followed; name another place",
 		w->path, name, user);
 }
 
@@ -127,8 +126,7 @@ static error *check_way(const struct walk *w)
 	name[MAX(n, 0)] = '\0';
 	return err_new(
 		EXIT_BAD_INPUT,
-		"%s is not safe: %s above it (mode %04o, of user %s) lets others put something else in its "
-		"place: name a folder elsewhere",
+		"%s is not safe: %s above it (mode %04o, of user %s) lets others put something else in its place: name a folder elsewhere",
 		w->path, name, w->st.st_mode & 07777, user);
 }
 
@@ -182,14 +180,12 @@ static error *check_own(const char *path, const struct stat *st, bool private)
 	if (private && (mode & 077))
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s (mode %04o, of user %s) is open to others, who could reach the VMs' consoles: "
-			"'chmod 700 %s', or name another folder",
+			"%s (mode %04o, of user %s) is open to others, who could reach the VMs' consoles: 'chmod 700 %s', or name another folder",
 			path, mode, owner, path);
 	if (others_write(st))
 		return err_new(
 			EXIT_BAD_INPUT,
-			"others may write in %s (mode %04o, of user %s): name a new folder in it, or 'chmod "
-			"go-w' it if it is yours",
+			"others may write in %s (mode %04o, of user %s): name a new folder in it, or 'chmod go-w' it if it is yours",
 			path, mode, owner);
 	return NULL;
 }

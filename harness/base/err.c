@@ -43,8 +43,7 @@ static char *remedy(int sys)
 		return xasprintf(" (RLIMIT_NOFILE is %llu: raise it with 'ulimit -n %llu')",
 				 (unsigned long long)files.rlim_cur, (unsigned long long)files.rlim_max);
 	return xasprintf(
-		" (RLIMIT_NOFILE is %llu, which is its hard limit, too: raise that as root with 'prlimit "
-		"--nofile=65536 --pid $$' in this shell, or in /etc/security/limits.conf)",
+		" (RLIMIT_NOFILE is %llu, which is its hard limit, too: raise that as root with 'prlimit --nofile=65536 --pid $$' in this shell, or in /etc/security/limits.conf)",
 		(unsigned long long)files.rlim_cur);
 }
 

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "base/err.h"
 #include "base/binding.h"
+#include "base/err.h"
 
 #define SPAWN_FDS 8
 

@@ -8,13 +8,13 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/util.h"
-#include "cmd/cmd.h"
 #include "cmd/ab_kernel.h"
+#include "cmd/cmd.h"
 #include "cmd/compare.h"
 #include "cmd/run.h"
-#include "model/sequential.h"
 #include "compare/spec.h"
 #include "matrix/matrix.h"
+#include "model/sequential.h"
 
 #define ROUNDS_AUTO_MAX 60
 
@@ -53,12 +53,10 @@ static const struct argp_option options[] = {
 	  "Options of run for side A: KEY=VALUE,... such as qemu=/opt/old/qemu-system-x86_64", 0 },
 	{ "b", AB_B, "SPEC", 0, "The same for side B", 0 },
 	{ "outer", AB_OUTER, "OPTIONS", 0,
-	  "Where the sides name kernels (vmlinuz=FILE): options of 'mvmscale kernel' for both, such as "
-	  "'--memory 4096'",
+	  "Where the sides name kernels (vmlinuz=FILE): options of 'mvmscale kernel' for both, such as '--memory 4096'",
 	  0 },
 	{ "rounds", AB_ROUNDS, "N|auto", 0,
-	  "Runs of each side; auto (default) goes on until the answer is known, 60 rounds are made or the "
-	  "budget is spent",
+	  "Runs of each side; auto (default) goes on until the answer is known, 60 rounds are made or the budget is spent",
 	  0 },
 	{ "budget", AB_BUDGET, "SECONDS", 0,
 	  "Begin no run that would end later than this (default: no limit)", 0 },
@@ -105,27 +103,15 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "-- [RUN-OPTION...]",
-	.doc = "Runs two configurations in turns, A B B A, and says whether B costs more than A. Each run is "
-	       "one of "
-	       "'mvmscale run', or of 'mvmscale kernel' where both name a vmlinuz, with the options after -- "
-	       "and those of its side. With --rounds auto it looks "
-	       "at the results "
-	       "at rounds planned beforehand, and the chance of a false alarm stays that of --alpha over all "
-	       "looks.\v"
+	.doc = "Runs two configurations in turns, A B B A, and says whether B costs more than A. Each run is one of "
+	       "'mvmscale run', or of 'mvmscale kernel' where both name a vmlinuz, with the options after -- and those of its side. With --rounds auto it looks at the results "
+	       "at rounds planned beforehand, and the chance of a false alarm stays that of --alpha over all looks.\v"
 	       "Examples:\n"
-	       "  mvmscale ab --a qemu=/usr/bin/qemu-system-x86_64 --b qemu=./build/qemu-system-x86_64 -- "
-	       "--preset lean --max "
-	       "40 --intervals 4\n"
+	       "  mvmscale ab --a qemu=/usr/bin/qemu-system-x86_64 --b qemu=./build/qemu-system-x86_64 -- --preset lean --max 40 --intervals 4\n"
 	       "  mvmscale ab --a tune= --b tune=+ksm --budget 600 -- --max 500\n"
-	       "  mvmscale ab --a vmlinuz=/boot/vmlinuz-6.1 --b vmlinuz=arch/x86/boot/bzImage -- --preset "
-	       "lean "
-	       "--accel tcg "
-	       "--max 20 --intervals 4\n\n"
-	       "Ctrl-C ends it, keeps the runs that are complete and compares them; a second one ends the "
-	       "present run at once.\n\n"
-	       "Exit status: 0 pass or improved, 1 regressed or a limit is broken, 2 bad input, 3 a run "
-	       "cannot be made here, 4 "
-	       "inconclusive, 5 invalid, 130 interrupted.\n",
+	       "  mvmscale ab --a vmlinuz=/boot/vmlinuz-6.1 --b vmlinuz=arch/x86/boot/bzImage -- --preset lean --accel tcg --max 20 --intervals 4\n\n"
+	       "Ctrl-C ends it, keeps the runs that are complete and compares them; a second one ends the present run at once.\n\n"
+	       "Exit status: 0 pass or improved, 1 regressed or a limit is broken, 2 bad input, 3 a run cannot be made here, 4 inconclusive, 5 invalid, 130 interrupted.\n",
 };
 
 static void on_signal(int sig)

@@ -67,8 +67,7 @@ error *ab_check_kernels(const struct strlist kernel[2], const char *outer)
 	if (a != b)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"only side %c names a kernel (vmlinuz=FILE): figures of an outer machine do not "
-			"compare with those of this host; name one for both",
+			"only side %c names a kernel (vmlinuz=FILE): figures of an outer machine do not compare with those of this host; name one for both",
 			a ? 'A' : 'B');
 	if (!a && (kernel[0].count || kernel[1].count || outer))
 		return err_new(EXIT_BAD_INPUT,

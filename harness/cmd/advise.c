@@ -12,8 +12,8 @@
 #include "advise/verdict.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
-#include "record/read.h"
 #include "model/thin.h"
+#include "record/read.h"
 
 struct advise_args {
 	struct strlist dirs; /* the first is judged, the others say what a change would gain */
@@ -45,9 +45,7 @@ static const struct argp_option options[] = {
 	{ "force", KEY_FORCE, NULL, 0, "Give a number also where it lies beyond twice what was measured", 0 },
 	{ NULL, 0, NULL, 0, "What if:", 1 },
 	{ "host", KEY_HOST, "SPEC", 0,
-	  "Project onto another host, such as cores=48,ram=128G,swap=0,nodes=2 (NUMA nodes); what is left "
-	  "out is "
-	  "as measured",
+	  "Project onto another host, such as cores=48,ram=128G,swap=0,nodes=2 (NUMA nodes); what is left out is as measured",
 	  0 },
 	{ "reserve", KEY_RESERVE, "PCT", 0,
 	  "Keep PCT % of every resource free below the threshold, for peaks and for hosts that fail", 0 },
@@ -164,22 +162,15 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "RUN [OTHER...]\n--table CSV\n--fleet FILE",
-	.doc = "Says what ends the growth of a run first (CPU, RAM, swap or a limit of the system), at how "
-	       "many "
-	       "VMs, and how sure that is. A run that reached its threshold or a limit has measured the "
-	       "answer; "
-	       "otherwise robust fits say where the first curve crosses, with a 95 % prediction interval. No "
-	       "number is given that the data do not carry. OTHER runs say what a change would gain.\v"
+	.doc = "Says what ends the growth of a run first (CPU, RAM, swap or a limit of the system), at how many VMs, and how sure that is. A run that reached its threshold or a limit has measured the "
+	       "answer; otherwise robust fits say where the first curve crosses, with a 95 % prediction interval. No number is given that the data do not carry. OTHER runs say what a change would gain.\v"
 	       "Examples:\n"
 	       "  mvmscale advise runs/A\n"
 	       "  mvmscale advise runs/A runs/B --plot advice.png\n"
 	       "  mvmscale advise runs/A --host cores=64,ram=512G,swap=0 --reserve 10\n"
 	       "  mvmscale advise runs/A --target 10000\n\n"
-	       "Past forecasts are quoted from the ledger that 'mvmscale run --predict' keeps "
-	       "($MVMSCALE_LEDGER, else mvmscale/ledger.db below $XDG_STATE_HOME or ~/.local/state).\n\n"
-	       "Exit status: 0 an answer; 2 not a readable run folder; 3 no gnuplot for --plot; 4 "
-	       "inconclusive "
-	       "(the reasons say what to do).\n",
+	       "Past forecasts are quoted from the ledger that 'mvmscale run --predict' keeps ($MVMSCALE_LEDGER, else mvmscale/ledger.db below $XDG_STATE_HOME or ~/.local/state).\n\n"
+	       "Exit status: 0 an answer; 2 not a readable run folder; 3 no gnuplot for --plot; 4 inconclusive (the reasons say what to do).\n",
 };
 
 static int judge_table(const struct advise_args *args)

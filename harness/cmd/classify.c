@@ -47,13 +47,9 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "RUN...",
-	.doc = "Names the shape of each curve of a run (flat, linear, knee, saturating, noisy) and what the "
-	       "run "
-	       "as a whole is bound by (CPU, RAM, swap, a limit by name, launching, or nothing in range), "
-	       "each "
-	       "with a probability. Rates and latencies are fitted with the Universal Scalability Law.\v"
-	       "Exit status: 0 every run has a class; 2 not a readable run folder; 4 one is inconclusive or "
-	       "has no usable row.\n",
+	.doc = "Names the shape of each curve of a run (flat, linear, knee, saturating, noisy) and what the run as a whole is bound by (CPU, RAM, swap, a limit by name, launching, or nothing in range), "
+	       "each with a probability. Rates and latencies are fitted with the Universal Scalability Law.\v"
+	       "Exit status: 0 every run has a class; 2 not a readable run folder; 4 one is inconclusive or has no usable row.\n",
 };
 
 static error *classify_one(const struct classify_args *args, const char *dir, json_t *all, int *status)

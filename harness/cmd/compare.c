@@ -50,8 +50,7 @@ static error_t parse(int key, char *arg, struct argp_state *st)
 		if (a->n_words == 2)
 			argp_error(
 				st,
-				"'%s' is a third: several runs a side are named by --base A1 A2 --new B1 B2, "
-				"or lie in one folder",
+				"'%s' is a third: several runs a side are named by --base A1 A2 --new B1 B2, or lie in one folder",
 				arg);
 		else
 			a->words[a->n_words++] = arg;
@@ -65,21 +64,14 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "BASE NEW",
-	.doc = "Says whether NEW costs more than BASE. Each is a run folder, or a folder that holds run "
-	       "folders. A run "
-	       "is one observation: with fewer than about 7 on each side most differences cannot be told "
-	       "from "
-	       "noise, and the answer is inconclusive and says how many more it takes.\v"
-	       "A figure regressed when a rank test over the runs finds a difference (adjusted over all "
-	       "figures) "
-	       "and the change is larger than the figure's gate.\n\n"
+	.doc = "Says whether NEW costs more than BASE. Each is a run folder, or a folder that holds run folders. A run "
+	       "is one observation: with fewer than about 7 on each side most differences cannot be told from noise, and the answer is inconclusive and says how many more it takes.\v"
+	       "A figure regressed when a rank test over the runs finds a difference (adjusted over all figures) and the change is larger than the figure's gate.\n\n"
 	       "Examples:\n"
 	       "  mvmscale compare runs/old runs/new\n"
 	       "  mvmscale compare --base a-1 a-2 a-3 --new b-1 b-2 b-3 --format markdown\n"
 	       "  mvmscale compare old new --metric mem_per_vm_kb --gate mem_per_vm_kb=5%\n\n"
-	       "Exit status: 0 pass or improved, 1 regressed or a limit is broken, 2 bad input, 4 "
-	       "inconclusive, 5 "
-	       "invalid.\n",
+	       "Exit status: 0 pass or improved, 1 regressed or a limit is broken, 2 bad input, 4 inconclusive, 5 invalid.\n",
 };
 
 /* "--base A1 A2" becomes "--base A1 --base A2", for the parser knows one word to an option. */

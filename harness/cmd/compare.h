@@ -6,8 +6,8 @@
 
 #include "cmd/cmd.h"
 #include "compare/compare.h"
-#include "compare/slo.h"
 #include "compare/format.h"
+#include "compare/slo.h"
 
 /* How two sides are compared and told: what the commands compare and ab have in common. */
 struct judge_args {

@@ -7,11 +7,11 @@
 
 #include "backend/backend.h"
 #include "backend/libvirt/left.h"
+#include "backend/qemu/preset.h"
 #include "base/fs.h"
 #include "cmd/cmd.h"
 #include "host/facts.h"
 #include "host/limits.h"
-#include "backend/qemu/preset.h"
 #include "host/settings.h"
 
 /* What a run stops at by default (--threshold). */
@@ -169,8 +169,7 @@ static error *declared_cost(struct doctor *d)
 		if (!(c.mem_kb > 0) && !(d->vm_mem_kb >= 0))
 			return err_new(
 				EXIT_BAD_INPUT,
-				"--backend %s: what a VM costs stands in its template: give --vm-mem and "
-				"--vm-tasks",
+				"--backend %s: what a VM costs stands in its template: give --vm-mem and --vm-tasks",
 				d->backend->name);
 		d->cost = (struct vm_cost){
 			.tasks = c.tasks, .fds_vm = c.fds, .mem_kb = c.mem_kb, .fds_harness = c.harness_fds
@@ -249,8 +248,7 @@ static void show_host(const struct host *h)
 static void show_limits(const struct doctor *d)
 {
 	printf("\nLimits for VMs of %g kB, %g tasks and %g open files each: %s%s\n"
-	       "  (--backend, --preset, --vm-mem and --vm-tasks say otherwise; a run measures what they "
-	       "take)\n",
+	       "  (--backend, --preset, --vm-mem and --vm-tasks say otherwise; a run measures what they take)\n",
 	       d->cost.mem_kb, d->cost.tasks, d->cost.fds_vm, d->source,
 	       d->vm_mem_kb >= 0 || d->vm_tasks >= 0 ? ", but what is given" : "");
 	printf("  %-21s %15s %15s %13s %13s  %s\n", "limit", "in use", "maximum", "VMs now", "VMs if raised",
@@ -273,9 +271,7 @@ static void show_verdict(const struct doctor *d)
 
 	printf("\nVerdict: %s.\n", sentence);
 	if (now && (!raised || raised->vms_raised > now->vms_now))
-		printf("With every limit raised that can be (as a run does while it lasts, or for good by "
-		       "'mvmscale "
-		       "doctor --apply'), %s.\n",
+		printf("With every limit raised that can be (as a run does while it lasts, or for good by 'mvmscale doctor --apply'), %s.\n",
 		       then);
 	if (d->max && raised && raised->vms_raised < (double)d->max)
 		printf("%ld VMs do not fit on this host.\n", d->max);

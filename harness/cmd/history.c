@@ -7,8 +7,8 @@
 #include "base/text.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
-#include "compare/history.h"
 #include "compare/format.h"
+#include "compare/history.h"
 #include "compare/trend_plot.h"
 
 enum { KEY_DB = 256, KEY_LABEL, KEY_SERIES, KEY_JSON };
@@ -21,8 +21,7 @@ struct history_args {
 
 static const struct argp_option options[] = {
 	{ "db", KEY_DB, "FILE", 0,
-	  "The database (default $MVMSCALE_HISTORY, else mvmscale/history.db in $XDG_STATE_HOME or "
-	  "~/.local/state)",
+	  "The database (default $MVMSCALE_HISTORY, else mvmscale/history.db in $XDG_STATE_HOME or ~/.local/state)",
 	  0 },
 	{ "label", KEY_LABEL, "TEXT", 0, "add: what was tested (default: the version of the backend)", 0 },
 	{ "series", KEY_SERIES, "TEXT", 0,
@@ -79,19 +78,14 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "add RUN...\nlist\ntrend\nbaseline [ID...]",
-	.doc = "Keeps runs over time in a database, and finds where a figure changed its level. Runs of one "
-	       "host, backend, "
-	       "preset, profile and size make a series.\v"
-	       "add takes run folders, or folders that hold some. trend looks for change points in every "
-	       "figure, or draws "
-	       "one. baseline names the runs that 'mvmscale compare --baseline' takes as base; without ID it "
-	       "lists them.\n\n"
+	.doc = "Keeps runs over time in a database, and finds where a figure changed its level. Runs of one host, backend, preset, profile and size make a series.\v"
+	       "add takes run folders, or folders that hold some. trend looks for change points in every figure, or draws "
+	       "one. baseline names the runs that 'mvmscale compare --baseline' takes as base; without ID it lists them.\n\n"
 	       "Examples:\n"
 	       "  mvmscale history add runs/* --label 'QEMU 10.1-rc2'\n"
 	       "  mvmscale history trend --metric mem_per_vm_kb -o memory.svg\n"
 	       "  mvmscale history baseline 11 12 13 14 15 16 17\n\n"
-	       "Exit status: 0 done, 2 bad input, 3 the database cannot be written, 4 trend: too few runs to "
-	       "find a change.\n",
+	       "Exit status: 0 done, 2 bad input, 3 the database cannot be written, 4 trend: too few runs to find a change.\n",
 };
 
 static error *do_add(struct history *h, const struct history_args *a)
@@ -243,12 +237,11 @@ static error *do_trend(struct history *h, const struct history_args *a)
 		printf("  no change of level (it takes at least %d runs before and after one)\n",
 		       CHANGEPOINT_SEGMENT);
 	if (!e && !enough && !a->output)
-		e = err_new(EXIT_INCONCLUSIVE,
-			    "%s%s: fewer than %d runs have the figure, and a change of level takes that "
-			    "many: add "
-			    "more runs",
-			    a->metric ? a->metric : l.items[0].series, a->metric ? "" : ", all figures",
-			    2 * CHANGEPOINT_SEGMENT);
+		e = err_new(
+			EXIT_INCONCLUSIVE,
+			"%s%s: fewer than %d runs have the figure, and a change of level takes that many: add more runs",
+			a->metric ? a->metric : l.items[0].series, a->metric ? "" : ", all figures",
+			2 * CHANGEPOINT_SEGMENT);
 	json_decref(all);
 	history_list_clear(&l);
 	return e;

@@ -111,17 +111,11 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "-- [RUN-OPTION...]",
-	.doc = "Makes a run under another kernel, without installing it: boots it in an outer QEMU with this "
-	       "program, QEMU "
-	       "and their libraries in an initramfs, and brings the run folder out, marked as nested. "
-	       "Figures of a nested "
-	       "run compare with those of another nested run, not with a run on this host.\v"
+	.doc = "Makes a run under another kernel, without installing it: boots it in an outer QEMU with this program, QEMU "
+	       "and their libraries in an initramfs, and brings the run folder out, marked as nested. Figures of a nested run compare with those of another nested run, not with a run on this host.\v"
 	       "Example:\n"
-	       "  mvmscale kernel --vmlinuz arch/x86/boot/bzImage -o new/1 -- --preset lean --accel tcg "
-	       "--max 20 --intervals 4\n\n"
-	       "The kernel needs an initramfs, devtmpfs and an 8250 console built in. Exit status: that of "
-	       "the run; 3 a part "
-	       "is missing or the kernel does not come up.\n",
+	       "  mvmscale kernel --vmlinuz arch/x86/boot/bzImage -o new/1 -- --preset lean --accel tcg --max 20 --intervals 4\n\n"
+	       "The kernel needs an initramfs, devtmpfs and an 8250 console built in. Exit status: that of the run; 3 a part is missing or the kernel does not come up.\n",
 };
 
 static void say(const char *text)

@@ -3,13 +3,13 @@
 #include <stdio.h>
 
 #include "backend/backend.h"
+#include "backend/qemu/preset.h"
 #include "backend/qemu/tune.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
-#include "record/interval.h"
 #include "guest/profile.h"
 #include "matrix/spec.h"
-#include "backend/qemu/preset.h"
+#include "record/interval.h"
 #include "record/metric.h"
 
 /* Every list is rows of name and text, so that one printer serves people and programs. */
@@ -155,8 +155,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 		return 0;
 	case ARGP_KEY_END:
 		if (!a->kind)
-			argp_error(st, "what to list? backends, presets, profiles, guests, metrics, "
-				       "techniques or matrices");
+			argp_error(
+				st,
+				"what to list? backends, presets, profiles, guests, metrics, techniques or matrices");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -177,10 +178,10 @@ static int list_main(int argc, char **argv)
 	size_t i;
 
 	cmd_parse(&cmd_list, argc, argv, &a);
-	error *e = err_new(EXIT_BAD_INPUT,
-			   "list %s: unknown; known are backends, presets, profiles, guests, metrics, "
-			   "techniques, matrices",
-			   a.kind);
+	error *e = err_new(
+		EXIT_BAD_INPUT,
+		"list %s: unknown; known are backends, presets, profiles, guests, metrics, techniques, matrices",
+		a.kind);
 	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
 		if (!str_eq(kinds[k].kind, a.kind))
 			continue;

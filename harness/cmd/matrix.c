@@ -112,9 +112,9 @@ static error_t parse(int key, char *arg, struct argp_state *st)
 		return 0;
 	case ARGP_KEY_END:
 		if (!!a->file + !!a->resume + !!a->table != 1)
-			argp_error(st, "give one of a matrix (a file, or a name of 'mvmscale list "
-				       "matrices'), --resume "
-				       "DIR and --table DIR");
+			argp_error(
+				st,
+				"give one of a matrix (a file, or a name of 'mvmscale list matrices'), --resume DIR and --table DIR");
 		if (a->out && !a->file)
 			argp_error(st, "--out goes with a matrix file");
 		if (a->plots && !a->table)
@@ -132,20 +132,15 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "FILE|NAME\n--resume DIR\n--table DIR",
-	.doc = "Runs a list of configurations and prints one table of them: sleeping and ticking guests, "
-	       "with and without KVM, 32 and 64 bit, and whatever else a .matrix file lists."
-	       "\vThe configurations are run in turn, every round once, each as a run of its own. What is "
-	       "interrupted can be gone on with. The folder gets matrix.json, one run folder per "
-	       "configuration and round, the table as table.txt, .csv, .json, .md and .tex, and the curves "
-	       "as cpu, ram, swap and guests (.svg and .png).\n\n"
+	.doc = "Runs a list of configurations and prints one table of them: sleeping and ticking guests, with and without KVM, 32 and 64 bit, and whatever else a .matrix file lists."
+	       "\vThe configurations are run in turn, every round once, each as a run of its own. What is interrupted can be gone on with. The folder gets matrix.json, one run folder per "
+	       "configuration and round, the table as table.txt, .csv, .json, .md and .tex, and the curves as cpu, ram, swap and guests (.svg and .png).\n\n"
 	       "Examples:\n"
 	       "  mvmscale matrix quick\n"
 	       "  mvmscale matrix table1 --dry-run\n"
 	       "  mvmscale matrix table1 --rounds 3 --beside bratterud2013 -o runs/table1\n"
 	       "  mvmscale matrix --table runs/table1 --format tex\n\n"
-	       "Exit status: 0 done, 2 bad input, 3 nothing could run here, 5 VMs were lost or did not "
-	       "answer, 130 "
-	       "interrupted with results saved.",
+	       "Exit status: 0 done, 2 bad input, 3 nothing could run here, 5 VMs were lost or did not answer, 130 interrupted with results saved.",
 };
 
 static void on_signal(int sig)

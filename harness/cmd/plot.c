@@ -17,16 +17,13 @@ struct plot_args {
 
 static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0,
-	  "Write this file; its ending .svg, .png or .pdf says the format. Without it plot.svg and "
-	  "plot.png (plot-NAME.svg and plot-NAME.png of a metric) are written into the (first) run folder",
+	  "Write this file; its ending .svg, .png or .pdf says the format. Without it plot.svg and plot.png (plot-NAME.svg and plot-NAME.png of a metric) are written into the (first) run folder",
 	  0 },
 	{ "metric", 'm', "NAME", 0,
-	  "Plot one metric in its own unit instead of CPU, RAM and swap ('mvmscale list metrics' names "
-	  "them; any other column of intervals.csv works too, such as boot_p50_ms)",
+	  "Plot one metric in its own unit instead of CPU, RAM and swap ('mvmscale list metrics' names them; any other column of intervals.csv works too, such as boot_p50_ms)",
 	  0 },
 	{ "hosts", 'H', NULL, 0,
-	  "Plot each host of a run over several hosts, and all of them together. Without -o this is drawn "
-	  "besides, as plot-hosts.svg and plot-hosts.png, for every run that has a hosts.csv",
+	  "Plot each host of a run over several hosts, and all of them together. Without -o this is drawn besides, as plot-hosts.svg and plot-hosts.png, for every run that has a hosts.csv",
 	  0 },
 	{ "nodes", 'N', NULL, 0, "Plot the memory in use on each NUMA node", 0 },
 	{ "title", 't', "TEXT", 0, "Title of the figure; without it the title says what the values say", 0 },
@@ -76,9 +73,7 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "RUN...",
-	.doc = "Draws the scalability figure of a run folder: CPU, RAM and swap of the host over the number "
-	       "of "
-	       "VMs, with error bars (standard deviation) and the threshold. Several runs share one figure: "
+	.doc = "Draws the scalability figure of a run folder: CPU, RAM and swap of the host over the number of VMs, with error bars (standard deviation) and the threshold. Several runs share one figure: "
 	       "colour says the metric, marker and dash the run.\v"
 	       "Examples:\n"
 	       "  mvmscale plot runs/A\n"

@@ -78,20 +78,18 @@ static int run_main(int argc, char **argv)
 	/* rather than a record in which what cannot be written is missing */
 	for (int i = 1; i < argc; i++)
 		if (!text_is_utf8(argv[i]))
-			return cmd_fail(
-				err_new(EXIT_BAD_INPUT,
-					"'%s' is no UTF-8 text, and run.json can hold no other: choose "
-					"another name",
-					argv[i]));
+			return cmd_fail(err_new(
+				EXIT_BAD_INPUT,
+				"'%s' is no UTF-8 text, and run.json can hold no other: choose another name",
+				argv[i]));
 	/* before the first VM: a file that cannot be read must not cost a run */
 	if (a.slo && (e = slo_load(a.slo, &slo)))
 		return cmd_fail(e);
 	if (slo && !slo_has_limits(slo))
-		return cmd_fail(
-			err_new(EXIT_BAD_INPUT,
-				"--slo %s: it has no [limits], so this run would pass whatever it is: its "
-				"[changes] are for 'mvmscale compare' and 'ab'",
-				a.slo));
+		return cmd_fail(err_new(
+			EXIT_BAD_INPUT,
+			"--slo %s: it has no [limits], so this run would pass whatever it is: its [changes] are for 'mvmscale compare' and 'ab'",
+			a.slo));
 	/* A null VM is quiet at once, and its figures need no long windows. */
 	a.o.fast = a.o.backend->flags & BACKEND_SYNTHETIC;
 	if (a.o.fast)

@@ -26,8 +26,7 @@ void run_check_combination(const struct run_args *a)
 	if (libvirt && (o->preset || o->tune || o->launch != LAUNCH_AUTO))
 		cmd_usage(
 			&cmd_run,
-			"backend libvirt has no use for --preset, --tune and --launch: its domains are made "
-			"from a --template");
+			"backend libvirt has no use for --preset, --tune and --launch: its domains are made from a --template");
 	bool accel_fits =
 		qemu || libvirt || !o->accel || (o->backend->flags & BACKEND_KVM && str_eq(o->accel, "kvm"));
 
@@ -48,10 +47,10 @@ void run_check_combination(const struct run_args *a)
 		cmd_usage(&cmd_run, "backend %s cannot place its VMs: --pin and --numa cannot be used",
 			  o->backend->name);
 	if (cgroup_limits_any(&o->limits) && !(o->backend->flags & BACKEND_CGROUP))
-		cmd_usage(&cmd_run,
-			  "backend %s does not keep its VMs in one cgroup: --cgroup-cpu, --cgroup-mem and "
-			  "--cgroup-pids cannot be used",
-			  o->backend->name);
+		cmd_usage(
+			&cmd_run,
+			"backend %s does not keep its VMs in one cgroup: --cgroup-cpu, --cgroup-mem and --cgroup-pids cannot be used",
+			o->backend->name);
 	if (o->cgroup && !(o->backend->flags & BACKEND_CGROUP))
 		cmd_usage(&cmd_run, "backend %s does not keep its VMs in one cgroup: --cgroup cannot be used",
 			  o->backend->name);

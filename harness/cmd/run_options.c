@@ -43,26 +43,18 @@ static const struct argp_option options[] = {
 	{ "tune", OPT_TUNE, "+NAME,-NAME", 0,
 	  "Add or leave out density techniques of the preset; see 'mvmscale list techniques'", 0 },
 	{ "swap", OPT_SWAP, "SIZE|zram:SIZE", 0,
-	  "Add a swap file (or compressed swap in RAM) for this run; RAM then does not end it, unless "
-	  "--stop-on "
-	  "names it. Needs root",
+	  "Add a swap file (or compressed swap in RAM) for this run; RAM then does not end it, unless --stop-on names it. Needs root",
 	  0 },
 	{ "no-raise", OPT_NO_RAISE, NULL, 0, "Leave the host's limits as they are", 0 },
 	{ NULL, 0, NULL, 0, "Where VMs run, and what they may use together:", 4 },
 	{ "pin", OPT_PIN, "HOW", 0,
-	  "CPUs of the VMs: spread (one each, dealt round the memory nodes), pack (one each, one CPU after "
-	  "the "
-	  "other), or a list such as 0-3,8 that each may use (default none)",
+	  "CPUs of the VMs: spread (one each, dealt round the memory nodes), pack (one each, one CPU after the other), or a list such as 0-3,8 that each may use (default none)",
 	  0 },
 	{ "numa", OPT_NUMA, "HOW", 0,
-	  "Memory of the VMs: interleave (page by page over all nodes), local (of the node that a VM runs "
-	  "on), "
-	  "or a list of nodes (default none: as the kernel does)",
+	  "Memory of the VMs: interleave (page by page over all nodes), local (of the node that a VM runs on), or a list of nodes (default none: as the kernel does)",
 	  0 },
 	{ "cgroup", OPT_CGROUP, "FOLDER", OPTION_ARG_OPTIONAL,
-	  "Count memory and tasks in the VMs' own cgroup, not only their CPU time; make it in FOLDER (a "
-	  "cgroup "
-	  "of v2 or v1). --cgroup=none makes none",
+	  "Count memory and tasks in the VMs' own cgroup, not only their CPU time; make it in FOLDER (a cgroup of v2 or v1). --cgroup=none makes none",
 	  0 },
 	{ "cgroup-cpu", OPT_CGROUP_CPU, "CORES", 0,
 	  "CPU time that all VMs together may use, in cores (1.5) or of the host (50%)", 0 },
@@ -74,8 +66,7 @@ static const struct argp_option options[] = {
 	{ "samples", OPT_SAMPLES, "N", 0, "Samples per interval (default 8)", 0 },
 	{ "sample-time", OPT_SAMPLE_TIME, "SECONDS", 0, "Length of one sample (default 0.35)", 0 },
 	{ "verify", OPT_VERIFY, "N%|all", 0,
-	  "Share of the VMs that must answer a ping at every interval (default 1%); one that does not is not "
-	  "counted",
+	  "Share of the VMs that must answer a ping at every interval (default 1%); one that does not is not counted",
 	  0 },
 	{ "predict", OPT_PREDICT, NULL, 0,
 	  "Forecast where the run will stop, from a quarter of it on, and check that at the end", 0 },
@@ -99,15 +90,12 @@ static const struct argp_option options[] = {
 	  0 },
 	{ NULL, 0, NULL, 0, "Only for --backend libvirt:", 8 },
 	{ "connect", OPT_CONNECT, "URI", 0,
-	  "Libvirt host; given several times, one ramp is spread over all (default: a private libvirt on "
-	  "this "
-	  "machine)",
+	  "Libvirt host; given several times, one ramp is spread over all (default: a private libvirt on this machine)",
 	  0 },
 	{ "hosts", OPT_HOSTS, "FILE", 0, "Libvirt hosts from a file: a section per host with uri and max",
 	  0 },
 	{ "place", OPT_PLACE, "HOW", 0,
-	  "How VMs are spread: even (as many on each), capacity (by memory) or fill (one host after "
-	  "another; default even)",
+	  "How VMs are spread: even (as many on each), capacity (by memory) or fill (one host after another; default even)",
 	  0 },
 	{ "template", OPT_TEMPLATE, "NAME|FILE", 0,
 	  "How a domain looks instead of the driver's own template; see docs/libvirt.md", 0 },
@@ -124,18 +112,14 @@ const struct argp run_argp = {
 	.options = options,
 	.parser = run_parse_option,
 	.doc = "Boots minimal VMs in rising numbers and records CPU, RAM and swap of the host at each step."
-	       "\vThe run stops at --max, when a resource reaches the threshold, or before a limit of the "
-	       "host would "
-	       "be hit, and says which. It leaves a run folder with samples.csv, intervals.csv, run.json, "
-	       "plot.svg, "
-	       "plot.png, advice.txt and advice.json.\n\n"
+	       "\vThe run stops at --max, when a resource reaches the threshold, or before a limit of the host would "
+	       "be hit, and says which. It leaves a run folder with samples.csv, intervals.csv, run.json, plot.svg, plot.png, advice.txt and advice.json.\n\n"
 	       "Of an option that is given twice the last one counts.\n\n"
 	       "Examples:\n"
 	       "  mvmscale --max 200\n"
 	       "  mvmscale --max 300 --profile idle --name 'PIT on'\n"
 	       "  mvmscale --max 1000 --qemu ./qemu-system-x86_64 --repeat 3\n\n"
-	       "Exit status: 0 done, 1 a limit of --slo is broken, 2 bad input, 3 cannot run here, 4 a "
-	       "limit of --slo could not be checked, 5 VMs were lost or did not answer, 130 interrupted with "
+	       "Exit status: 0 done, 1 a limit of --slo is broken, 2 bad input, 3 cannot run here, 4 a limit of --slo could not be checked, 5 VMs were lost or did not answer, 130 interrupted with "
 	       "results saved.",
 };
 

@@ -12,10 +12,10 @@
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/run.h"
+#include "model/fidelity.h"
 #include "record/read.h"
 #include "report/hosts_plot.h"
 #include "report/plot.h"
-#include "model/fidelity.h"
 
 /* What the forecast was worth; into the ledger with it. */
 static void judge_forecast(const struct run_record *r, const struct advice *a)
@@ -50,9 +50,7 @@ static void print_forecast(const struct run_record *r)
 	if (j && json_unpack(j, "{s:F, s:F, s:F, s:F, s:F, s:F, s:s, s:s}", "forecast", &v[0], "lower", &v[1],
 			     "upper", &v[2], "at", &v[3], "truth", &v[4], "error_pct", &v[5], "resource",
 			     &resource, "stop", &stop) == 0)
-		printf("\nForecast at %.0f VMs: %.0f (95 %% interval %.0f to %.0f) by %s. It was %.0f by %s: "
-		       "%.1f %% "
-		       "off, %s the interval.\n",
+		printf("\nForecast at %.0f VMs: %.0f (95 %% interval %.0f to %.0f) by %s. It was %.0f by %s: %.1f %% off, %s the interval.\n",
 		       v[3], v[0], v[1], v[2], resource, v[4], stop, v[5],
 		       v[4] >= v[1] - 1 && v[4] <= v[2] + 1 ? "inside" : "outside");
 	json_decref(j);
@@ -245,16 +243,12 @@ static void print_fidelity(const struct run_record *r)
 	}
 	struct fidelity f = fidelity_of(asked, got, n);
 	if (n)
-		printf("Waveform, %% of the host: at the last interval predicted %.2f, guests used %.2f; "
-		       "over %zu "
-		       "intervals mean error %+.2f, RMS error %.2f points\n",
+		printf("Waveform, %% of the host: at the last interval predicted %.2f, guests used %.2f; over %zu intervals mean error %+.2f, RMS error %.2f points\n",
 		       asked[n - 1], got[n - 1], n, f.mean, f.rms);
 	free(asked);
 	free(got);
 	if (rows && !isnan(csv_cell(r->intervals, rows - 1, "life_got_pct")))
-		printf("Since they were ready, the VMs were asked for %.2f %% of a vCPU each and used %.2f "
-		       "%%; the one "
-		       "with the most above it used %+.2f points\n",
+		printf("Since they were ready, the VMs were asked for %.2f %% of a vCPU each and used %.2f %%; the one with the most above it used %+.2f points\n",
 		       csv_cell(r->intervals, rows - 1, "life_asked_pct"),
 		       csv_cell(r->intervals, rows - 1, "life_got_pct"),
 		       csv_cell(r->intervals, rows - 1, "life_over_pct"));
@@ -273,8 +267,7 @@ void outcome_headline(const struct run_outcome *out, FILE *to)
 			out->dir);
 	if (out->silent)
 		fprintf(to,
-			"%u VMs did not answer when asked, %u of these did later: the others ran and are not "
-			"counted, so this is no clean measurement; see %s/events.jsonl\n",
+			"%u VMs did not answer when asked, %u of these did later: the others ran and are not counted, so this is no clean measurement; see %s/events.jsonl\n",
 			out->silent, out->answered_again, out->dir);
 }
 

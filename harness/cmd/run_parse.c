@@ -227,10 +227,10 @@ error_t run_parse_option(int key, char *arg, struct argp_state *st)
 		return 0;
 	case OPT_MACHINE:
 		if (!*arg || *arg == ',')
-			argp_error(st,
-				   "--machine '%s': name a machine type first; 'qemu-system-x86_64 -machine "
-				   "help' lists them",
-				   arg);
+			argp_error(
+				st,
+				"--machine '%s': name a machine type first; 'qemu-system-x86_64 -machine help' lists them",
+				arg);
 		o->machine = arg;
 		return 0;
 	case OPT_LAUNCH:

@@ -63,11 +63,8 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "RUN...",
-	.doc = "Sets runs side by side, one line each: backend, launch mode, memory per VM (RAM, RSS, PSS, "
-	       "USS), "
-	       "start latency, CPU per start, and CPU of the population once it waits. All figures are those "
-	       "of the "
-	       "run's last interval.\v"
+	.doc = "Sets runs side by side, one line each: backend, launch mode, memory per VM (RAM, RSS, PSS, USS), start latency, CPU per start, and CPU of the population once it waits. All figures are those "
+	       "of the run's last interval.\v"
 	       "Examples:\n"
 	       "  mvmscale table runs/process runs/oci runs/qemu\n"
 	       "  mvmscale table runs/* --format markdown -o table.md\n",

@@ -110,8 +110,7 @@ static void say_inconclusive(struct compare_row *row, double level, double worst
 	row->more = more_runs(row, level, worst, excess);
 	if (!row->more)
 		row->why = xstrdup(
-			"the runs differ too much among themselves: use more VMs (--max), a quieter host, or "
-			"a wider gate");
+			"the runs differ too much among themselves: use more VMs (--max), a quieter host, or a wider gate");
 	else if (rank_test_least_p(row->n_base, row->n_new) > level)
 		row->why = xasprintf("too few samples: run %zu more of each side", row->more);
 	else
@@ -318,9 +317,7 @@ static void check_run(struct comparison *c, const struct run_record *r)
 			r->dir, run_num(r, "vms.died"));
 	if (run_num(r, "vms.silent") > 0)
 		invalid(c,
-			"%s: %.0f VMs did not answer when asked: its population is not the one that was "
-			"asked "
-			"for",
+			"%s: %.0f VMs did not answer when asked: its population is not the one that was asked for",
 			r->dir, run_num(r, "vms.silent"));
 	if (str_eq(run_str(r, "state"), "failed"))
 		invalid(c, "%s: the run failed: %s", r->dir,
@@ -336,8 +333,7 @@ static void check_run(struct comparison *c, const struct run_record *r)
 	}
 	if (judged && (double)unsettled > UNSETTLED_MOST * (double)judged)
 		invalid(c,
-			"%s: the host was not quiet in %zu of %zu intervals: stop what else runs, and repeat "
-			"the run",
+			"%s: the host was not quiet in %zu of %zu intervals: stop what else runs, and repeat the run",
 			r->dir, unsettled, judged);
 }
 
@@ -378,18 +374,18 @@ static error *common_top(const struct side *sides[2], struct comparison *c)
 			double top = run_measured_to(sides[k]->runs[i]);
 
 			if (!(top > 0))
-				return err_new(EXIT_INCONCLUSIVE,
-					       "%s holds no interval with VMs, so there is nothing to "
-					       "compare: run again",
-					       sides[k]->runs[i]->dir);
+				return err_new(
+					EXIT_INCONCLUSIVE,
+					"%s holds no interval with VMs, so there is nothing to compare: run again",
+					sides[k]->runs[i]->dir);
 			c->top = fmin(c->top, top);
 			highest = fmax(highest, top);
 		}
 	if (highest > c->top * 1.01 + 1)
-		strlist_addf(&c->reasons,
-			     "the runs went up to %.0f VMs; all are compared up to %.0f, as far as each of "
-			     "them went",
-			     highest, c->top);
+		strlist_addf(
+			&c->reasons,
+			"the runs went up to %.0f VMs; all are compared up to %.0f, as far as each of them went",
+			highest, c->top);
 	return NULL;
 }
 
@@ -415,9 +411,7 @@ error *compare_sides(const struct side *base, const struct side *new_side, const
 	const char *hardware = env_other_host(&c->environ);
 	if (hardware && !o->other_host)
 		invalid(c,
-			"the sides ran on different hosts (%s): their figures do not compare; --other-host "
-			"compares "
-			"them all the same",
+			"the sides ran on different hosts (%s): their figures do not compare; --other-host compares them all the same",
 			hardware);
 	fill_rows(c, base, new_side, o);
 	conclude(c);

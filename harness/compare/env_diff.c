@@ -252,7 +252,7 @@ static int by_path(const void *a, const void *b)
 }
 
 void env_compare(const struct run_record *base, const struct run_record *other,
-		     const struct strlist *intended, struct env_diff *ret)
+		 const struct strlist *intended, struct env_diff *ret)
 {
 	struct walk w = { intended, ret };
 

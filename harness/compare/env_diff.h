@@ -23,7 +23,7 @@ struct env_diff {
  * lists options of `mvmscale run` that differ on purpose ("qemu", "tune"), NULL for none. Pure.
  */
 void env_compare(const struct run_record *base, const struct run_record *other,
-		     const struct strlist *intended, struct env_diff *ret);
+		 const struct strlist *intended, struct env_diff *ret);
 /* Whether such a difference makes figures of the two hosts incomparable; its path, or NULL. */
 const char *env_other_host(const struct env_diff *d);
 void env_diff_clear(struct env_diff *d);

@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include "base/util.h"
-#include "model/stats.h"
 #include "model/fit.h"
+#include "model/stats.h"
 
 /* The clock of boot and wake latencies, in ms, ticks in microseconds; below this a ratio is one of its ticks.
  */

@@ -185,9 +185,7 @@ char *format_text(const struct comparison *c)
 		fputs("The environments are the same.\n", out);
 	}
 	fprintf(out,
-		"\nBase %zu runs, new %zu runs, up to %.0f VMs; all figures together find a difference among "
-		"equals "
-		"in at most %.3g %%.\n\n",
+		"\nBase %zu runs, new %zu runs, up to %.0f VMs; all figures together find a difference among equals in at most %.3g %%.\n\n",
 		c->n_base, c->n_new, c->top, 100 * c->alpha);
 	_cleanup_free_ char *head =
 		xasprintf("%-40s %10s %10s %10s %24s %8s %6s %8s  %s\n", "figure", "base", "new", "change",

@@ -178,9 +178,7 @@ char *format_junit(const struct comparison *c)
 	}
 	fprintf(out,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"
-		"  <testsuite name=\"mvmscale compare\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" "
-		"skipped=\"%zu\" "
-		"time=\"0\">\n",
+		"  <testsuite name=\"mvmscale compare\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" time=\"0\">\n",
 		c->n_rows + 1 + (c->limits != NULL), failures, invalid, skipped);
 	junit_environ(out, c);
 	junit_case(out, "measurement", invalid ? "error" : NULL, headline);

@@ -20,15 +20,10 @@ struct history {
 };
 
 static const char schema[] =
-	"CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, digest TEXT UNIQUE NOT NULL, added TEXT "
-	"NOT NULL,"
-	" started TEXT NOT NULL, series TEXT NOT NULL, label TEXT NOT NULL, dir TEXT NOT NULL, meta TEXT NOT "
-	"NULL,"
-	" intervals TEXT NOT NULL, baseline INTEGER NOT NULL DEFAULT 0);"
-	"CREATE TABLE IF NOT EXISTS figures (run INTEGER NOT NULL REFERENCES runs(id), name TEXT NOT NULL,"
-	" value REAL NOT NULL, PRIMARY KEY (run, name));"
-	"CREATE INDEX IF NOT EXISTS runs_series ON runs (series, started);"
-	"PRAGMA user_version = 1;";
+	"CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, digest TEXT UNIQUE NOT NULL, added TEXT NOT NULL,"
+	" started TEXT NOT NULL, series TEXT NOT NULL, label TEXT NOT NULL, dir TEXT NOT NULL, meta TEXT NOT NULL, intervals TEXT NOT NULL, baseline INTEGER NOT NULL DEFAULT 0);"
+	"CREATE TABLE IF NOT EXISTS figures (run INTEGER NOT NULL REFERENCES runs(id), name TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (run, name));"
+	"CREATE INDEX IF NOT EXISTS runs_series ON runs (series, started);PRAGMA user_version = 1;";
 
 static error *db_error(const struct history *h, const char *doing)
 {
@@ -38,8 +33,7 @@ static error *db_error(const struct history *h, const char *doing)
 	return err_new(
 		foreign ? EXIT_BAD_INPUT : EXIT_CANNOT, "%s: cannot %s: %s%s", h->path, doing,
 		sqlite3_errmsg(h->db),
-		foreign ? ": restore it from a copy, or move it away and add the runs again; --db names "
-			  "another file"
+		foreign ? ": restore it from a copy, or move it away and add the runs again; --db names another file"
 			: "");
 }
 
@@ -74,16 +68,16 @@ static error *check_version(struct history *h)
 	int ours =
 		tables < 0
 			? -1
-			: ask_number(h, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN "
-					"('runs', 'figures')");
+			: ask_number(
+				  h,
+				  "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('runs', 'figures')");
 
 	if (ours < 0)
 		return db_error(h, "read it");
 	if (tables && (ours != 2 || version < 1))
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: not a history of mvmscale but another program's database: give another file "
-			"with --db",
+			"%s: not a history of mvmscale but another program's database: give another file with --db",
 			h->path);
 	if (version > SCHEMA_VERSION)
 		return err_new(EXIT_BAD_INPUT,
@@ -249,10 +243,10 @@ static error *insert_run(struct history *h, const char *const columns[8], int64_
 	sqlite3_stmt *st = NULL;
 	error *e = NULL;
 
-	sqlite3_prepare_v2(h->db,
-			   "INSERT INTO runs (digest, added, started, series, label, dir, meta, intervals) "
-			   "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			   -1, &st, NULL);
+	sqlite3_prepare_v2(
+		h->db,
+		"INSERT INTO runs (digest, added, started, series, label, dir, meta, intervals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		-1, &st, NULL);
 	for (int i = 0; i < 8; i++)
 		sqlite3_bind_text(st, i + 1, columns[i], -1, SQLITE_STATIC);
 	if (sqlite3_step(st) != SQLITE_DONE)
@@ -332,10 +326,10 @@ error *history_runs(struct history *h, const char *series, struct history_list *
 	*ret = (struct history_list){ 0 };
 	if (h->empty)
 		return NULL;
-	if (sqlite3_prepare_v2(h->db,
-			       "SELECT id, started, series, label, dir, baseline FROM runs "
-			       "WHERE ?1 IS NULL OR series = ?1 ORDER BY started, id",
-			       -1, &st, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(
+		    h->db,
+		    "SELECT id, started, series, label, dir, baseline FROM runs WHERE ?1 IS NULL OR series = ?1 ORDER BY started, id",
+		    -1, &st, NULL) != SQLITE_OK)
 		return db_error(h, "read it");
 	sqlite3_bind_text(st, 1, series, -1, SQLITE_STATIC);
 	while (!e && (code = sqlite3_step(st)) == SQLITE_ROW) {

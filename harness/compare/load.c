@@ -48,10 +48,10 @@ error *side_load(struct side *s, const char *dir)
 	}
 	free(names);
 	if (!e && s->n == before)
-		e = err_new(EXIT_BAD_INPUT,
-			    "%s is no run folder (it has no run.json) and holds none: give what 'mvmscale "
-			    "run' wrote",
-			    dir);
+		e = err_new(
+			EXIT_BAD_INPUT,
+			"%s is no run folder (it has no run.json) and holds none: give what 'mvmscale run' wrote",
+			dir);
 	return e;
 }
 

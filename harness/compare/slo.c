@@ -101,8 +101,7 @@ static error *from_ini(const struct ini_file *f, struct slo **ret)
 	if (!any)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: limits nothing, so everything would pass: give [limits] or [changes] a figure "
-			"('mvmscale compare --list' names them)",
+			"%s: limits nothing, so everything would pass: give [limits] or [changes] a figure ('mvmscale compare --list' names them)",
 			f->path);
 	*ret = STEAL(s);
 	return NULL;

@@ -30,8 +30,8 @@ static double without_rounding(double v)
 void figure_trend_of(const struct history_list *l, enum figure f, struct figure_trend *ret)
 {
 	*ret = (struct figure_trend){ .figure = f,
-			       .runs = xcalloc(l->count + 1, sizeof(struct history_run *)),
-			       .values = xcalloc(l->count + 1, sizeof(double)) };
+				      .runs = xcalloc(l->count + 1, sizeof(struct history_run *)),
+				      .values = xcalloc(l->count + 1, sizeof(double)) };
 	for (size_t i = 0; i < l->count; i++) {
 		if (isnan(l->items[i].figures[f]))
 			continue;
@@ -129,8 +129,7 @@ static error *write_trend(const void *user, const char *ending, const char *dir)
 	_cleanup_free_ char *cut = plot_cut(d->title, TITLE_CHARS), *quoted = plot_quote(cut);
 	gnuplot_terminal(out, ending, WIDTH_PT, HEIGHT_PT);
 	fprintf(out,
-		"width_pt = %g\nheight_pt = %g\nfigure_title = %s\ny_label = %s\nn_values = %zu\nn_changes = "
-		"%zu\n",
+		"width_pt = %g\nheight_pt = %g\nfigure_title = %s\ny_label = %s\nn_values = %zu\nn_changes = %zu\n",
 		WIDTH_PT, HEIGHT_PT, quoted, quoted_axis, d->t->n, d->t->n_changes);
 	for (size_t i = 0; i < d->t->n_changes; i++)
 		fprintf(out, "change%zu = %g\n", i + 1, (double)d->t->changes[i].at + 0.5);

@@ -52,20 +52,17 @@ static error *parse_params(const char *what, struct guest_image *img)
 	if (img->version != MVM_PARAM_VERSION)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: its parameter block is of version %u, this program knows version %d: rebuild "
-			"the image with 'mvm build', or use the program that it was built with",
+			"%s: its parameter block is of version %u, this program knows version %d: rebuild the image with 'mvm build', or use the program that it was built with",
 			what, img->version, MVM_PARAM_VERSION);
 	if (length != MVM_PARAM_SIZE)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: its parameter block says that it has %u bytes instead of %d, so the image is "
-			"damaged: rebuild it with 'mvm build'",
+			"%s: its parameter block says that it has %u bytes instead of %d, so the image is damaged: rebuild it with 'mvm build'",
 			what, length, MVM_PARAM_SIZE);
 	if (!take_guest_name(p + MVM_PARAM_OFF_GUEST, img->guest))
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: its parameter block holds no guest name of lower-case letters and digits, so "
-			"the image is damaged: rebuild it with 'mvm build'",
+			"%s: its parameter block holds no guest name of lower-case letters and digits, so the image is damaged: rebuild it with 'mvm build'",
 			what);
 	img->flags = get_le(p + MVM_PARAM_OFF_FLAGS, 2);
 	img->seed = get_le(p + MVM_PARAM_OFF_SEED, 4);
@@ -81,21 +78,18 @@ error *image_parse(const void *data, size_t len, const char *what, struct guest_
 	if (len == MVM_FIRMWARE_SIZE)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: has %zu bytes, the size of a firmware ROM: an image has %d, and the ROM was "
-			"built from one ('mvm build' without --firmware)",
+			"%s: has %zu bytes, the size of a firmware ROM: an image has %d, and the ROM was built from one ('mvm build' without --firmware)",
 			what, len, MVM_IMAGE_SIZE);
 	if (len != MVM_IMAGE_SIZE)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: has %zu bytes, a guest image has exactly %d: give a boot sector, such as one "
-			"made by 'mvm build'",
+			"%s: has %zu bytes, a guest image has exactly %d: give a boot sector, such as one made by 'mvm build'",
 			what, len, MVM_IMAGE_SIZE);
 	memcpy(img.bytes, data, len);
 	if (get_le(img.bytes + MVM_SIGNATURE_OFFSET, 2) != MVM_SIGNATURE)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: has no boot signature (0x55 0xAA at byte %d, there is 0x%02X 0x%02X), so no "
-			"firmware would start it: give a boot sector, such as one made by 'mvm build'",
+			"%s: has no boot signature (0x55 0xAA at byte %d, there is 0x%02X 0x%02X), so no firmware would start it: give a boot sector, such as one made by 'mvm build'",
 			what, MVM_SIGNATURE_OFFSET, img.bytes[MVM_SIGNATURE_OFFSET],
 			img.bytes[MVM_SIGNATURE_OFFSET + 1]);
 	if (get_le(img.bytes + MVM_PARAM_OFFSET + MVM_PARAM_OFF_MAGIC, 4) == MVM_PARAM_MAGIC) {
@@ -127,10 +121,10 @@ error *image_load_guest(const char *guest, struct guest_image *ret)
 	_cleanup_(strlist_clear) struct strlist names = { 0 };
 	guest_names(&names);
 	if (!names.count)
-		return err_new(EXIT_CANNOT,
-			       "guest '%s': no guest images are built or installed: run 'make', or set "
-			       "MVMSCALE_DATA to the folder that holds guests/",
-			       guest);
+		return err_new(
+			EXIT_CANNOT,
+			"guest '%s': no guest images are built or installed: run 'make', or set MVMSCALE_DATA to the folder that holds guests/",
+			guest);
 	_cleanup_free_ char *known = strlist_join(&names);
 	return err_new(EXIT_BAD_INPUT, "unknown guest '%s': there is no such image; known guests: %s", guest,
 		       known);
@@ -175,8 +169,7 @@ error *firmware_fill(const struct guest_image *img, const char *what, char *rom,
 	if (len != MVM_FIRMWARE_SIZE || (unsigned char)rom[MVM_FIRMWARE_RESET] != 0xEA)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: is not the toolkit's firmware (%zu bytes instead of %d, or no jump at its "
-			"reset vector): rebuild it with 'make'",
+			"%s: is not the toolkit's firmware (%zu bytes instead of %d, or no jump at its reset vector): rebuild it with 'make'",
 			what, len, MVM_FIRMWARE_SIZE);
 	memcpy(rom + MVM_FIRMWARE_SLOT, img->bytes, sizeof(img->bytes));
 	return NULL;
@@ -198,9 +191,9 @@ error *firmware_find_template(char **ret)
 	*ret = fs_find_data("guests", "firmware.bin");
 	if (*ret)
 		return NULL;
-	return err_new(EXIT_CANNOT,
-		       "the firmware (guests/firmware.bin) is neither built nor installed: run 'make', "
-		       "or set MVMSCALE_DATA to the folder that holds guests/");
+	return err_new(
+		EXIT_CANNOT,
+		"the firmware (guests/firmware.bin) is neither built nor installed: run 'make', or set MVMSCALE_DATA to the folder that holds guests/");
 }
 
 void guest_data_names(const char *kind, const char *suffix, struct strlist *ret)

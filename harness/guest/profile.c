@@ -165,8 +165,7 @@ static error *unknown(const char *name)
 	if (!names.count)
 		return err_new(
 			EXIT_CANNOT,
-			"profile '%s': no profiles are installed: set MVMSCALE_DATA to the folder that "
-			"holds profiles/, or give the path of a %s file",
+			"profile '%s': no profiles are installed: set MVMSCALE_DATA to the folder that holds profiles/, or give the path of a %s file",
 			name, SUFFIX);
 	_cleanup_free_ char *known = strlist_join(&names);
 	return err_new(EXIT_BAD_INPUT, "unknown profile '%s': known are %s; or give the path of a %s file",

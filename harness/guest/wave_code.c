@@ -209,8 +209,7 @@ void wave_code_put(const struct wave_code *c, unsigned char payload[MVM_PARAM_PA
 static error *damaged(const char *what, const char *why)
 {
 	return err_new(EXIT_BAD_INPUT,
-		       "%s: holds no waveform that the guest could play: %s: rebuild it with "
-		       "'mvm build'",
+		       "%s: holds no waveform that the guest could play: %s: rebuild it with 'mvm build'",
 		       what, why);
 }
 

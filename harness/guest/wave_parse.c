@@ -164,16 +164,14 @@ static error *take_phase_line(const struct ini_file *f, const struct ini_entry *
 				*x = 'x';
 			return err_new(
 				EXIT_BAD_INPUT,
-				"%s:%d: phases: '%.40s' is not LOADxDURATION, such as 80%%x100ms, with 0 "
-				"to 100 %% and 2 ms or more",
+				"%s:%d: phases: '%.40s' is not LOADxDURATION, such as 80%%x100ms, with 0 to 100 %% and 2 ms or more",
 				f->path, en->line, word);
 		}
 		wave_add(w, load, ms);
 		if (w->count > MVM_WAVE_PHASES_MAX)
 			return err_new(
 				EXIT_BAD_INPUT,
-				"%s:%d: phases: the guest has room for %d; a longer curve can be given "
-				"as a trace, which is approximated",
+				"%s:%d: phases: the guest has room for %d; a longer curve can be given as a trace, which is approximated",
 				f->path, en->line, MVM_WAVE_PHASES_MAX);
 	}
 	return NULL;
@@ -219,8 +217,7 @@ static error *take_curve(const struct ini_file *f, uint32_t seed, const char *tr
 	if (!shape + !phases + !trace != 2)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: section [wave] needs exactly one of the lines 'shape = ...', 'phases = ...' "
-			"and 'trace = ...'",
+			"%s: section [wave] needs exactly one of the lines 'shape = ...', 'phases = ...' and 'trace = ...'",
 			f->path);
 	return shape	? take_shape(f, shape, seed, w)
 	       : phases ? take_phases(f, phases, w)

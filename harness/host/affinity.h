@@ -26,10 +26,10 @@ enum numa_mode {
 
 /* A host as placement sees it. */
 struct affinity_map {
-	cpu_set_t cpus;			     /* that we may use */
-	short node_of[CPU_SETSIZE];	     /* of each CPU; 0 where the kernel knows no nodes */
+	cpu_set_t cpus;			       /* that we may use */
+	short node_of[CPU_SETSIZE];	       /* of each CPU; 0 where the kernel knows no nodes */
 	unsigned char node[BINDING_MAX_NODES]; /* 1: that node has memory */
-	bool numa;			     /* the kernel has memory policies */
+	bool numa;			       /* the kernel has memory policies */
 };
 
 struct placement {
@@ -38,7 +38,7 @@ struct placement {
 	uint32_t vms; /* how many will share the CPUs (PIN_PACK) */
 	int *order;   /* CPUs in the order in which they are dealt */
 	unsigned cpus;
-	cpu_set_t set;			       /* PIN_CPUS */
+	cpu_set_t set;				 /* PIN_CPUS */
 	unsigned long nodes[BINDING_NODE_WORDS]; /* NUMA_INTERLEAVE, NUMA_NODES: a bit for each */
 };
 

@@ -91,10 +91,10 @@ static error *given_parent(const char *root, const char *where, struct cgroup *r
 		return err_sys(EXIT_CANNOT, errno, "--cgroup %s: there is no cgroup %s", where, folder);
 	ret->version = is_v2(folder) ? 2 : 1;
 	if (ret->version == 1 && !has_file(folder, "cpuacct.usage"))
-		return err_new(EXIT_CANNOT,
-			       "--cgroup %s: %s counts no CPU time: name a cgroup of v2, or one of v1 below "
-			       "%s/cpuacct",
-			       where, folder, root);
+		return err_new(
+			EXIT_CANNOT,
+			"--cgroup %s: %s counts no CPU time: name a cgroup of v2, or one of v1 below %s/cpuacct",
+			where, folder, root);
 	if (whole) {
 		free(ret->mount);
 		ret->mount = is_v2(root) ? xstrdup(root)
@@ -160,8 +160,7 @@ error *cgroup_mkdir(const char *path, const char *own)
 	if (errno == EEXIST && rmdir(path) < 0 && errno == EBUSY)
 		return err_new(
 			EXIT_CANNOT,
-			"cannot create cgroup %s: there is one already, with processes in it that are not "
-			"of this run: 'mvmscale doctor' lists what runs left behind",
+			"cannot create cgroup %s: there is one already, with processes in it that are not of this run: 'mvmscale doctor' lists what runs left behind",
 			path);
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return err_sys(EXIT_CANNOT, errno, "cannot create cgroup %s", path);

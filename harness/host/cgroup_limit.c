@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "host/undo.h"
 #include "host/cgroup.h"
+#include "host/undo.h"
 
 #define CPU_PERIOD_US 100000
 
@@ -30,8 +30,7 @@ error *cgroup_limits_parse(const char *cpu, const char *mem, const char *pids, l
 	if (cpu && !parse_double(number, 0.01, percent ? 100 : 100000, &v))
 		return err_new(
 			EXIT_BAD_INPUT,
-			"--cgroup-cpu %s: needs cores from 0.01 to 100000 (1.5), or a share of the host "
-			"from 0.01 to 100 (50%%)",
+			"--cgroup-cpu %s: needs cores from 0.01 to 100000 (1.5), or a share of the host from 0.01 to 100 (50%%)",
 			cpu);
 	ret->cores = percent ? v / 100 * (double)cores : v;
 	if (mem && (!parse_bytes(mem, &ret->mem_bytes) || ret->mem_bytes < (1 << 20)))

@@ -358,38 +358,35 @@ void host_warnings(const struct host *h, struct strlist *ret)
 	if (*h->governor && !str_eq(h->governor, "performance"))
 		strlist_addf(
 			ret,
-			"the CPU governor is '%s': CPU %% means another amount of work at each frequency; "
-			"set 'performance' to compare runs",
+			"the CPU governor is '%s': CPU %% means another amount of work at each frequency; set 'performance' to compare runs",
 			h->governor);
 	if (h->ksm_run == 1)
-		strlist_add(ret, "KSM already runs: ksmd's CPU time and its merging are in the baseline; "
-				 "stop it (/sys/kernel/mm/ksm/run) unless that is wanted");
+		strlist_add(
+			ret,
+			"KSM already runs: ksmd's CPU time and its merging are in the baseline; stop it (/sys/kernel/mm/ksm/run) unless that is wanted");
 	if (h->swap_total_kb > 0 && h->swap_free_kb >= 0 && h->swap_free_kb < h->swap_total_kb)
 		strlist_addf(
 			ret,
-			"%lld kB of swap are in use before the first VM: the swap curve does not start at 0; "
-			"free them with swapoff and swapon",
+			"%lld kB of swap are in use before the first VM: the swap curve does not start at 0; free them with swapoff and swapon",
 			h->swap_total_kb - h->swap_free_kb);
 	if (h->cores_online > 0 && h->load1 > 0.2 * (double)h->cores_online)
 		strlist_addf(
 			ret,
-			"other load: the 1-minute load average is %.2f on %ld cores; stop what runs beside "
-			"the measurement, or wait",
+			"other load: the 1-minute load average is %.2f on %ld cores; stop what runs beside the measurement, or wait",
 			h->load1, h->cores_online);
 	if (h->kdamond > 0)
 		strlist_addf(
 			ret,
-			"DAMON runs (%d kdamond): it walks the page tables of all VMs and takes more CPU the "
-			"more there are; its share is reported apart from the guests'",
+			"DAMON runs (%d kdamond): it walks the page tables of all VMs and takes more CPU the more there are; its share is reported apart from the guests'",
 			h->kdamond);
 	if (str_eq(h->thp, "always"))
-		strlist_add(ret,
-			    "transparent huge pages are 'always': a VM's sparse memory can fill 2 MiB at a "
-			    "touch, and KSM has to split them; 'madvise' is the steadier choice");
+		strlist_add(
+			ret,
+			"transparent huge pages are 'always': a VM's sparse memory can fill 2 MiB at a touch, and KSM has to split them; 'madvise' is the steadier choice");
 	if (h->nested == 1)
-		strlist_add(ret,
-			    "this host is itself a virtual machine: an outer hypervisor takes part in every "
-			    "timing; watch steal_pct");
+		strlist_add(
+			ret,
+			"this host is itself a virtual machine: an outer hypervisor takes part in every timing; watch steal_pct");
 	if (h->container == 1)
 		strlist_addf(
 			ret,

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "host/journal.h"
 #include "host/janitor.h"
+#include "host/journal.h"
 #include "host/settings.h"
 
 /* Longer than this it does not try: the next start of mvmscale does. */

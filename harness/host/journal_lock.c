@@ -138,10 +138,10 @@ static int try_lock(int fd)
 static error *gave_up(const char *path, const struct lock_holder *h)
 {
 	_cleanup_free_ char *who = describe_holder(h);
-	error *e = err_new(EXIT_CANNOT,
-			   "%s is still locked by %s: gave up; wait until it has ended, or end it "
-			   "(MVMSCALE_LOCK_WAIT=SECONDS waits longer)",
-			   path, who);
+	error *e = err_new(
+		EXIT_CANNOT,
+		"%s is still locked by %s: gave up; wait until it has ended, or end it (MVMSCALE_LOCK_WAIT=SECONDS waits longer)",
+		path, who);
 
 	e->sys = EWOULDBLOCK;
 	return e;

@@ -142,9 +142,9 @@ static void add_tasks(struct limits *l, const struct limit_raw *raw, const struc
 		lim->raisable_to = raw->nproc_hard;
 	}
 	finish(lim, " tasks of this user", "ulimit -u",
-	       lim->raisable_to > lim->current_max ? "setrlimit up to the hard limit"
-						   : "not from here: the hard limit is reached and "
-						     "CAP_SYS_RESOURCE is missing");
+	       lim->raisable_to > lim->current_max
+		       ? "setrlimit up to the hard limit"
+		       : "not from here: the hard limit is reached and CAP_SYS_RESOURCE is missing");
 }
 
 static void add_files(struct limits *l, const struct limit_raw *raw, const struct vm_cost *cost)

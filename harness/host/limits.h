@@ -62,7 +62,7 @@ struct limit_raw {
 	double mem_total_kb, mem_available_kb, commit_limit_kb, committed_kb, overcommit;
 	double nproc_soft, nproc_hard, nofile_soft, nofile_hard;
 	double as_soft; /* bytes of address space of a process */
-	bool uid0; /* real user 0 of the first user namespace: free of RLIMIT_NPROC */
+	bool uid0;	/* real user 0 of the first user namespace: free of RLIMIT_NPROC */
 	bool cap_sys_admin, cap_sys_resource;
 	struct limit_cgroup *cgroups;
 	size_t cgroup_count;

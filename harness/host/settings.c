@@ -180,8 +180,7 @@ static error *sweep(const struct sweep_args *a, struct strlist *said)
 	if (!e && failures)
 		e = err_new(
 			EXIT_CANNOT,
-			"%zu change%s of this host could not be undone and stay%s in the journal in %s: run "
-			"'mvmscale doctor --restore' with the privilege that made them",
+			"%zu change%s of this host could not be undone and stay%s in the journal in %s: run 'mvmscale doctor --restore' with the privilege that made them",
 			failures, failures == 1 ? "" : "s", failures == 1 ? "s" : "", a->folder);
 	return e;
 }

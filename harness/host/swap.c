@@ -36,10 +36,10 @@ error *swap_parse(const char *text, struct swap_spec *ret)
 	*ret = (struct swap_spec){ .zram = strncmp(text, zram, strlen(zram)) == 0 };
 	if (!parse_bytes(text + (ret->zram ? strlen(zram) : 0), &bytes) || bytes < SWAP_MIN_BYTES ||
 	    bytes > (double)SWAP_MAX_BYTES)
-		return err_new(EXIT_BAD_INPUT,
-			       "swap '%s': needs a size from 1M to 16T, such as 4G, or zram:4G for a "
-			       "compressed one in RAM",
-			       text);
+		return err_new(
+			EXIT_BAD_INPUT,
+			"swap '%s': needs a size from 1M to 16T, such as 4G, or zram:4G for a compressed one in RAM",
+			text);
 	ret->bytes = (uint64_t)bytes;
 	return NULL;
 }
@@ -142,10 +142,10 @@ static error *check_room(uint64_t bytes)
 	double free_bytes = (double)v.f_bavail * (double)v.f_frsize;
 	double spare = (double)v.f_blocks * (double)v.f_frsize / 10;
 	if (free_bytes - (double)bytes < spare)
-		return err_new(EXIT_CANNOT,
-			       "--swap: %s has %.0f MB free; a swap file of %.0f MB would leave less than a "
-			       "tenth of the file system: ask for less, or make room",
-			       SWAP_FOLDER, free_bytes / 1e6, (double)bytes / 1e6);
+		return err_new(
+			EXIT_CANNOT,
+			"--swap: %s has %.0f MB free; a swap file of %.0f MB would leave less than a tenth of the file system: ask for less, or make room",
+			SWAP_FOLDER, free_bytes / 1e6, (double)bytes / 1e6);
 	return NULL;
 }
 
@@ -153,10 +153,10 @@ static error *take_into_use(const char *path)
 {
 	if (swapon(path, 0) == 0)
 		return NULL;
-	return err_sys(EXIT_CANNOT, errno,
-		       "--swap: the kernel refuses %s as swap (not every file system can hold a swap file, "
-		       "and containers usually may not)",
-		       path);
+	return err_sys(
+		EXIT_CANNOT, errno,
+		"--swap: the kernel refuses %s as swap (not every file system can hold a swap file, and containers usually may not)",
+		path);
 }
 
 /* One that is there may be in use, by a run that had our pid: a name that is free. */
@@ -210,9 +210,9 @@ static error *add_zram(struct settings *settings, uint64_t bytes, char **ret_pat
 	if (e)
 		return e;
 	if (!fs_read_number(ZRAM_CONTROL "hot_add", &n))
-		return err_new(EXIT_CANNOT,
-			       "--swap zram: this kernel has no zram, or its module is not loaded: "
-			       "'modprobe zram', or use a swap file (--swap SIZE)");
+		return err_new(
+			EXIT_CANNOT,
+			"--swap zram: this kernel has no zram, or its module is not loaded: 'modprobe zram', or use a swap file (--swap SIZE)");
 	_cleanup_free_ char *size_file = xasprintf("/sys/block/zram%lld/disksize", n);
 	_cleanup_free_ char *size = xasprintf("%llu", (unsigned long long)bytes);
 	_cleanup_free_ char *path = xasprintf(SWAP_ZRAM_PREFIX "%lld", n);

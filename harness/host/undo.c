@@ -88,8 +88,7 @@ static enum undo_result undo_file(const json_t *entry, const char *path, char **
 		return UNDO_NOTHING;
 	if (!is_our_value(entry, now)) {
 		*said = xasprintf(
-			"left %s at '%s': mvmscale had set it to '%s' (before that '%s'), and someone "
-			"else changed it since",
+			"left %s at '%s': mvmscale had set it to '%s' (before that '%s'), and someone else changed it since",
 			path, now, new, old);
 		return UNDO_FOREIGN;
 	}

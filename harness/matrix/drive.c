@@ -7,10 +7,10 @@
 #include "base/fs.h"
 #include "base/text.h"
 #include "host/governor.h"
-#include "matrix/matrix.h"
-#include "host/settings.h"
 #include "host/janitor.h"
 #include "host/procfs.h"
+#include "host/settings.h"
+#include "matrix/matrix.h"
 
 /* Memory is back when it is so near to what was free at first, or no more comes for a while. */
 #define RETURNED_SHARE 0.003

@@ -248,8 +248,7 @@ error *matrix_expand(const struct matrix_spec *s, struct matrix_cells *ret)
 		if (!used[r])
 			e = err_new(
 				EXIT_BAD_INPUT,
-				"matrix: %s:%d: [%s] matches no combination of the dimensions: correct its "
-				"values or take it out",
+				"matrix: %s:%d: [%s] matches no combination of the dimensions: correct its values or take it out",
 				s->path, s->rules[r].line, s->rules[r].section);
 	for (size_t i = 0; i < s->config_count && !e; i++)
 		e = add(ret, s, config_cell(s, &s->configs[i]));

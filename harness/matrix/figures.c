@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "matrix/table.h"
-#include "report/plot.h"
 #include "record/metric.h"
+#include "report/plot.h"
 
 /* Puts the rows of the later rounds behind those of the first: the figure draws each ramp as a line of its
  * own. */

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "record/interval.h"
 #include "matrix/table.h"
+#include "record/interval.h"
 
 size_t matrix_records(const struct matrix *m, size_t cell, struct run_record ***ret, char **ret_note)
 {
@@ -284,8 +284,7 @@ error *table_add_beside(struct table *t, const struct csv *csv, const char *labe
 	if (csv_column(csv, table_numbers[NUMBER_MVMS].name) < 0)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s: line 1: no column '%s': the columns of such a table are sleep, kvm, arch_bits, "
-			"mvms, cpu_pct, ram_pct, swap_pct, size_kb, minutes",
+			"%s: line 1: no column '%s': the columns of such a table are sleep, kvm, arch_bits, mvms, cpu_pct, ram_pct, swap_pct, size_kb, minutes",
 			label, table_numbers[NUMBER_MVMS].name);
 	t->rows = xrealloc(t->rows, t->count + csv->rows, sizeof(*t->rows));
 	for (size_t i = 0; i < csv->rows; i++) {

@@ -5,12 +5,12 @@
 #include <sys/stat.h>
 
 #include "backend/backend.h"
+#include "backend/qemu/preset.h"
 #include "base/fs.h"
 #include "guest/profile.h"
+#include "host/facts.h"
 #include "host/governor.h"
 #include "matrix/matrix.h"
-#include "host/facts.h"
-#include "backend/qemu/preset.h"
 
 /* CPU time to start a VM by launch mode, as measured on one machine: an estimate's begin, no more. */
 #define EXEC_MS 30
@@ -70,10 +70,10 @@ static error *find_qemu(const struct matrix_cell *c, struct cell_plan *p)
 	p->asked = asked;
 	_cleanup_free_ char *found = fs_find_program(asked);
 	if (!found)
-		return err_new(EXIT_CANNOT,
-			       "%s is no program that is here: install it (Debian: apt-get install "
-			       "qemu-system-x86) or put its folder on PATH",
-			       asked);
+		return err_new(
+			EXIT_CANNOT,
+			"%s is no program that is here: install it (Debian: apt-get install qemu-system-x86) or put its folder on PATH",
+			asked);
 	free(p->qemu);
 	free(p->target);
 	p->qemu = p->target = NULL;

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "base/spawn.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 #include "matrix/matrix.h"
 
 #define ANSWER_TIMEOUT_NS 10000000000ULL

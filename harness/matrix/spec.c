@@ -41,10 +41,10 @@ static error *section_of(const struct ini_file *f, const struct ini_entry *e, en
 				       e->line);
 		return NULL;
 	}
-	return err_new(EXIT_BAD_INPUT,
-		       "%s:%d: unknown section [%s]; known are [matrix], [dimensions], [exclude NAME], [only "
-		       "NAME] and [config NAME]",
-		       f->path, e->line, e->section);
+	return err_new(
+		EXIT_BAD_INPUT,
+		"%s:%d: unknown section [%s]; known are [matrix], [dimensions], [exclude NAME], [only NAME] and [config NAME]",
+		f->path, e->line, e->section);
 }
 
 static error *key_of(const struct ini_file *f, const struct ini_entry *e, enum key_where where,
@@ -220,10 +220,10 @@ error *matrix_parse(const char *text, const char *what, struct matrix_spec **ret
 	for (size_t i = 0; !e && i < f->count; i++)
 		e = take_entry(f, &f->entries[i], s);
 	if (!e && !s->dim_count && !s->config_count)
-		e = err_new(EXIT_BAD_INPUT,
-			    "%s: there is nothing to run: it has neither a section [dimensions] nor a "
-			    "[config NAME]",
-			    what);
+		e = err_new(
+			EXIT_BAD_INPUT,
+			"%s: there is nothing to run: it has neither a section [dimensions] nor a [config NAME]",
+			what);
 	if (e)
 		return err_wrap(e, "matrix");
 	*ret = STEAL(s);

@@ -302,8 +302,7 @@ error *matrix_may_resume(const struct matrix *m, const struct matrix_spec *file,
 	if (text)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s was made from another matrix file: %s; choose another --out, or go on with the "
-			"one it was made from by --resume %s",
+			"%s was made from another matrix file: %s; choose another --out, or go on with the one it was made from by --resume %s",
 			m->dir, text, m->dir);
 	_cleanup_free_ char *had = m->max ? xasprintf("with --max %ld", m->max) : xstrdup("without --max");
 	if (max && max != m->max)
@@ -312,8 +311,7 @@ error *matrix_may_resume(const struct matrix *m, const struct matrix_spec *file,
 	if (rounds && rounds < m->rounds)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"%s was made with %u rounds: it can get more, but not be cut to %u; choose another "
-			"--out",
+			"%s was made with %u rounds: it can get more, but not be cut to %u; choose another --out",
 			m->dir, m->rounds, rounds);
 	if (other)
 		return err_new(

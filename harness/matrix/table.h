@@ -3,8 +3,8 @@
 #define MVM_MATRIX_TABLE_H
 
 #include "base/csv.h"
-#include "record/read.h"
 #include "matrix/matrix.h"
+#include "record/read.h"
 
 /*
  * The columns of the table: numbers N(symbol, name, head, spread, meaning), then texts T(symbol, name,

@@ -120,11 +120,11 @@ error *sampler_open(const struct cgroup *population, struct sampler **ret)
 	bool no_memory = isnan(meminfo_ram_pct(&s->mem));
 	if (no_memory || s->last.ticks.total < 0) {
 		sampler_close(s);
-		return err_new(EXIT_CANNOT,
-			       "this kernel's %s, without which nothing can be measured; "
-			       "Linux 3.14 or later with /proc mounted is needed",
-			       no_memory ? "/proc/meminfo has no MemTotal or MemAvailable"
-					 : "/proc/stat has no cpu line");
+		return err_new(
+			EXIT_CANNOT,
+			"this kernel's %s, without which nothing can be measured; Linux 3.14 or later with /proc mounted is needed",
+			no_memory ? "/proc/meminfo has no MemTotal or MemAvailable"
+				  : "/proc/stat has no cpu line");
 	}
 	s->host_usage_fd = cgroup_open_host_usage(s->last.ticks.busy, s->hz);
 	s->kthreads = kthreads_open();

@@ -7,8 +7,8 @@
 
 #include "base/err.h"
 #include "host/cgroup.h"
-#include "record/sample.h"
 #include "host/procfs.h"
+#include "record/sample.h"
 
 /* Processes whose PSS is read once per interval, whatever the population's size. */
 #define SAMPLER_PSS_VMS 8

@@ -16,14 +16,14 @@ double forecast_overflow_pct(double threshold_pct, double swap_per_ram)
 static void fit(const struct forecast_input *in, const double *pct, bool is_ram, struct trend *ret)
 {
 	trend_fit(&(struct trend_input){ .n = in->n,
-					   .vms = in->vms,
-					   .pct = pct,
-					   .asked = is_ram ? in->asked : NULL,
-					   .held_kb = is_ram ? in->held_kb : NULL,
-					   .pct_per_kb = is_ram ? in->pct_per_kb : 0,
-					   .left = in->left,
-					   .model_error = in->model_error },
-		   ret);
+					 .vms = in->vms,
+					 .pct = pct,
+					 .asked = is_ram ? in->asked : NULL,
+					 .held_kb = is_ram ? in->held_kb : NULL,
+					 .pct_per_kb = is_ram ? in->pct_per_kb : 0,
+					 .left = in->left,
+					 .model_error = in->model_error },
+		  ret);
 }
 
 /* Takes an end that comes before the ones known so far. */

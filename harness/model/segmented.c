@@ -394,10 +394,10 @@ static enum shape name_shape(enum model m, const struct points *p, double scatte
 void segmented_fit(const double *x, const double *y, size_t n, double tolerated, struct segmented_fit *ret)
 {
 	struct segmented_fit f = { .knee = (double)NAN,
-			       .knee_lower = (double)NAN,
-			       .knee_upper = (double)NAN,
-			       .level = (double)NAN,
-			       .slope_before = (double)NAN };
+				   .knee_lower = (double)NAN,
+				   .knee_upper = (double)NAN,
+				   .level = (double)NAN,
+				   .slope_before = (double)NAN };
 	struct points all = take_sorted(x, y, n);
 	struct best best[MODEL_COUNT];
 	double scale = all.n ? fmax(fabs(all.x[0]), fabs(all.x[all.n - 1])) : 0;

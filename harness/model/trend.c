@@ -49,7 +49,8 @@ static void line_of_woken(const struct trend_input *in, struct trend *g)
  * RAM at rest may lie off the line: the first VMs take what the host had in reserve (slabs and per-CPU lists
  * half empty, memory that comes back late from what ran before), once. Then it has no say.
  */
-static void shape_without_rest(const struct trend_input *in, const double *straight, struct segmented_fit *ret)
+static void shape_without_rest(const struct trend_input *in, const double *straight,
+			       struct segmented_fit *ret)
 {
 	struct segmented_fit f;
 

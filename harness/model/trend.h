@@ -18,8 +18,9 @@
 /* The rows of a ramp, in order, and what is known of why a use of it bends. Borrowed. */
 struct trend_input {
 	size_t n;
-	const double *vms, *pct;       /* a use in % of the host; NAN: no value */
-	const double *asked, *held_kb; /* as wake_residue_fit() wants them; NULL: nothing bends for that reason */
+	const double *vms, *pct; /* a use in % of the host; NAN: no value */
+	const double *asked,
+		*held_kb; /* as wake_residue_fit() wants them; NULL: nothing bends for that reason */
 	double pct_per_kb;
 	/*
 	 * Intervals that the ramp still plans for; 0: its steps stay as they were in the mean. Of a ramp that
@@ -42,7 +43,7 @@ struct trend {
 	double woken_pct, woken_se; /* % of the host that each woken VM keeps, and its standard error */
 	double line_a, line_b;	    /* the line that the count of woken VMs follows within the tail */
 	double last, last_pct;	    /* VMs measured, and the fit there */
-	double left, model_error;	    /* see above */
+	double left, model_error;   /* see above */
 };
 
 void trend_fit(const struct trend_input *in, struct trend *ret);

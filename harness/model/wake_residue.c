@@ -22,7 +22,8 @@ void wake_residue_count(const double *vms, const double *asked, size_t n, double
 }
 
 /* What each woken VM keeps, in kB, with its standard error. */
-static bool cost(const double *vms, const double *woken, const double *held_kb, size_t n, struct wake_residue *w)
+static bool cost(const double *vms, const double *woken, const double *held_kb, size_t n,
+		 struct wake_residue *w)
 {
 	_cleanup_free_ double *share = xcalloc(n, sizeof(*share)), *each = xcalloc(n, sizeof(*each));
 	struct line_fit f;
@@ -59,7 +60,8 @@ static void place_knots(const double *vms, const double *woken, size_t n, struct
 	}
 }
 
-void wake_residue_fit(const double *vms, const double *asked, const double *held_kb, size_t n, struct wake_residue *ret)
+void wake_residue_fit(const double *vms, const double *asked, const double *held_kb, size_t n,
+		      struct wake_residue *ret)
 {
 	_cleanup_free_ double *woken = xcalloc(n, sizeof(*woken));
 	struct wake_residue w = { 0 };

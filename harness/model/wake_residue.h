@@ -16,7 +16,7 @@ struct wake_residue {
 	size_t n; /* knots; 0: no pings, or nothing that one keeps */
 	double vms[WAKE_RESIDUE_KNOTS],
 		at[WAKE_RESIDUE_KNOTS]; /* VMs, and how many of them were woken before they were measured */
-	double step, share;	 /* how it goes on: VMs per interval, share of them that is pinged */
+	double step, share;		/* how it goes on: VMs per interval, share of them that is pinged */
 	double afresh; /* behind the data: share woken at the end of another such ramp; 0: this one goes on */
 	double kb, kb_se; /* memory that each keeps, with its standard error */
 };
@@ -31,7 +31,8 @@ void wake_residue_count(const double *vms, const double *asked, size_t n, double
  * up); kb is 0 and n is 0 where that slope is not above 0 at 95 % confidence, where VMs become fewer, or
  * where values are missing. Pure.
  */
-void wake_residue_fit(const double *vms, const double *asked, const double *held_kb, size_t n, struct wake_residue *ret);
+void wake_residue_fit(const double *vms, const double *asked, const double *held_kb, size_t n,
+		      struct wake_residue *ret);
 /*
  * VMs woken among so many; behind the data as if the ramp went on with steps as they were in the mean and the
  * same share: d(woken) = share (vms - woken) per step. 0 without pings.

@@ -13,13 +13,13 @@
 static const struct {
 	const char *words, *advice;
 } causes[] = {
-	{ "Initramfs unpacking failed", "the memory does not hold the initramfs, or the kernel does not know "
-					"its format: raise --memory; it needs CONFIG_BLK_DEV_INITRD" },
+	{ "Initramfs unpacking failed",
+	  "the memory does not hold the initramfs, or the kernel does not know its format: raise --memory; it needs CONFIG_BLK_DEV_INITRD" },
 	{ "System is deadlocked on memory", "the memory is too little: raise --memory" },
-	{ "Out of memory", "the memory is too little: raise --memory, or stop the run sooner (--max, "
-			   "--threshold)" },
-	{ "Unable to mount root fs", "the kernel did not take the initramfs: it needs CONFIG_BLK_DEV_INITRD, "
-				     "and no other rdinit in --append" },
+	{ "Out of memory",
+	  "the memory is too little: raise --memory, or stop the run sooner (--max, --threshold)" },
+	{ "Unable to mount root fs",
+	  "the kernel did not take the initramfs: it needs CONFIG_BLK_DEV_INITRD, and no other rdinit in --append" },
 	{ "No working init found",
 	  "the kernel could not start a program: it needs CONFIG_BINFMT_ELF and CONFIG_64BIT" },
 	{ "(error -8)", "the kernel could not start a program: it needs CONFIG_BINFMT_ELF and CONFIG_64BIT" },

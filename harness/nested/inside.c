@@ -135,8 +135,7 @@ static void open_line(struct line *l)
 
 	*l = (struct line){ .fd = open(RESULT, O_RDWR | O_NOCTTY | O_CLOEXEC), .sent_ns = clock_ns() };
 	if (l->fd < 0) {
-		printf("mvmscale: no second serial port (%s): %s; the kernel needs "
-		       "CONFIG_SERIAL_8250_RUNTIME_UARTS of at least 2\n",
+		printf("mvmscale: no second serial port (%s): %s; the kernel needs CONFIG_SERIAL_8250_RUNTIME_UARTS of at least 2\n",
 		       RESULT, strerror(errno));
 		return;
 	}

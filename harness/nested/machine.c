@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "base/spawn.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 #include "nested/inside.h"
 
 /* A kernel that has said nothing by then does not come up with this accelerator. KVM is only tried, and says

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "base/spawn.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 #include "nested/inside.h"
 
 #define FOLDERS_OPEN 16
@@ -196,10 +196,10 @@ error *modules_open(const char *dir, struct modules *ret)
 	nftw(ret->dir, note_file, FOLDERS_OPEN, FTW_PHYS);
 	if (ret->files.count)
 		return NULL;
-	return err_new(EXIT_BAD_INPUT,
-		       "--modules %s: holds neither modules.dep nor any module: it needs a folder such as "
-		       "/lib/modules/VERSION",
-		       dir);
+	return err_new(
+		EXIT_BAD_INPUT,
+		"--modules %s: holds neither modules.dep nor any module: it needs a folder such as /lib/modules/VERSION",
+		dir);
 }
 
 static const char *file_of(const struct modules *m, const char *name)

@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 
 #include "backend/oci/oci.h"
+#include "backend/qemu/preset.h"
 #include "base/fs.h"
+#include "host/swap.h"
 #include "nested/inside.h"
 #include "nested/modules.h"
-#include "backend/qemu/preset.h"
-#include "host/swap.h"
 
 /* Loaded where the kernel has them: the run inside then chooses as it does on any host. */
 #define USUAL_MODULES "kvm-intel,kvm-amd"
@@ -106,10 +106,10 @@ static error *check_swap(const struct outer_options *o, const char *config)
 	if (e)
 		return e;
 	if (!spec.zram)
-		return err_new(EXIT_CANNOT,
-			       "--swap %s cannot work under another kernel: there is no disk; use --swap "
-			       "zram:SIZE",
-			       o->parsed->swap);
+		return err_new(
+			EXIT_CANNOT,
+			"--swap %s cannot work under another kernel: there is no disk; use --swap zram:SIZE",
+			o->parsed->swap);
 	return check_part(o, "--swap zram", config, zram);
 }
 
@@ -126,18 +126,17 @@ error *needs_check(const struct outer_options *o)
 	if (run->backend->flags & BACKEND_LIBVIRT)
 		return err_new(
 			EXIT_CANNOT,
-			"backend %s cannot work under another kernel: neither libvirt nor a network is "
-			"there; use --backend qemu",
+			"backend %s cannot work under another kernel: neither libvirt nor a network is there; use --backend qemu",
 			run->backend->name);
 	if (run->swap)
 		e = check_swap(o, config);
 	if (!e && uses_kvm(run))
 		e = check_part(o, kvm_user, config, kvm);
 	if (!e && uses_kvm(run) && str_eq(o->accel, "kvm") && !host_nests())
-		e = err_new(EXIT_CANNOT,
-			    "%s cannot work under --accel kvm here: this host does not nest KVM; load "
-			    "kvm_intel or kvm_amd with nested=1",
-			    kvm_user);
+		e = err_new(
+			EXIT_CANNOT,
+			"%s cannot work under --accel kvm here: this host does not nest KVM; load kvm_intel or kvm_amd with nested=1",
+			kvm_user);
 	return e;
 }
 
@@ -241,8 +240,7 @@ static error *pack_qemu(struct pack *p, const struct run_options *run)
 	if (!e && !any)
 		e = err_new(
 			EXIT_CANNOT,
-			"no QEMU to take along: none that preset %s names is on PATH and a program (not a "
-			"script): install qemu-system-x86, or name one with --qemu after the --",
+			"no QEMU to take along: none that preset %s names is on PATH and a program (not a script): install qemu-system-x86, or name one with --qemu after the --",
 			run->preset);
 	for (size_t i = 0; i < ARRAY_LEN(qemu_modules) && !e; i++)
 		if (access(qemu_modules[i], R_OK) == 0)
@@ -261,8 +259,7 @@ static error *pack_runtime(struct pack *p, const struct run_options *run)
 	if (!slash)
 		return err_new(
 			EXIT_CANNOT,
-			"backend %s: no OCI runtime to take along: %s is not on PATH; install runc, or "
-			"name one with --runtime after the --",
+			"backend %s: no OCI runtime to take along: %s is not on PATH; install runc, or name one with --runtime after the --",
 			run->backend->name, run->runtime ? run->runtime : "neither runc nor crun");
 	_cleanup_free_ char *as =
 		run->runtime && strchr(run->runtime, '/') ? NULL : xasprintf("/usr/bin%s", slash);

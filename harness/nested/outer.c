@@ -48,8 +48,7 @@ static error *check_memory(const struct outer_options *o, const char *initramfs)
 		return NULL;
 	return err_new(
 		EXIT_CANNOT,
-		"--memory %ld is too little: this initramfs has %ld MB, and the kernel needs that twice "
-		"to unpack it; give at least %ld",
+		"--memory %ld is too little: this initramfs has %ld MB, and the kernel needs that twice to unpack it; give at least %ld",
 		o->memory_mb, mb, 2 * mb + LEAST_MB);
 }
 

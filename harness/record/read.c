@@ -8,8 +8,8 @@
 #include "base/fs.h"
 #include "base/text.h"
 #include "base/util.h"
-#include "record/write.h"
 #include "record/metric.h"
+#include "record/write.h"
 
 /* What every reader of a run folder may rely on. */
 static const char *const required[] = {
@@ -85,10 +85,10 @@ static error *load_meta(struct run_record *r)
 		return err_new(EXIT_BAD_INPUT, "no folder %s: give a folder that 'mvmscale run' wrote",
 			       r->dir);
 	if (access(path, F_OK) != 0)
-		return err_new(EXIT_BAD_INPUT,
-			       "%s has no run.json, so nothing says what was measured: give a folder "
-			       "that 'mvmscale run' wrote",
-			       r->dir);
+		return err_new(
+			EXIT_BAD_INPUT,
+			"%s has no run.json, so nothing says what was measured: give a folder that 'mvmscale run' wrote",
+			r->dir);
 	error *e = fs_read_regular(path, &text, &len);
 	return e ? e : run_meta_parse(r, text, len, path);
 }
@@ -391,10 +391,10 @@ error *run_intervals_from_samples(const struct csv *samples, const char *what, s
 		derive_row(t, samples, g + i, n, source);
 	}
 	if (!t->rows)
-		return err_new(EXIT_INCONCLUSIVE,
-			       "%s: no sample was taken of a population at rest: the run ended too early; "
-			       "run again",
-			       what);
+		return err_new(
+			EXIT_INCONCLUSIVE,
+			"%s: no sample was taken of a population at rest: the run ended too early; run again",
+			what);
 	error *e = check_columns(t, what);
 	*ret = e ? NULL : STEAL(t);
 	return e;
@@ -466,11 +466,11 @@ static error *load_intervals(struct run_record *r)
 	if (!t)
 		return err_new(
 			EXIT_INCONCLUSIVE,
-			"%s: neither intervals.csv nor samples.csv holds a usable row%s%s: run again, and "
-			"let it get past its first measurement",
+			"%s: neither intervals.csv nor samples.csv holds a usable row%s%s: run again, and let it get past its first measurement",
 			r->dir, r->note ? ": " : "", r->note ? r->note : "");
-	add_note(r, "intervals.csv holds no usable row: intervals were derived from samples.csv, one per VM "
-		    "count");
+	add_note(
+		r,
+		"intervals.csv holds no usable row: intervals were derived from samples.csv, one per VM count");
 	return run_intervals_from_samples(t, samples, &r->intervals);
 }
 

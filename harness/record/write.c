@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/util.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/util.h"
 #include "record/nodes.h"
 
 /* The text of one row, built in memory so that it reaches the file in a single write. */
@@ -91,11 +91,10 @@ static error *check_place(const struct dir *d)
 	for (size_t i = 0; fstat(d->fd, &own) == 0 && i < ARRAY_LEN(no_places); i++)
 		if (stat(no_places[i], &other) == 0 && other.st_dev == own.st_dev &&
 		    other.st_ino == own.st_ino)
-			return err_new(EXIT_BAD_INPUT,
-				       "%s: the system's folder %s is no place for the files of a run: name "
-				       "a folder of its "
-				       "own, such as runs/NAME",
-				       d->path, no_places[i]);
+			return err_new(
+				EXIT_BAD_INPUT,
+				"%s: the system's folder %s is no place for the files of a run: name a folder of its own, such as runs/NAME",
+				d->path, no_places[i]);
 	return NULL;
 }
 
@@ -203,8 +202,7 @@ error *run_folder_nodes(struct run_folder *r, const struct node_memory *nodes, s
 		return e;
 	row_open(&row);
 	if (first)
-		fputs("time_s,vm_count,interval,repeat,node,total_kb,free_kb,used_kb,anon_kb,file_kb,"
-		      "kernel_stack_kb,page_tables_kb,slab_kb\n",
+		fputs("time_s,vm_count,interval,repeat,node,total_kb,free_kb,used_kb,anon_kb,file_kb,kernel_stack_kb,page_tables_kb,slab_kb\n",
 		      row.f);
 	for (size_t i = 0; i < n; i++) {
 		const struct node_memory *m = &nodes[i];

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "base/spawn.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 #include "base/util.h"
 #include "report/plot_text.h"
 
@@ -39,10 +39,10 @@ error *gnuplot_script(const char *name, char **ret)
 	_cleanup_free_ char *found = fs_find_data("plots", name);
 
 	if (!found)
-		return err_new(EXIT_CANNOT,
-			       "plots/%s is not found: install mvmscale with 'make install' or point "
-			       "MVMSCALE_DATA to its data folder",
-			       name);
+		return err_new(
+			EXIT_CANNOT,
+			"plots/%s is not found: install mvmscale with 'make install' or point MVMSCALE_DATA to its data folder",
+			name);
 	*ret = realpath(found, NULL);
 	if (!*ret)
 		*ret = STEAL(found);
@@ -68,20 +68,15 @@ void gnuplot_terminal(FILE *out, const char *ending, double width, double height
 {
 	if (strcmp(ending, "pdf") == 0)
 		fprintf(out,
-			"set terminal pdfcairo noenhanced size %.4fin,%.4fin font 'Sans,8' fontscale 0.75 "
-			"linewidth 2 "
-			"pointscale 1.1\n",
+			"set terminal pdfcairo noenhanced size %.4fin,%.4fin font 'Sans,8' fontscale 0.75 linewidth 2 pointscale 1.1\n",
 			width / 72, height / 72);
 	else if (strcmp(ending, "png") == 0)
 		fprintf(out,
-			"set terminal pngcairo noenhanced size %.0f,%.0f font 'Sans,8' fontscale 3 "
-			"dashlength 1.6 "
-			"linewidth 4 pointscale 4\n",
+			"set terminal pngcairo noenhanced size %.0f,%.0f font 'Sans,8' fontscale 3 dashlength 1.6 linewidth 4 pointscale 4\n",
 			width * 4, height * 4);
 	else
 		fprintf(out,
-			"set terminal svg noenhanced size %.0f,%.0f font 'sans-serif,8' fontscale 2.5 "
-			"linewidth 2.5 dashlength 1.2 background 'white'\n",
+			"set terminal svg noenhanced size %.0f,%.0f font 'sans-serif,8' fontscale 2.5 linewidth 2.5 dashlength 1.2 background 'white'\n",
 			width * 2.5, height * 2.5);
 	fprintf(out, "is_svg = %d\n", strcmp(ending, "svg") == 0);
 	fprintf(out, "set output 'figure.%s'\n", ending);
@@ -137,8 +132,7 @@ static error *run_gnuplot(char *program, const char *dir)
 	if (!ends_in_time(pid, limit_s, &status))
 		return err_new(
 			EXIT_CANNOT,
-			"%s was not done after %g s and was ended: MVMSCALE_GNUPLOT_TIMEOUT=SECONDS gives it "
-			"more time",
+			"%s was not done after %g s and was ended: MVMSCALE_GNUPLOT_TIMEOUT=SECONDS gives it more time",
 			program, limit_s);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return NULL;
@@ -158,9 +152,9 @@ error *gnuplot_draw(const char *out_path, gnuplot_writer *write, const void *use
 	error *e;
 
 	if (!program)
-		return err_new(EXIT_CANNOT,
-			       "gnuplot is not installed, figures need it: install the package gnuplot-nox "
-			       "(Debian, Ubuntu) or gnuplot");
+		return err_new(
+			EXIT_CANNOT,
+			"gnuplot is not installed, figures need it: install the package gnuplot-nox (Debian, Ubuntu) or gnuplot");
 	if (!mkdtemp(dir))
 		return err_sys(EXIT_CANNOT, errno, "cannot create a temporary folder %s (see TMPDIR)", dir);
 	drawn = xasprintf("%s/figure.%s", dir, ending);

@@ -8,10 +8,10 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "record/interval.h"
-#include "report/gnuplot.h"
-#include "report/plot_text.h"
 #include "record/metric.h"
 #include "record/nodes.h"
+#include "report/gnuplot.h"
+#include "report/plot_text.h"
 
 /*
  * The figure is one column of a paper wide (3.5 in) and all sizes are points of that
@@ -167,10 +167,10 @@ static error *choose_metric(struct figure *f, const char *metric)
 	add_series(f, metric, m >= 0 ? metric_table[m].label : metric);
 	for (size_t r = 0; r < f->n; r++)
 		if (!has_values(f, r, 0))
-			return err_new(EXIT_BAD_INPUT,
-				       "%s: no interval has a value of '%s': leave this run out or plot "
-				       "another metric",
-				       f->runs[r]->dir, metric);
+			return err_new(
+				EXIT_BAD_INPUT,
+				"%s: no interval has a value of '%s': leave this run out or plot another metric",
+				f->runs[r]->dir, metric);
 	scale_unit(f);
 	return NULL;
 }
@@ -198,10 +198,10 @@ static error *choose_nodes(struct figure *f)
 	}
 	for (size_t r = 0; r < f->n; r++)
 		if (!f->n_series || !has_values(f, r, 0))
-			return err_new(EXIT_BAD_INPUT,
-				       "%s: it has no memory of nodes: the kernel did not tell, or an older "
-				       "mvmscale made the run",
-				       f->runs[r]->dir);
+			return err_new(
+				EXIT_BAD_INPUT,
+				"%s: it has no memory of nodes: the kernel did not tell, or an older mvmscale made the run",
+				f->runs[r]->dir);
 	f->what = f->n_series > 1 ? "memory used per node" : "memory used on node 0";
 	f->unit = "kB";
 	scale_unit(f);
@@ -225,8 +225,7 @@ static error *choose_standard(struct figure *f)
 		if (!any)
 			return err_new(
 				EXIT_INCONCLUSIVE,
-				"%s: no interval has a value of CPU, RAM or swap: there is nothing to draw; "
-				"leave this run out",
+				"%s: no interval has a value of CPU, RAM or swap: there is nothing to draw; leave this run out",
 				f->runs[r]->dir);
 		swap |= shown(f, r, f->n_series - 1);
 	}

@@ -23,12 +23,14 @@ const char *const admission_reason_texts[ADMISSION_REASONS] = {
 	[ADMISSION_RAM] = "RAM is at the threshold",
 	[ADMISSION_SWAP] = "swap is at the threshold",
 	[ADMISSION_NO_RESERVE] = "RAM is nearly full and no swap is left: the host comes before --stop-on",
-	[ADMISSION_KERNEL] = "RAM is full of kernel memory (slab, page tables, stacks), which cannot be swapped",
+	[ADMISSION_KERNEL] =
+		"RAM is full of kernel memory (slab, page tables, stacks), which cannot be swapped",
 	[ADMISSION_MERGING] = "KSM to merge what was launched",
 	[ADMISSION_STALLED] = "the host to find memory (its tasks stall)",
 };
 
-static enum admission_verdict verdict(struct admission *p, enum admission_verdict v, enum admission_reason why)
+static enum admission_verdict verdict(struct admission *p, enum admission_verdict v,
+				      enum admission_reason why)
 {
 	p->reason = why;
 	if (v == ADMISSION_GO)
@@ -37,8 +39,8 @@ static enum admission_verdict verdict(struct admission *p, enum admission_verdic
 }
 
 /* Waiting is bounded: `patience` after the last progress it has failed, and `otherwise` is the answer. */
-static enum admission_verdict wait_for(struct admission *p, enum admission_reason why, uint64_t now, uint64_t patience,
-				  enum admission_reason otherwise)
+static enum admission_verdict wait_for(struct admission *p, enum admission_reason why, uint64_t now,
+				       uint64_t patience, enum admission_reason otherwise)
 {
 	if (!p->wait_since_ns || p->reason != why)
 		p->wait_since_ns = p->progress_ns = now;
@@ -48,7 +50,7 @@ static enum admission_verdict wait_for(struct admission *p, enum admission_reaso
 }
 
 static enum admission_verdict while_merging(struct admission *p, const struct admission_limits *l,
-				       const struct admission_reading *r)
+					    const struct admission_reading *r)
 {
 	bool waiting = p->wait_since_ns && p->reason == ADMISSION_MERGING;
 
@@ -73,7 +75,8 @@ static enum admission_verdict beyond_ram(struct admission *p, const struct admis
 	return ADMISSION_GO;
 }
 
-enum admission_verdict admission_decide(struct admission *p, const struct admission_limits *l, const struct admission_reading *r)
+enum admission_verdict admission_decide(struct admission *p, const struct admission_limits *l,
+					const struct admission_reading *r)
 {
 	bool stalled = p->wait_since_ns && p->reason == ADMISSION_STALLED;
 

@@ -13,12 +13,12 @@ enum admission_verdict { ADMISSION_GO, ADMISSION_WAIT, ADMISSION_STOP };
 
 enum admission_reason {
 	ADMISSION_NONE,
-	ADMISSION_RAM,	 /* RAM at the threshold */
-	ADMISSION_SWAP,	 /* swap at the threshold */
+	ADMISSION_RAM,	      /* RAM at the threshold */
+	ADMISSION_SWAP,	      /* swap at the threshold */
 	ADMISSION_NO_RESERVE, /* RAM may pass its threshold, but nothing is left beyond it */
-	ADMISSION_KERNEL,	 /* RAM is full of kernel memory, which cannot be swapped */
-	ADMISSION_MERGING,	 /* KSM still gives memory back */
-	ADMISSION_STALLED,	 /* tasks wait for memory (PSI full) */
+	ADMISSION_KERNEL,     /* RAM is full of kernel memory, which cannot be swapped */
+	ADMISSION_MERGING,    /* KSM still gives memory back */
+	ADMISSION_STALLED,    /* tasks wait for memory (PSI full) */
 	ADMISSION_REASONS
 };
 /* A clause for messages: "waiting for ..." or "...". */
@@ -47,6 +47,7 @@ struct admission {
 	enum admission_reason reason; /* behind the latest verdict */
 };
 
-enum admission_verdict admission_decide(struct admission *p, const struct admission_limits *l, const struct admission_reading *r);
+enum admission_verdict admission_decide(struct admission *p, const struct admission_limits *l,
+					const struct admission_reading *r);
 
 #endif

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "run/session.h"
 #include "measure/nodes.h"
+#include "run/session.h"
 
 error *confine_place(struct session *s)
 {
@@ -47,10 +47,10 @@ error *confine_create(struct session *s)
 	error *e = cgroup_choose(CGROUP_ROOT, str_eq(where, "auto") ? NULL : where, name, &s->cgroup);
 	if (!e && s->cgroup.path && runtime && s->cgroup.version == 2 &&
 	    !str_eq(s->cgroup.mount, CGROUP_ROOT))
-		e = err_new(EXIT_CANNOT,
-			    "--cgroup %s: container runtimes keep to the hierarchies of v1 where both are "
-			    "mounted: name a cgroup of v1",
-			    where ? where : "auto");
+		e = err_new(
+			EXIT_CANNOT,
+			"--cgroup %s: container runtimes keep to the hierarchies of v1 where both are mounted: name a cgroup of v1",
+			where ? where : "auto");
 	if (!e && s->cgroup.path && !(e = settings_note_cgroup(s->settings, s->cgroup.path)) && runtime &&
 	    s->cgroup.version == 1)
 		e = note_siblings(s, s->cgroup.path, cgroup_relative(&s->cgroup) + 1);
@@ -170,10 +170,10 @@ bool confine_met(struct session *s)
 			     "--cgroup-pids %ld was met with %u VMs: the kernel refused %lld tasks", l->pids,
 			     s->ready, h.refused_pids);
 	else if (h.oom_kills > 0)
-		session_stop(s, STOP_LIMIT, NULL, "cgroup-memory", ENOMEM, l->mem_bytes,
-			     "--cgroup-mem of %.0f MiB was met with %u VMs: the kernel killed %lld of their "
-			     "processes",
-			     l->mem_bytes / (1 << 20), s->ready, h.oom_kills);
+		session_stop(
+			s, STOP_LIMIT, NULL, "cgroup-memory", ENOMEM, l->mem_bytes,
+			"--cgroup-mem of %.0f MiB was met with %u VMs: the kernel killed %lld of their processes",
+			l->mem_bytes / (1 << 20), s->ready, h.oom_kills);
 	else if (l->mem_bytes > 0 && (double)h.mem_bytes >= near)
 		session_stop(
 			s, STOP_LIMIT, NULL, "cgroup-memory", 0, l->mem_bytes,

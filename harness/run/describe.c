@@ -87,8 +87,8 @@ void record_environment(struct session *s)
 	if (s->fleet)
 		json_object_set_new(
 			m, "fleet",
-			json_string("cpu_pct and ram_pct are those of all hosts together, weighted "
-				    "by cores and memory; host is their sum"));
+			json_string(
+				"cpu_pct and ram_pct are those of all hosts together, weighted by cores and memory; host is their sum"));
 
 	const char *mode = json_string_value(json_object_get(json_object_get(backend, "launch"), "mode"));
 	s->cloned = str_eq(mode, "clone");

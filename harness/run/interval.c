@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "model/settle.h"
-#include "run/source_fleet.h"
 #include "run/session.h"
+#include "run/source_fleet.h"
 
 #define SETTLE_SAMPLE_NS 250000000ULL
 /* A host that is not quiet by then is measured all the same, and the row says so. */

@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "host/refusal.h"
-#include "run/source_fleet.h"
 #include "run/session.h"
+#include "run/source_fleet.h"
 
 #define GUARD_PERIOD_NS 50000000ULL
 #define SAMPLE_PERIOD_NS 500000000ULL
@@ -162,18 +162,18 @@ static void stop_at(struct session *s, enum admission_reason why, const struct a
 {
 	bool swap = why == ADMISSION_SWAP;
 
-	session_stop(s, STOP_THRESHOLD, swap ? "swap" : "ram", NULL, 0, swap ? r->swap_pct : r->ram_pct,
-		     "%s, seen while launching: %.2f %% of RAM and %.2f %% of swap in use; the threshold is "
-		     "%.0f %%",
-		     admission_reason_texts[why], r->ram_pct, r->swap_pct, s->o->threshold_pct);
+	session_stop(
+		s, STOP_THRESHOLD, swap ? "swap" : "ram", NULL, 0, swap ? r->swap_pct : r->ram_pct,
+		"%s, seen while launching: %.2f %% of RAM and %.2f %% of swap in use; the threshold is %.0f %%",
+		admission_reason_texts[why], r->ram_pct, r->swap_pct, s->o->threshold_pct);
 }
 
 /* Is the host still able to take more, now? */
 static error *guard(struct session *s, struct launch *l, uint64_t now)
 {
 	const struct admission_limits limits = { .threshold_pct = s->o->threshold_pct,
-					    .ram_ends = session_stops_on(s, RESOURCE_RAM),
-					    .swap_ends = session_stops_on(s, RESOURCE_SWAP) };
+						 .ram_ends = session_stops_on(s, RESOURCE_RAM),
+						 .swap_ends = session_stops_on(s, RESOURCE_SWAP) };
 	struct admission_reading r;
 
 	if (confine_met(s)) {
@@ -197,8 +197,9 @@ static error *guard(struct session *s, struct launch *l, uint64_t now)
 	if (!l->waiting || waited)
 		return NULL;
 	return run_folder_event(&s->folder, "paced",
-				json_pack("{s:s,s:f,s:i}", "waiting_for", admission_reason_texts[l->pace.reason],
-					  "ram_pct", r.ram_pct, "vms", (int)s->ready));
+				json_pack("{s:s,s:f,s:i}", "waiting_for",
+					  admission_reason_texts[l->pace.reason], "ram_pct", r.ram_pct, "vms",
+					  (int)s->ready));
 }
 
 static error *launch_sample(struct session *s, struct launch *l)

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "run/source_fleet.h"
 #include "run/session.h"
+#include "run/source_fleet.h"
 
 /* A metric must have grown by so many points before its forecast may change the plan. */
 #define FORECAST_MIN_GROWTH 0.3

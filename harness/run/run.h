@@ -7,8 +7,8 @@
 
 #include "backend/backend.h"
 #include "base/err.h"
-#include "model/forecast.h"
 #include "host/cgroup.h"
+#include "model/forecast.h"
 #include "record/metric.h"
 
 /* The resources with a threshold. */
@@ -43,7 +43,7 @@ struct run_options {
 	bool no_kvm_debugfs;	    /* the kernel makes no statistics files for each KVM VM */
 	bool no_raise;		    /* leave the host's limits as they are */
 	bool predict;		    /* forecast the stop while the ramp goes on */
-	double model_error;		    /* of past forecasts on such hosts, see trend.h; 0: what is usual */
+	double model_error;	    /* of past forecasts on such hosts, see trend.h; 0: what is usual */
 	bool fast;		    /* null backend in tests: settle at once */
 	unsigned seed;
 	struct null_config null;

@@ -187,14 +187,12 @@ static error *check_backend(struct session *s)
 	if (s->devices && !(flags & BACKEND_DEVICES))
 		return err_new(
 			EXIT_CANNOT,
-			"guest '%s' needs a device besides its serial port, and backend %s gives none: use "
-			"--backend qemu",
+			"guest '%s' needs a device besides its serial port, and backend %s gives none: use --backend qemu",
 			s->image.guest, s->o->backend->name);
 	if (s->profile && s->vary.phase && !(flags & BACKEND_VARY))
 		return err_new(
 			EXIT_CANNOT,
-			"%s: spread_ms: backend %s starts all VMs from one image, so their phases cannot "
-			"differ: use --backend qemu or kvm",
+			"%s: spread_ms: backend %s starts all VMs from one image, so their phases cannot differ: use --backend qemu or kvm",
 			s->profile->path, s->o->backend->name);
 	if (s->vary.seed && !(flags & BACKEND_VARY))
 		session_notice(s, "backend %s starts all VMs from one image: all have the same seed",
@@ -345,10 +343,9 @@ static void preflight(struct session *s)
 	}
 	if (s->preflight_end < s->o->max) {
 		_cleanup_free_ char *sentence = limits_sentence(&limits, false);
-		session_notice(s,
-			       "preflight: %s, by the declared cost of a VM; the steps follow what "
-			       "is measured",
-			       sentence);
+		session_notice(
+			s, "preflight: %s, by the declared cost of a VM; the steps follow what is measured",
+			sentence);
 		json_object_set_new(s->folder.meta, "preflight", json_string(sentence));
 	}
 	json_object_set_new(s->folder.meta, "limits", limits_json(&limits));
@@ -437,10 +434,10 @@ void session_close(struct session *s)
 
 		all_done = !e;
 		if (e)
-			session_notice(s,
-				       "not everything could be put back: %s; 'mvmscale doctor --restore' "
-				       "tries again",
-				       e->msg);
+			session_notice(
+				s,
+				"not everything could be put back: %s; 'mvmscale doctor --restore' tries again",
+				e->msg);
 		err_free(e);
 		settings_close(s->settings);
 	}

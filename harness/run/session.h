@@ -6,20 +6,20 @@
 
 #include <gsl/gsl_rng.h>
 
-#include "record/write.h"
 #include "guest/profile.h"
-#include "host/facts.h"
-#include "host/limits.h"
-#include "run/admission.h"
 #include "host/affinity.h"
-#include "run/ramp.h"
-#include "host/settings.h"
-#include "run/answers.h"
-#include "host/janitor.h"
-#include "run/run.h"
 #include "host/cgroup.h"
-#include "measure/sampler.h"
+#include "host/facts.h"
+#include "host/janitor.h"
+#include "host/limits.h"
+#include "host/settings.h"
 #include "measure/nodes.h"
+#include "measure/sampler.h"
+#include "record/write.h"
+#include "run/admission.h"
+#include "run/answers.h"
+#include "run/ramp.h"
+#include "run/run.h"
 
 /* Room in the VM table for VMs that failed or died and were replaced. */
 #define SPARE_VMS 256
@@ -56,15 +56,15 @@ struct session {
 	bool ksm;    /* technique ksm is in force */
 	bool cloned; /* the VMs are copies of a booted one */
 	struct vm *vms;
-	struct life *lives;		       /* wave_load.c: of each VM; NULL of guests without a waveform */
-	uint32_t vm_slots, next_id;	       /* ids are given once */
+	struct life *lives;	    /* wave_load.c: of each VM; NULL of guests without a waveform */
+	uint32_t vm_slots, next_id; /* ids are given once */
 	uint32_t ready, lost, failures_in_row; /* lost: failed or died in this ramp */
 	uint32_t limit_vms;		       /* no more VMs than this: a limit of the host ends there */
 	struct answers answers;		       /* which of them run, and do not answer */
 	char *limit_name, *limit_evidence;
 	double limit_value;
 	struct limit_raw limits_before; /* before the first VM */
-	uint32_t preflight_end; /* where limits and declared memory expect the stop */
+	uint32_t preflight_end;		/* where limits and declared memory expect the stop */
 
 	struct interval *rows; /* [0] is the baseline */
 	size_t row_count;

@@ -109,8 +109,7 @@ double fleet_ram_pct(struct session *s)
 error *fleet_open(struct session *s)
 {
 	static const char header[] =
-		"time_s,interval,repeat,host,state,vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,"
-		"mem_used_kb_mean,mem_total_kb,cores,samples,threshold_pct,unproven\n";
+		"time_s,interval,repeat,host,state,vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,mem_used_kb_mean,mem_total_kb,cores,samples,threshold_pct,unproven\n";
 	struct backend_host probe;
 	size_t n = s->backend->ops->hosts ? s->backend->ops->hosts(s->backend, &probe, 1) : 0;
 
@@ -252,10 +251,10 @@ static void stop_if_closed(struct session *s, bool starting)
 	if (starting || s->backend->ops->room(s->backend))
 		return;
 	if (full)
-		session_stop(s, STOP_THRESHOLD, f->full_metric, NULL, 0, f->full_value,
-			     "no host takes more: of %zu, %zu reached their threshold (the last by %s at "
-			     "%.2f %%), %zu are lost, the others hold as many as their max",
-			     f->count, full, f->full_metric, f->full_value, lost);
+		session_stop(
+			s, STOP_THRESHOLD, f->full_metric, NULL, 0, f->full_value,
+			"no host takes more: of %zu, %zu reached their threshold (the last by %s at %.2f %%), %zu are lost, the others hold as many as their max",
+			f->count, full, f->full_metric, f->full_value, lost);
 	else
 		session_stop(s, STOP_LIMIT, NULL, "hosts", 0, s->ready,
 			     "every host that is left holds as many VMs as its max in the hosts file");

@@ -203,11 +203,12 @@ void verify_conclude(struct session *s)
 
 	if (!o->silent)
 		return;
-	char *more = o->answered < o->asked || o->unproven
-			     ? xasprintf("%u of %u VMs asked last answered", o->answered, o->asked)
-			     : xasprintf("%u of %u VMs asked last answered, but there were %u that did not "
-					 "before, for up to %.1f s",
-					 o->answered, o->asked, o->silent, o->longest_silence_s);
+	char *more =
+		o->answered < o->asked || o->unproven
+			? xasprintf("%u of %u VMs asked last answered", o->answered, o->asked)
+			: xasprintf(
+				  "%u of %u VMs asked last answered, but there were %u that did not before, for up to %.1f s",
+				  o->answered, o->asked, o->silent, o->longest_silence_s);
 	char *both = xasprintf("%s%s%s", o->stop.evidence ? o->stop.evidence : "",
 			       o->stop.evidence ? "; " : "", more);
 	free(more);

@@ -3,9 +3,9 @@
 #include <math.h>
 
 #include "base/clock.h"
-#include "run/session.h"
 #include "measure/vmcpu.h"
 #include "model/fidelity.h"
+#include "run/session.h"
 
 /* So many VMs are looked at in one prediction; of more, evenly chosen ones stand for the rest. */
 #define LOOK_AT 256

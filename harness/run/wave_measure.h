@@ -6,8 +6,8 @@
 
 #include "base/err.h"
 #include "guest/wave.h"
-#include "model/fidelity.h"
 #include "measure/vmcpu.h"
+#include "model/fidelity.h"
 
 struct wave_measure_options {
 	const char *accel, *qemu; /* qemu may be NULL */

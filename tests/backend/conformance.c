@@ -17,8 +17,8 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "guest/profile.h"
-#include "inspect.h"
 #include "host/affinity.h"
+#include "inspect.h"
 
 #define VMS 4
 #define PATIENCE_NS 30000000000ULL

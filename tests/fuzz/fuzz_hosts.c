@@ -2,8 +2,8 @@
 /* Files of hosts, and URIs as --connect has them: names are unique and fit for a table. */
 #include <string.h>
 
-#include "driver.h"
 #include "backend/libvirt/host_list.h"
+#include "driver.h"
 
 static void check(const struct host_list *l)
 {

@@ -108,13 +108,10 @@ static void run(const char *text, size_t len)
 }
 
 static const char *const seeds[] = {
-	"p[guest]\nsummary = x\nneeds = disk\n[count]\ntype = u32\noffset = 0\nmin = 1\nmax = 9\ndefault = "
-	"3\n"
+	"p[guest]\nsummary = x\nneeds = disk\n[count]\ntype = u32\noffset = 0\nmin = 1\nmax = 9\ndefault = 3\n"
 	"[word]\ntype = text\noffset = 4\nmax = 10\n[mac]\ntype = bytes\noffset = 20\nsize = 6\n",
-	"l00007C12  B0FF              mov al,0xff\n00007D08  skipping 0x11 bytes\n00007C14  BAF803           "
-	" mov dx,0x3f8\n"
-	"00007C17  EE                out dx,al\n00007C18  A16E7D            mov ax,[0x7d6e]\n00007C1B  42    "
-	"            inc dx\n",
+	"l00007C12  B0FF              mov al,0xff\n00007D08  skipping 0x11 bytes\n00007C14  BAF803            mov dx,0x3f8\n"
+	"00007C17  EE                out dx,al\n00007C18  A16E7D            mov ax,[0x7d6e]\n00007C1B  42                inc dx\n",
 	NULL
 };
 static const char *const words[] = { "type = u8\n", "offset = ",  "max = ",    "size = ",

@@ -85,8 +85,7 @@ static const struct fuzz_shape shapes[] = {
 	{ "[dimensions]\npreset = a", "\n b", "\n" },
 	{ "[config a]\nmax = 2\n", "[config b]\nmax = 3\n[config c]\nmax = 1\n", "" },
 	{ "[dimensions]\naccel = tcg kvm\n", "[exclude a]\naccel = kvm\n[exclude b]\naccel = kvm\n", "" },
-	{ "[dimensions]\nprofile = a b c d e f g h i j\npreset = a b c d e f g h i j\nqemu = a b c d e f g h "
-	  "i j\n",
+	{ "[dimensions]\nprofile = a b c d e f g h i j\npreset = a b c d e f g h i j\nqemu = a b c d e f g h i j\n",
 	  "[only a]\naccel = kvm\n[only b]\naccel = kvm\n", "" },
 	{ "{\"text\":[", "[],", "1]}" },
 	{ 0 },

@@ -12,8 +12,8 @@
 #include "driver.h"
 #include "guest/wave.h"
 #include "host/affinity.h"
-#include "host/swap.h"
 #include "host/cgroup.h"
+#include "host/swap.h"
 
 static void numbers(const char *text)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Presets: what is accepted can be launched as far as its words go. */
-#include "driver.h"
 #include "backend/qemu/preset.h"
+#include "driver.h"
 
 static void run(const char *text, size_t len)
 {

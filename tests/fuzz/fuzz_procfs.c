@@ -5,14 +5,14 @@
 #include <string.h>
 
 #include "driver.h"
-#include "nested/needs.h"
+#include "host/cgroup.h"
 #include "host/facts.h"
 #include "host/limits.h"
-#include "host/cgroup.h"
+#include "host/procfs.h"
 #include "measure/iocount.h"
 #include "measure/kthreads.h"
 #include "measure/nodes.h"
-#include "host/procfs.h"
+#include "nested/needs.h"
 
 static void counters(const char *text)
 {

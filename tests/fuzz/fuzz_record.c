@@ -6,9 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "driver.h"
 #include "record/hosts.h"
 #include "record/read.h"
-#include "driver.h"
 #include "report/plot_text.h"
 #include "report/runtable.h"
 

@@ -18,9 +18,9 @@
 #include "backend/console.h"
 #include "backend/kvm/runner.h"
 #include "backend/qemu/launched.h"
-#include "base/spawn.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 #include "base/util.h"
 #include "guest/image.h"
 
@@ -390,8 +390,7 @@ static void talk_to_all(void)
 		else if (m->launched->launch != LAUNCH_CLONE) /* the backend read its line */
 			report(m->launched->vms[0].state == VM_READY, "ready", m);
 		else
-			printf("ok %u - %s: ready # SKIP a clone does not boot: the VM that it is a copy of "
-			       "did\n",
+			printf("ok %u - %s: ready # SKIP a clone does not boot: the VM that it is a copy of did\n",
 			       ++tests, m->name);
 	}
 	for (size_t i = 0; i < count; i++) {

@@ -19,9 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/kin.h"
 #include "backend/qemu/qemu.h"
 #include "base/fs.h"
+#include "base/kin.h"
 #include "base/util.h"
 
 #define VMS 8

@@ -158,10 +158,7 @@ static inline struct run_record *ramp_record(const struct ramp_made *m, double s
 	struct csv *t = xcalloc(1, sizeof(*t));
 	uint32_t s = m->seed * 2654435761U + (uint32_t)m->kind;
 	_cleanup_free_ char *json = xasprintf(
-		"{\"format\":1,\"state\":\"complete\",\"threshold_pct\":90,\"host\":{\"cores\":4,\"ram_kb\":%"
-		"d,"
-		"\"swap_kb\":%d},\"options\":{\"stop_on\":[\"cpu\",%s\"swap\"]},\"limits\":[{"
-		"\"name\":"
+		"{\"format\":1,\"state\":\"complete\",\"threshold_pct\":90,\"host\":{\"cores\":4,\"ram_kb\":%d,\"swap_kb\":%d},\"options\":{\"stop_on\":[\"cpu\",%s\"swap\"]},\"limits\":[{\"name\":"
 		"\"pid_max\",\"vms_now\":%.0f}],\"stop\":{\"kind\":\"max\"}}",
 		RAMP_RAM_KB, m->kind == RAMP_SWAP ? RAMP_RAM_KB / 2 : 0,
 		m->kind == RAMP_SWAP ? "" : "\"ram\",", m->kind == RAMP_LIMIT ? m->end : 50 * m->end);

@@ -20,8 +20,8 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "compare/compare.h"
-#include "model/stats.h"
 #include "model/fit.h"
+#include "model/stats.h"
 
 /* X(symbol, column of intervals.csv): what the figures are made of. */
 #define SCATTER_COLUMNS(X)                \

@@ -90,10 +90,9 @@ static struct run_record *make(const struct made *m)
 					     "swap_pct_sd",  "samples",	     "settled" };
 	struct run_record *r = xcalloc(1, sizeof(*r));
 	struct csv *t = xcalloc(1, sizeof(*t));
-	_cleanup_free_ char *json =
-		xasprintf("{\"format\":1,\"state\":\"complete\",\"threshold_pct\":90,\"host\":{\"cores\":4,"
-			  "\"ram_kb\":1000000,\"swap_kb\":%d},\"stop\":{\"kind\":\"max\"}}",
-			  m->swap ? 500000 : 0);
+	_cleanup_free_ char *json = xasprintf(
+		"{\"format\":1,\"state\":\"complete\",\"threshold_pct\":90,\"host\":{\"cores\":4,\"ram_kb\":1000000,\"swap_kb\":%d},\"stop\":{\"kind\":\"max\"}}",
+		m->swap ? 500000 : 0);
 
 	r->dir = xstrdup("made");
 	r->meta = json_loads(json, 0, NULL);
@@ -332,8 +331,7 @@ static void limit_stop_is_measured(void **state)
 static void known_limit_comes_first(void **state)
 {
 	static const char *const json =
-		"{\"limits\":[{\"name\":\"ram\",\"vms_now\":10},"
-		"{\"name\":\"keys\",\"vms_now\":null},{\"name\":\"pty\",\"vms_now\":7000}]}";
+		"{\"limits\":[{\"name\":\"ram\",\"vms_now\":10},{\"name\":\"keys\",\"vms_now\":null},{\"name\":\"pty\",\"vms_now\":7000}]}";
 	_cleanup_(advice_freep) struct advice *a = advised(
 		&(struct made){ .n = 21, .step = 300, .cpu = flat, .ram = line, .json = json, .settled = 1 },
 		0);

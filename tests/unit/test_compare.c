@@ -12,9 +12,9 @@
 
 #include "base/util.h"
 #include "compare/compare.h"
+#include "compare/format.h"
 #include "compare/slo.h"
 #include "compare/spec.h"
-#include "compare/format.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 #define COLUMNS "vm_count,cpu_pct_mean,settled,ledger_drop_kb,boot_p50_ms,launch_cpu_ms_per_vm\n"
@@ -328,16 +328,15 @@ static void named_figures_must_be_there(void **state)
 static void environments(void **state)
 {
 	struct run_record *
-		a = record(COMPLETE "," HOST(
-				   "6.1",
-				   "1000000") ",\"backend\":{\"version\":\"7\",\"argv\":["
-					      "\"/run/run-12/fw\"],\"tuning\":{\"ksm\":{\"in_force\":true}}}",
-			   COLUMNS),
+		a = record(
+		       COMPLETE "," HOST(
+			       "6.1",
+			       "1000000") ",\"backend\":{\"version\":\"7\",\"argv\":[\"/run/run-12/fw\"],\"tuning\":{\"ksm\":{\"in_force\":true}}}",
+		       COLUMNS),
 	       *b = record(
-		       COMPLETE
-		       "," HOST("6.2",
-				"1000100") ",\"backend\":{\"version\":\"8\",\"argv\":["
-					   "\"/run/run-345/fw\"],\"tuning\":{\"ksm\":{\"in_force\":false}}}",
+		       COMPLETE "," HOST(
+			       "6.2",
+			       "1000100") ",\"backend\":{\"version\":\"8\",\"argv\":[\"/run/run-345/fw\"],\"tuning\":{\"ksm\":{\"in_force\":false}}}",
 		       COLUMNS);
 	struct strlist intended = { 0 };
 	struct env_diff d;

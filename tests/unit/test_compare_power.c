@@ -7,9 +7,9 @@
  *	COMPARE_RUNS	runs a side (default 10)
  *	COMPARE_FROM	file with the spreads (default tests/fixtures/compare/scatter.csv, from real runs)
  * A run draws its own line for every column, related to that of the run before it (drift); its intervals
- *share it and model_error around it (autocorrelated), so they are no replicates. Now and then a value is far off,
- *as often and as far as in the real runs. With `--scatter DIR...` it does nothing but print the spreads of
- *these run folders.
+ *share it and model_error around it (autocorrelated), so they are no replicates. Now and then a value is far
+ *off, as often and as far as in the real runs. With `--scatter DIR...` it does nothing but print the spreads
+ *of these run folders.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -219,9 +219,9 @@ static size_t alarms_among_equals(bool in_turns)
 		open += c->verdict == VERDICT_INCONCLUSIVE;
 		clear_sides(sides);
 	}
-	print_message("# %zu comparisons of equals, %zu runs a side %s: %zu regressed, %zu improved, %zu "
-		      "inconclusive\n",
-		      rounds, runs, in_turns ? "in turns" : "one side after the other", worse, better, open);
+	print_message(
+		"# %zu comparisons of equals, %zu runs a side %s: %zu regressed, %zu improved, %zu inconclusive\n",
+		rounds, runs, in_turns ? "in turns" : "one side after the other", worse, better, open);
 	return worse + better;
 }
 

@@ -14,15 +14,12 @@ static const char diskstats[] = " 253       0 vda 100 5 2000 30 50 6 4000 40 0 5
 				"   8       0 sda 1 0 8 0 2 0 16 0 0 0 0\n"
 				" 254       0 dm-0 100 0 2000 0 50 0 4000 0 0 0 0\n";
 
-static const char netdev[] = "Inter-|   Receive                                                |  Transmit\n"
-			     " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
-			     "packets errs drop fifo colls "
-			     "carrier compressed\n"
-			     "    lo:    1000      10    0    0    0     0          0         0     1000     "
-			     " 10    0    0    0     0       0 "
-			     "         0\n"
-			     "  eth0:5000 50 0 0 0 0 0 0 700 7 0 0 0 0 0 0\n"
-			     " veth1: 900 9 0 0 0 0 0 0 900 9 0 0 0 0 0 0\n";
+static const char netdev[] =
+	"Inter-|   Receive                                                |  Transmit\n"
+	" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
+	"    lo:    1000      10    0    0    0     0          0         0     1000      10    0    0    0     0       0          0\n"
+	"  eth0:5000 50 0 0 0 0 0 0 700 7 0 0 0 0 0 0\n"
+	" veth1: 900 9 0 0 0 0 0 0 900 9 0 0 0 0 0 0\n";
 
 static void test_disks(void **state)
 {

@@ -68,8 +68,7 @@ static int drop_folder(void **state)
 
 /* A sound journal of a dead process that would have a file of ours emptied. */
 static const char sound[] =
-	"{\"format\": 1, \"owner\": \"process\", \"pid\": 4194305, \"start\": 1, \"boot_id\": "
-	"\"\", \"pid_ns\": \"\", \"entries\": [{\"kind\": \"rmtree\", \"path\": \"%s/run-1\"}]}";
+	"{\"format\": 1, \"owner\": \"process\", \"pid\": 4194305, \"start\": 1, \"boot_id\": \"\", \"pid_ns\": \"\", \"entries\": [{\"kind\": \"rmtree\", \"path\": \"%s/run-1\"}]}";
 
 /* Whether it was obeyed; what is said about it goes to *said. */
 static bool obeyed(struct strlist *said)

@@ -224,12 +224,11 @@ static void causes_are_named(void **state)
 	static const struct {
 		const char *console, *words;
 	} cases[] = {
-		{ "[1.0] Kernel panic - not syncing: VFS: Unable to mount root fs on block(0,0)\r\n[1.1] "
-		  "CPU: 0",
+		{ "[1.0] Kernel panic - not syncing: VFS: Unable to mount root fs on block(0,0)\r\n[1.1] CPU: 0",
 		  "BLK_DEV_INITRD" },
 		{ "Out of memory: Killed process 80 (mvmscale)\r\n", "raise --memory" },
-		{ "Kernel panic - not syncing: Fatal exception\r\nKernel Offset: disabled", "panicked: Fatal "
-											    "exception" },
+		{ "Kernel panic - not syncing: Fatal exception\r\nKernel Offset: disabled",
+		  "panicked: Fatal exception" },
 	};
 
 	(void)state;

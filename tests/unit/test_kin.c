@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/kin.h"
 #include "base/fs.h"
+#include "base/kin.h"
 #include "base/pidmap.h"
 #include "base/util.h"
 

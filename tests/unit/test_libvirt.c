@@ -7,10 +7,10 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "backend/libvirt/host_list.h"
 #include "backend/libvirt/name.h"
 #include "backend/libvirt/template.h"
 #include "base/util.h"
-#include "backend/libvirt/host_list.h"
 
 /* The value was made with another implementation of RFC 4122: Python's uuid.uuid5(). */
 static void uuid_is_version_5_of_the_name(void **state)
@@ -92,9 +92,9 @@ static void another_process_or_boot_is_gone(void **state)
 static void template_is_filled_and_escaped(void **state)
 {
 	_cleanup_(lv_template_freep) struct lv_template *t = NULL;
-	error *e = lv_template_parse("[template]\nready = running\nmem_kb = 77\n<a n='{name}' u='{uuid}' "
-				     "t='{type}'>{serial}{nothing here}{image}{init}</a>\n",
-				     "x.domain", &t);
+	error *e = lv_template_parse(
+		"[template]\nready = running\nmem_kb = 77\n<a n='{name}' u='{uuid}' t='{type}'>{serial}{nothing here}{image}{init}</a>\n",
+		"x.domain", &t);
 
 	(void)state;
 	assert_null(e);
@@ -225,7 +225,7 @@ static void vms_are_placed_by_policy(void **state)
 
 	(void)state;
 #define THREE                                   \
-	(struct spread_host[])                   \
+	(struct spread_host[])                  \
 	{                                       \
 		{ 0, 9, 1, 1 }, { 0, 2, 4, 1 }, \
 		{                               \

@@ -11,9 +11,9 @@
 
 #include "base/fs.h"
 #include "base/util.h"
-#include "matrix/matrix.h"
 #include "host/governor.h"
 #include "host/settings.h"
+#include "matrix/matrix.h"
 
 #define TEXT                                                                         \
 	"[matrix]\nrounds = 2\nmax = 30\nseed = 7\nno_raise = yes\norder = rotate\n" \
@@ -186,9 +186,9 @@ static void command_lines(void **state)
 	matrix_run_argv(m, 1, 2, "out/r2-03-c", &argv);
 	_cleanup_free_ char *text = strlist_join(&argv);
 	strlist_clear(&argv);
-	assert_string_equal(text,
-			    "run --max=30 --rate=5 --no-raise --qemu=/x/qemu --jobs 2 --seed=8 --name=c "
-			    "--out=out/r2-03-c");
+	assert_string_equal(
+		text,
+		"run --max=30 --rate=5 --no-raise --qemu=/x/qemu --jobs 2 --seed=8 --name=c --out=out/r2-03-c");
 }
 
 static void put(const char *root, const char *file, const char *text)

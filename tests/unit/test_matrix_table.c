@@ -26,8 +26,7 @@ static void every_format_escapes(void **state)
 {
 	(void)state;
 	escaped("a_b & 50% $x #1 {y} ~ ^ \\ |", FORMAT_LATEX,
-		"a\\_b \\& 50\\% \\$x \\#1 \\{y\\} \\textasciitilde{} \\textasciicircum{} \\textbackslash{} "
-		"\\textbar{}");
+		"a\\_b \\& 50\\% \\$x \\#1 \\{y\\} \\textasciitilde{} \\textasciicircum{} \\textbackslash{} \\textbar{}");
 	escaped("a<b>\"c\"", FORMAT_LATEX, "a\\textless{}b\\textgreater{}\"c\"");
 	escaped("a|b *c* _d_ `e` [f] \\", FORMAT_MARKDOWN, "a\\|b \\*c\\* \\_d\\_ \\`e\\` \\[f\\] \\\\");
 	escaped("+ksm,-noaslr \"x\"\ny", FORMAT_CSV, "+ksm;-noaslr 'x' y");

@@ -96,9 +96,9 @@ static void subtitle_says_what_differs(void **state)
 	(void)state;
 	plot_subtitle(runs, 3, &parts);
 	_cleanup_free_ char *text = strlist_join(&parts);
-	assert_string_equal(text, "Intel Xeon Platinum 8375C 2 cores 24 GiB RAM no swap Linux 6.18.5 "
-				  "QEMU 7.2.22 (tcg, isapc) / 7.2.22 (kvm, microvm) preset dense "
-				  "guest sleep / idle launch clone / exec / fork");
+	assert_string_equal(
+		text,
+		"Intel Xeon Platinum 8375C 2 cores 24 GiB RAM no swap Linux 6.18.5 QEMU 7.2.22 (tcg, isapc) / 7.2.22 (kvm, microvm) preset dense guest sleep / idle launch clone / exec / fork");
 	same(plot_title(runs, 1, NULL), "46,000 sleep VMs, stopped by RAM at 90 %");
 	same(plot_title(runs + 1, 1, NULL), "6,480 sleep VMs, stopped by pid_max");
 	same(plot_title(runs, 3, NULL), "Host use of 3 runs up to 46,000 VMs");

@@ -8,9 +8,9 @@
 
 #include <string.h>
 
+#include "backend/qemu/preset.h"
 #include "base/fs.h"
 #include "base/util.h"
-#include "backend/qemu/preset.h"
 
 #define TCG "[tcg]\nbinary = qemu-a qemu-b\nargs = -M isapc -bios {firmware}\nboot = firmware\n"
 

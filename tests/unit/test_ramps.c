@@ -14,11 +14,11 @@
 #include <time.h>
 
 #include "advise/accuracy.h"
-#include "advise/whatif.h"
 #include "advise/verdict.h"
+#include "advise/whatif.h"
 #include "model/forecast.h"
-#include "record/interval.h"
 #include "ramps.h"
+#include "record/interval.h"
 
 #define FEW_SEEDS 12
 #define MANY_SEEDS 100
@@ -415,8 +415,7 @@ static void bench_speed(void)
 		err_free(e);
 		took[k] = cpu_ms() - start;
 	}
-	printf("Advice on 100 intervals: %.1f ms of CPU; on 1,000: %.1f ms (goal: below 100), %.1f times as "
-	       "long\n",
+	printf("Advice on 100 intervals: %.1f ms of CPU; on 1,000: %.1f ms (goal: below 100), %.1f times as long\n",
 	       took[0], took[1], took[1] / fmax(took[0], 0.001));
 }
 
@@ -427,8 +426,7 @@ static int bench(int n, char **dirs)
 	bench_made();
 	printf("False knees on straight lines of 6 to 200 points: %.1f %% (goal: at most 5)\n",
 	       false_knees(6, 200, 200, 7));
-	puts("Real ramps of a quiet host, threshold put at 95 % of each, intervals by what the others "
-	     "strayed");
+	puts("Real ramps of a quiet host, threshold put at 95 % of each, intervals by what the others strayed");
 	score_quiet(true, &calm);
 	format_score("all", &calm);
 	score_lines(&line);

@@ -12,8 +12,8 @@
 
 #include "base/fs.h"
 #include "base/util.h"
-#include "record/read.h"
 #include "model/thin.h"
+#include "record/read.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 #define RUNS "tests/fixtures/runs/"
@@ -192,11 +192,9 @@ static void damaged_rows_go(void **state)
 		  2 },
 		{ "0,1,1,4,1,0,0,3,1\n\n10,1,1,5,1,0,0,3,1\n", NULL, 2 },
 		/* the odd one goes, whichever it is */
-		{ "0,1,1,4,1,0,0,3,1\n10,1,1,5,1,0,0,3,1\n5000,1,1,6,1,0,0,3,1\n30,1,1,7,1,0,0,3,1\n40,1,1,8,"
-		  "1,0,0,3,1\n",
+		{ "0,1,1,4,1,0,0,3,1\n10,1,1,5,1,0,0,3,1\n5000,1,1,6,1,0,0,3,1\n30,1,1,7,1,0,0,3,1\n40,1,1,8,1,0,0,3,1\n",
 		  "line 4 has a vm_count of 5000, out of order", 4 },
-		{ "0,1,1,4,1,0,0,3,1\n10,1,1,5,1,0,0,3,1\n5,1,1,6,1,0,0,3,1\n30,1,1,7,1,0,0,3,1\n40,1,1,8,1,"
-		  "0,0,3,1\n",
+		{ "0,1,1,4,1,0,0,3,1\n10,1,1,5,1,0,0,3,1\n5,1,1,6,1,0,0,3,1\n30,1,1,7,1,0,0,3,1\n40,1,1,8,1,0,0,3,1\n",
 		  "out of order", 4 },
 		{ "0,1,1,4,1,0,0,3,1\n10,1,1,5,1,0,0,3,1\n10,1,1,6,1,0,0,3,1\n30,1,1,7,1,0,0,3,1\n",
 		  "line 4 has a vm_count of 10, as line 3 has", 3 },
@@ -218,8 +216,7 @@ static void damaged_rows_go(void **state)
 static void losses_explain_fewer(void **state)
 {
 	static const char *const text =
-		"vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,swap_pct_mean,"
-		"swap_pct_sd,samples,settled,died\n0,1,1,4,1,0,0,3,1,0\n40,1,1,4,1,0,0,3,1,0\n"
+		"vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,swap_pct_mean,swap_pct_sd,samples,settled,died\n0,1,1,4,1,0,0,3,1,0\n40,1,1,4,1,0,0,3,1,0\n"
 		"30,1,1,4,1,0,0,3,1,10\n20,1,1,4,1,0,0,3,1,10\n50,1,1,4,1,0,0,3,1,10\n";
 	_cleanup_free_ char *dir = made(RUN, text, NULL);
 	_cleanup_(run_record_freep) struct run_record *r = loaded(dir);
@@ -233,8 +230,7 @@ static void losses_explain_fewer(void **state)
 static void silence_explains_fewer(void **state)
 {
 	static const char *const text =
-		"vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,swap_pct_mean,"
-		"swap_pct_sd,samples,settled,died,unproven\n0,1,1,4,1,0,0,3,1,0,0\n40,1,1,4,1,0,0,3,1,0,0\n"
+		"vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,swap_pct_mean,swap_pct_sd,samples,settled,died,unproven\n0,1,1,4,1,0,0,3,1,0,0\n40,1,1,4,1,0,0,3,1,0,0\n"
 		"30,1,1,4,1,0,0,3,1,0,50\n0,1,1,4,1,0,0,3,1,1,119\n140,1,1,4,1,0,0,3,1,10,10\n";
 	_cleanup_free_ char *dir = made(RUN, text, NULL);
 	_cleanup_(run_record_freep) struct run_record *r = loaded(dir);
@@ -275,9 +271,7 @@ static void long_records_are_thinned(void **state)
 	FILE *f = open_memstream(&text, &size);
 
 	(void)state;
-	fputs("vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,swap_pct_mean,swap_pct_sd,samples,"
-	      "settled,"
-	      "ping_asked\n",
+	fputs("vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,swap_pct_mean,swap_pct_sd,samples,settled,ping_asked\n",
 	      f);
 	for (int i = 0; i < 30000; i++)
 		fprintf(f, "%d,1,1,%g,1,0,0,3,1,%d\n", i, 4 + i / 1e3, i ? 2 : 0);

@@ -15,9 +15,9 @@
 
 #include "backend/console.h"
 #include "backend/supervisor.h"
-#include "base/spawn.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 #include "base/util.h"
 
 #define VMS 4

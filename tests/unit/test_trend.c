@@ -41,14 +41,14 @@ static struct trend grown(const struct made *m, size_t n, double model_error, do
 	struct trend g;
 
 	trend_fit(&(struct trend_input){ .n = n,
-					   .vms = m->vms,
-					   .pct = m->pct,
-					   .asked = m->asked,
-					   .held_kb = m->held_kb,
-					   .pct_per_kb = 0.001,
-					   .left = left,
-					   .model_error = model_error },
-		   &g);
+					 .vms = m->vms,
+					 .pct = m->pct,
+					 .asked = m->asked,
+					 .held_kb = m->held_kb,
+					 .pct_per_kb = 0.001,
+					 .left = left,
+					 .model_error = model_error },
+		  &g);
 	return g;
 }
 
@@ -95,11 +95,11 @@ static void a_bend_is_foreseen(void **state)
 	for (size_t i = 0; i < ROWS; i++)
 		assert_near(trend_at(&g, m.vms[i]), m.pct[i], 0.5);
 	assert_true(trend_holdout_pct(&(struct trend_input){ .n = ROWS,
-							       .vms = m.vms,
-							       .pct = m.pct,
-							       .asked = m.asked,
-							       .held_kb = m.held_kb,
-							       .pct_per_kb = 0.001 }) < 1);
+							     .vms = m.vms,
+							     .pct = m.pct,
+							     .asked = m.asked,
+							     .held_kb = m.held_kb,
+							     .pct_per_kb = 0.001 }) < 1);
 }
 
 /* What lies behind a ramp that is over is asked of another one: as many intervals, larger steps. */
@@ -107,12 +107,12 @@ static void another_ramp_pings_as_often(void **state)
 {
 	struct made m = make(500, 0.005, 0.02), far = make(1000, 0.005, 0.02);
 	struct trend_input in = { .n = ROWS,
-				   .vms = m.vms,
-				   .pct = m.pct,
-				   .asked = m.asked,
-				   .held_kb = m.held_kb,
-				   .pct_per_kb = 0.001,
-				   .intervals = ROWS - 1 };
+				  .vms = m.vms,
+				  .pct = m.pct,
+				  .asked = m.asked,
+				  .held_kb = m.held_kb,
+				  .pct_per_kb = 0.001,
+				  .intervals = ROWS - 1 };
 	double at, lower, upper;
 	struct trend g;
 
@@ -207,12 +207,12 @@ static void long_ramps_are_thinned(void **state)
 		pct[i] = 0.001 * held_kb[i];
 	}
 	trend_fit(&(struct trend_input){ .n = MANY,
-					   .vms = vms,
-					   .pct = pct,
-					   .asked = asked,
-					   .held_kb = held_kb,
-					   .pct_per_kb = 0.001 },
-		   &g);
+					 .vms = vms,
+					 .pct = pct,
+					 .asked = asked,
+					 .held_kb = held_kb,
+					 .pct_per_kb = 0.001 },
+		  &g);
 	assert_true(g.woken.n > 30 && g.woken.n <= WAKE_RESIDUE_KNOTS);
 	assert_near(g.woken.kb, 400, 1);
 	for (size_t i = 0; i < MANY; i += 37)

@@ -15,9 +15,9 @@
 #include "base/util.h"
 #include "guest/profile.h"
 #include "guest/wave.h"
-#include "report/curve_text.h"
 #include "measure/vmcpu.h"
 #include "model/fidelity.h"
+#include "report/curve_text.h"
 
 static struct wave *parsed(const char *lines, const char *trace)
 {

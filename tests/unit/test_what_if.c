@@ -361,15 +361,9 @@ static void the_ledger_says_how_far_hosts_stray(void **state)
 static void old_ledgers_are_renewed(void **state)
 {
 	static const char old[] =
-		"CREATE TABLE forecasts (started TEXT, host TEXT, kernel TEXT, backend TEXT, accel TEXT, "
-		"preset "
-		"TEXT, profile TEXT, launch TEXT, threshold REAL, forecast REAL, lower REAL, upper REAL, at "
-		"REAL, "
-		"resource TEXT, stop TEXT, binding TEXT, truth REAL, error_pct REAL, counts INTEGER, ram_kb "
-		"REAL, "
-		"core_pct REAL, PRIMARY KEY (started, host, backend, preset, profile, truth));"
-		"INSERT INTO forecasts (started, host, error_pct, counts) VALUES ('2026', 'a CPU', 40, 1);"
-		"PRAGMA user_version = 1;";
+		"CREATE TABLE forecasts (started TEXT, host TEXT, kernel TEXT, backend TEXT, accel TEXT, preset TEXT, profile TEXT, launch TEXT, threshold REAL, forecast REAL, lower REAL, upper REAL, at "
+		"REAL, resource TEXT, stop TEXT, binding TEXT, truth REAL, error_pct REAL, counts INTEGER, ram_kb REAL, core_pct REAL, PRIMARY KEY (started, host, backend, preset, profile, truth));"
+		"INSERT INTO forecasts (started, host, error_pct, counts) VALUES ('2026', 'a CPU', 40, 1);PRAGMA user_version = 1;";
 	char dir[] = "/tmp/mvm-ledger-XXXXXX";
 	_cleanup_(run_record_freep) struct run_record *r = forecast_run(1010, 1000, "2026-01-01T00:00:00Z");
 	_cleanup_(advice_freep) struct advice *a = NULL;

@@ -399,7 +399,8 @@ const struct backend_ops backend_kvm = {
 	.name = "kvm",
 	.summary = "a built-in runner on /dev/kvm, no QEMU: what the kernel's KVM itself costs",
 	.needs = "/dev/kvm",
-	.flags = BACKEND_WAKE | BACKEND_SHARDS | BACKEND_KVM | BACKEND_VARY | BACKEND_AFFINITY | BACKEND_CGROUP,
+	.flags = BACKEND_WAKE | BACKEND_SHARDS | BACKEND_KVM | BACKEND_VARY | BACKEND_AFFINITY |
+		 BACKEND_CGROUP,
 	.open = kvm_open,
 	.start = kvm_start,
 	.room = kvm_room,

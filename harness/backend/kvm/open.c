@@ -35,10 +35,10 @@ static error *choose_capacity(struct kvm *k)
 			       "RLIMIT_NOFILE is %llu: a runner needs %d descriptors and 2 per VM",
 			       (unsigned long long)files.rlim_max, RUNNER_FDS);
 	if (k->cfg.shard > fit)
-		return err_new(EXIT_CANNOT,
-			       "--shard %u: a VM takes 2 descriptors, and RLIMIT_NOFILE (%llu) leaves room "
-			       "for %llu VMs in a process",
-			       k->cfg.shard, (unsigned long long)files.rlim_max, (unsigned long long)fit);
+		return err_new(
+			EXIT_CANNOT,
+			"--shard %u: a VM takes 2 descriptors, and RLIMIT_NOFILE (%llu) leaves room for %llu VMs in a process",
+			k->cfg.shard, (unsigned long long)files.rlim_max, (unsigned long long)fit);
 	uint32_t want = k->cfg.shard ? k->cfg.shard : (uint32_t)MIN(fit, (rlim_t)SHARD_DEFAULT);
 	k->shard_cfg.runner.capacity = MIN(want, k->max);
 	return NULL;

@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 
 #include "backend/console.h"
-#include "backend/kvm/vm.h"
 #include "backend/kvm/timer_heap.h"
+#include "backend/kvm/vm.h"
 #include "base/clock.h"
 #include "base/util.h"
 

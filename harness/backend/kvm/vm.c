@@ -34,10 +34,10 @@ error *kvm_host_open(struct kvm_host *h)
 	if (version != KVM_API_VERSION || size <= 0 ||
 	    ioctl(h->fd, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0) {
 		kvm_host_close(h);
-		return err_new(EXIT_CANNOT,
-			       "KVM cannot be used: this kernel's is too old (API version %d, or no "
-			       "KVM_CAP_IMMEDIATE_EXIT; Linux 4.13 has both)",
-			       version);
+		return err_new(
+			EXIT_CANNOT,
+			"KVM cannot be used: this kernel's is too old (API version %d, or no KVM_CAP_IMMEDIATE_EXIT; Linux 4.13 has both)",
+			version);
 	}
 	h->run_size = (size_t)size;
 	return NULL;

@@ -17,18 +17,17 @@ static error *check_place(const struct lv_host *h, const struct placement *p)
 	const struct lv_template *t = h->template;
 
 	if (h->remote || h->lv->fleet)
-		return err_new(EXIT_BAD_INPUT,
-			       "--pin and --numa name CPUs and memory nodes of this machine; the VMs of %s "
-			       "run elsewhere: leave them out",
-			       h->spec->name);
+		return err_new(
+			EXIT_BAD_INPUT,
+			"--pin and --numa name CPUs and memory nodes of this machine; the VMs of %s run elsewhere: leave them out",
+			h->spec->name);
 	if (p->pin != PIN_NONE && !t->uses_cpuset)
 		return err_new(EXIT_BAD_INPUT, "--pin: template %s has no {cpuset}, so it would be ignored",
 			       t->path);
 	if (p->numa == NUMA_LOCAL)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"--numa local: libvirt has no such policy. Without --numa its VMs' memory is of "
-			"the node they run on, unless that is full");
+			"--numa local: libvirt has no such policy. Without --numa its VMs' memory is of the node they run on, unless that is full");
 	if (p->numa != NUMA_NONE && !t->uses_numatune)
 		return err_new(EXIT_BAD_INPUT,
 			       "--numa: template %s has no {numatune}, so it would be ignored", t->path);
@@ -94,8 +93,7 @@ static error *write_wrapper(struct lv_host *h)
 	if (chmod(h->wrapper, 0755) < 0 || access(h->wrapper, X_OK) < 0)
 		return err_sys(
 			EXIT_CANNOT, errno,
-			"%s cannot be run, and QEMU would not begin in its cgroup: set MVMSCALE_STATE to "
-			"a folder where programs may be run",
+			"%s cannot be run, and QEMU would not begin in its cgroup: set MVMSCALE_STATE to a folder where programs may be run",
 			h->wrapper);
 	return NULL;
 }
@@ -105,14 +103,12 @@ static error *check_cgroup(struct lv_host *h)
 	if (!h->embed)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"--cgroup and --cgroup-*: the VMs of %s are made by libvirt's daemon, in cgroups "
-			"of its own: leave out --connect and --hosts to use the driver in the harness",
+			"--cgroup and --cgroup-*: the VMs of %s are made by libvirt's daemon, in cgroups of its own: leave out --connect and --hosts to use the driver in the harness",
 			h->spec->name);
 	if (!h->template->uses_emulator)
 		return err_new(
 			EXIT_BAD_INPUT,
-			"--cgroup and --cgroup-*: template %s has no {emulator}, so its QEMU cannot be "
-			"started in a cgroup",
+			"--cgroup and --cgroup-*: template %s has no {emulator}, so its QEMU cannot be started in a cgroup",
 			h->template->path);
 	return write_wrapper(h);
 }

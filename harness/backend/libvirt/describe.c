@@ -37,8 +37,7 @@ json_t *lv_describe(const struct backend *base)
 		if (!b->hosts[i].leftovers)
 			continue;
 		_cleanup_free_ char *note = xasprintf(
-			"%u domains and storage pools of runs that are gone are left on %s: 'mvmscale doctor "
-			"--restore --connect %s' removes them",
+			"%u domains and storage pools of runs that are gone are left on %s: 'mvmscale doctor --restore --connect %s' removes them",
 			b->hosts[i].leftovers, b->hosts[i].spec->name, b->hosts[i].spec->uri);
 		json_array_append_new(notes, json_string(note));
 	}

@@ -7,11 +7,11 @@
 #include <sys/socket.h>
 
 #include "backend/console.h"
-#include "base/kin.h"
 #include "backend/libvirt/libvirt.h"
 #include "backend/libvirt/name.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/kin.h"
 
 /* A probe guest that needs longer than this would make a ramp under KVM slower than under TCG. */
 #define KVM_GOOD_TIME_NS 3000000000ULL

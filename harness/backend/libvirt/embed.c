@@ -81,9 +81,9 @@ static error *pretend_user(const char *folder)
 	if (geteuid() != 0 || getpwnam("libvirt-qemu") || getpwnam("qemu"))
 		return NULL;
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return err_sys(EXIT_CANNOT, errno,
-			       "libvirt needs the user libvirt-qemu, which this host lacks (Debian: package "
-			       "libvirt-daemon-system), and a mount namespace to stand in for it is refused");
+		return err_sys(
+			EXIT_CANNOT, errno,
+			"libvirt needs the user libvirt-qemu, which this host lacks (Debian: package libvirt-daemon-system), and a mount namespace to stand in for it is refused");
 	e = add_line("/etc/passwd", "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin", passwd);
 	if (!e && !getgrnam("libvirt-qemu"))
 		e = add_line("/etc/group", "libvirt-qemu:x:64055:", group);
@@ -113,10 +113,10 @@ error *lv_embed_prepare(struct lv_host *h)
 	if (*h->root != '/')
 		return err_new(EXIT_BAD_INPUT, "%s: root must be an absolute path", h->spec->uri);
 	if (strlen(h->root) + MONITOR_PATH_MAX >= sizeof(((struct sockaddr_un *)0)->sun_path))
-		return err_new(EXIT_CANNOT,
-			       "%s is too long a folder for libvirt: names of sockets in it would exceed the "
-			       "kernel's %zu bytes; set MVMSCALE_STATE to a shorter one",
-			       h->root, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+		return err_new(
+			EXIT_CANNOT,
+			"%s is too long a folder for libvirt: names of sockets in it would exceed the kernel's %zu bytes; set MVMSCALE_STATE to a shorter one",
+			h->root, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
 	_cleanup_free_ char *etc = xasprintf("%s/etc", h->root), *conf = xasprintf("%s/qemu.conf", etc);
 	_cleanup_free_ char *pids = xasprintf("%s/run/qemu", h->root);
 	_cleanup_free_ char *word = xasprintf("guest=%s-", b->prefix);

@@ -51,10 +51,10 @@ static error *check_uri(const char *uri)
 	if (sep && *uri >= 'a' && *uri <= 'z' &&
 	    strspn(uri, "abcdefghijklmnopqrstuvwxyz0123456789+-") == (size_t)(sep - uri))
 		return NULL;
-	return err_new(EXIT_BAD_INPUT,
-		       "'%s' is no libvirt URI: it must look like qemu:///system or "
-		       "qemu+ssh://root@host/system",
-		       uri);
+	return err_new(
+		EXIT_BAD_INPUT,
+		"'%s' is no libvirt URI: it must look like qemu:///system or qemu+ssh://root@host/system",
+		uri);
 }
 
 /* Takes over the strings. */

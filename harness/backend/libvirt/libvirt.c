@@ -148,9 +148,9 @@ static int next_host(const struct lv *b)
 
 	for (size_t i = 0; i < b->host_count; i++)
 		p[i] = (struct spread_host){ .vms = b->hosts[i].vms,
-					    .max = b->hosts[i].spec->max,
-					    .weight = b->hosts[i].weight,
-					    .open = !b->hosts[i].lost && !b->hosts[i].full };
+					     .max = b->hosts[i].spec->max,
+					     .weight = b->hosts[i].weight,
+					     .open = !b->hosts[i].lost && !b->hosts[i].full };
 	int chosen = spread_next(b->cfg.libvirt->place, p, b->host_count);
 	free(p);
 	return chosen;
@@ -240,10 +240,10 @@ static error *stop_all(struct lv *b, void (*progress)(void *, uint32_t), void *u
 	}
 	drain(b, &b->destroying, progress, user);
 	if (b->in_flight || b->destroying)
-		e = err_new(EXIT_CANNOT,
-			    "%u domains could not be destroyed: libvirt does not answer; 'mvmscale doctor "
-			    "--restore --connect URI' tries again later",
-			    b->in_flight + b->destroying);
+		e = err_new(
+			EXIT_CANNOT,
+			"%u domains could not be destroyed: libvirt does not answer; 'mvmscale doctor --restore --connect URI' tries again later",
+			b->in_flight + b->destroying);
 	else if (b->complaint)
 		e = err_new(EXIT_CANNOT, "%s; 'mvmscale doctor --restore --connect URI' tries again later",
 			    b->complaint);

@@ -34,10 +34,11 @@ static void learn_owner(struct lv_host *h)
 /* Nobody else on that host is to read it, and not even QEMU to change what it need not. */
 static char *permissions(const struct lv_host *h, const char *mode)
 {
-	return h->has_owner ? xasprintf("<permissions><mode>%s</mode><owner>%u</owner><group>%u</group></"
-					"permissions>",
-					mode, h->owner_uid, h->owner_gid)
-			    : xasprintf("<permissions><mode>%s</mode></permissions>", mode);
+	return h->has_owner
+		       ? xasprintf(
+				 "<permissions><mode>%s</mode><owner>%u</owner><group>%u</group></permissions>",
+				 mode, h->owner_uid, h->owner_gid)
+		       : xasprintf("<permissions><mode>%s</mode></permissions>", mode);
 }
 
 /* Others may write in its parent, and libvirt follows a link that is there already: so its name cannot be
@@ -64,9 +65,9 @@ static error *make_pool(struct lv_host *h)
 	learn_owner(h);
 	lv_name_uuid(name, uuid);
 	_cleanup_free_ char *rights = permissions(h, "0700");
-	_cleanup_free_ char *xml = xasprintf("<pool type='dir'><name>%s</name><uuid>%s</uuid><target>"
-					     "<path>%s</path>%s</target></pool>",
-					     name, uuid, path, rights);
+	_cleanup_free_ char *xml = xasprintf(
+		"<pool type='dir'><name>%s</name><uuid>%s</uuid><target><path>%s</path>%s</target></pool>",
+		name, uuid, path, rights);
 
 	h->pool = virStoragePoolCreateXML(h->conn, xml, VIR_STORAGE_POOL_CREATE_WITH_BUILD);
 	if (h->pool)
@@ -124,9 +125,9 @@ static error *send_file(struct lv_host *h, const char *name, const char *mode, c
 		return e;
 	fill_page(&data, &len);
 	_cleanup_free_ char *rights = permissions(h, mode);
-	_cleanup_free_ char *xml = xasprintf("<volume><name>%s</name><capacity>%zu</capacity><target>"
-					     "<format type='raw'/>%s</target></volume>",
-					     name, len, rights);
+	_cleanup_free_ char *xml = xasprintf(
+		"<volume><name>%s</name><capacity>%zu</capacity><target><format type='raw'/>%s</target></volume>",
+		name, len, rights);
 	virStorageVolPtr vol = virStorageVolCreateXML(h->pool, xml, 0);
 	if (!vol)
 		return lv_error(EXIT_CANNOT, "libvirt on %s makes no file %s", h->spec->name, name);

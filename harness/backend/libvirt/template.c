@@ -57,9 +57,7 @@ static error *check_placeholders(const struct lv_template *t)
 		if (n && s[n + 1] == '}' && placeholder_at(s) == PH_COUNT)
 			return err_new(
 				EXIT_BAD_INPUT,
-				"template %s: unknown placeholder %.*s; known are {name} {uuid} "
-				"{image} {firmware} {type} {guest} {serial} {emulator} {tcg} {init} {cpuset} "
-				"{numatune}",
+				"template %s: unknown placeholder %.*s; known are {name} {uuid} {image} {firmware} {type} {guest} {serial} {emulator} {tcg} {init} {cpuset} {numatune}",
 				t->path, (int)n + 2, s);
 	}
 	if (!strstr(t->xml, "{name}") || !strstr(t->xml, "{uuid}"))
@@ -130,10 +128,10 @@ error *lv_template_load(const char *name_or_path, struct lv_template **ret)
 		guest_data_names("libvirt", ".domain", &names);
 		_cleanup_free_ char *known = names.count ? strlist_join(&names) : xstrdup("(none found)");
 		strlist_clear(&names);
-		return err_new(EXIT_BAD_INPUT,
-			       "there is no template for libvirt driver '%s': known are %s; give one of your "
-			       "own with --template FILE",
-			       name_or_path, known);
+		return err_new(
+			EXIT_BAD_INPUT,
+			"there is no template for libvirt driver '%s': known are %s; give one of your own with --template FILE",
+			name_or_path, known);
 	}
 	error *e = fs_read(path, &text, NULL);
 	return e ? err_wrap(e, "template") : lv_template_parse(text, path, ret);

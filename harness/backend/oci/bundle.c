@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "backend/oci/oci.h"
-#include "base/spawn.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 
 #define VERSION_TIMEOUT_MS 10000
 
@@ -64,8 +64,7 @@ error *oci_runtime_find(const struct backend_config *cfg, struct oci_runtime *re
 	if (!ret->path)
 		return err_new(
 			EXIT_CANNOT,
-			"an OCI runtime is missing: neither runc, crun nor youki is on PATH; install one "
-			"(Debian: apt-get install runc) or give one with --runtime PATH");
+			"an OCI runtime is missing: neither runc, crun nor youki is on PATH; install one (Debian: apt-get install runc) or give one with --runtime PATH");
 	if ((e = ask_version(ret)) || (e = fs_sha256(ret->path, &ret->sha256)))
 		return e;
 	ret->root = xasprintf("%s/oci", cfg->runtime_dir);

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "backend/console.h"
-#include "base/kin.h"
-#include "base/spawn.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/kin.h"
+#include "base/spawn.h"
 #include "host/settings.h"
 #include "host/undo.h"
 
@@ -120,7 +120,8 @@ static error *oci_start(struct backend *b, uint32_t first, uint32_t count, uint3
 	struct oci *o = self(b);
 	struct supervisor_slot *s;
 
-	for (*ret_begun = 0; *ret_begun < count && (s = supervisor_take_slot(&o->supervisor, first + *ret_begun));
+	for (*ret_begun = 0;
+	     *ret_begun < count && (s = supervisor_take_slot(&o->supervisor, first + *ret_begun));
 	     (*ret_begun)++) {
 		error *e = create(o, s);
 
@@ -142,7 +143,8 @@ static uint32_t since(const struct vm *vm)
 static error *start_created(struct oci *o, struct supervisor_slot *s)
 {
 	_cleanup_free_ char *id = container_id(s->vm);
-	_cleanup_free_ char *pid_file = xasprintf("%s/%u/pid", o->bundles.dir, (unsigned)(s - o->supervisor.slots));
+	_cleanup_free_ char *pid_file =
+		xasprintf("%s/%u/pid", o->bundles.dir, (unsigned)(s - o->supervisor.slots));
 	char *words[] = { (char *)"start", id, NULL };
 	long long told = 0;
 	pid_t pid;
@@ -179,10 +181,10 @@ static void verb_ended(void *user, pid_t pid, int status)
 		_cleanup_free_ char *how = supervisor_how_it_ended(status), *said = supervisor_complaint(s);
 
 		supervisor_fail(&o->supervisor, s,
-			  xasprintf("%s %s %s%s%s", o->runtime.path,
-				    s->stage == STAGE_CREATE ? "create" : "start", how,
-				    *said ? "; it said: " : "", said),
-			  0);
+				xasprintf("%s %s %s%s%s", o->runtime.path,
+					  s->stage == STAGE_CREATE ? "create" : "start", how,
+					  *said ? "; it said: " : "", said),
+				0);
 		return;
 	}
 	if (s->stage == STAGE_START) {
@@ -290,11 +292,11 @@ static error *delete_all(struct oci *o)
 	/* containers became our children when the runtime left them */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
-	return e || !o->hangs ? e
-			      : err_new(EXIT_CANNOT,
-					"%s delete gave no answer within %.0f s: it is not asked again, and "
-					"containers may be left in %s",
-					o->runtime.path, (double)verb_limit(o) / 1e9, o->runtime.root);
+	return e || !o->hangs
+		       ? e
+		       : err_new(EXIT_CANNOT,
+				 "%s delete gave no answer within %.0f s: it is not asked again, and containers may be left in %s",
+				 o->runtime.path, (double)verb_limit(o) / 1e9, o->runtime.root);
 }
 
 /* The runtime's own list of containers must be empty: whatever it failed to delete is told. */
@@ -361,14 +363,16 @@ static void inspect(struct backend *b)
 static error *probe(struct oci *o)
 {
 	double ms = 0;
-	error *e = supervisor_probe(&o->supervisor, &o->base, oci_start, o->supervisor.ready_timeout_ns, inspect, &ms);
+	error *e = supervisor_probe(&o->supervisor, &o->base, oci_start, o->supervisor.ready_timeout_ns,
+				    inspect, &ms);
 	error *why = NULL;
 
 	if (e && str_starts(o->runtime.version, "crun ")) {
 		why = e;
 		o->no_cgroups = true;
 		oci_runtime_option(&o->runtime, "--cgroup-manager=disabled");
-		e = supervisor_probe(&o->supervisor, &o->base, oci_start, o->supervisor.ready_timeout_ns, inspect, &ms);
+		e = supervisor_probe(&o->supervisor, &o->base, oci_start, o->supervisor.ready_timeout_ns,
+				     inspect, &ms);
 	}
 	if (!e)
 		o->proof =

@@ -4,8 +4,8 @@
 
 /* Private to the oci backend, but for oci_runtime_path(). */
 
-#include "backend/supervisor.h"
 #include "backend/init_program.h"
+#include "backend/supervisor.h"
 #include "base/util.h"
 
 /* The runtime, settled before any container starts. */

@@ -5,8 +5,8 @@
 #include <sys/wait.h>
 
 #include "backend/qemu/qemu.h"
-#include "base/spawn.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 
 #define VERSION_TIMEOUT_MS 10000
 
@@ -30,10 +30,10 @@ static error *find_binary(const struct backend_config *cfg, const struct preset_
 	strlist_clear(&names);
 	if (*ret)
 		return NULL;
-	return err_new(EXIT_CANNOT,
-		       "QEMU is missing: none of '%s' is on PATH; install it (Debian: apt-get install "
-		       "qemu-system-x86) or give one with --qemu PATH",
-		       programs);
+	return err_new(
+		EXIT_CANNOT,
+		"QEMU is missing: none of '%s' is on PATH; install it (Debian: apt-get install qemu-system-x86) or give one with --qemu PATH",
+		programs);
 }
 
 /* "QEMU emulator version 7.2.22 (Debian ...)" -> "7.2.22" */

@@ -106,8 +106,7 @@ error *qemu_devices_args(const struct qemu *q, enum accel a, struct strlist *arg
 		if (!pa->device_args[d])
 			return err_new(
 				EXIT_CANNOT,
-				"the guest needs a device '%s', and preset %s does not say how QEMU "
-				"gets one: add '%s = ...' to its section [%s], or choose another preset",
+				"the guest needs a device '%s', and preset %s does not say how QEMU gets one: add '%s = ...' to its section [%s], or choose another preset",
 				device_names[d], q->cfg.preset->name, device_names[d], accel_names[a]);
 		qemu_plan_words(pa->device_args[d], places, ARRAY_LEN(places), argv);
 	}

@@ -6,7 +6,8 @@
 /* The numbers under which a QEMU finds its descriptors, in the order of the array that hands them over. */
 const int qemu_fd_numbers[ZYGOTE_FDS] = { SUPERVISOR_CONSOLE_FD, QEMU_BOOT_FD, QEMU_DISK_FD };
 
-static error *exec_one(struct qemu *q, const struct supervisor_slot *s, const int pass[ZYGOTE_FDS], pid_t *ret_pid)
+static error *exec_one(struct qemu *q, const struct supervisor_slot *s, const int pass[ZYGOTE_FDS],
+		       pid_t *ret_pid)
 {
 	struct spawn_fd fds[ZYGOTE_FDS];
 	size_t fd_count = 0;

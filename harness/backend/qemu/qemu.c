@@ -62,8 +62,8 @@ static error *qemu_ask(struct backend *b, uint32_t vm, const char *request, int 
 	error *e = supervisor_check_console(&q->supervisor, vm, "");
 
 	return e ? e
-		 : console_ask(q->supervisor.console_dir_fd, vm, console_of(q, vm), request, timeout_ms, reply,
-			       size, ret_ms);
+		 : console_ask(q->supervisor.console_dir_fd, vm, console_of(q, vm), request, timeout_ms,
+			       reply, size, ret_ms);
 }
 
 error *qemu_reach(struct backend *b, uint32_t vm, int timeout_ms, int *ret_fd)
@@ -120,7 +120,8 @@ static void inspect_probe(struct backend *b)
 
 error *qemu_probe_guest(struct qemu *q, uint64_t good_time_ns, double *ret_ms)
 {
-	return supervisor_probe(&q->supervisor, &q->base, qemu_exec_start, good_time_ns, inspect_probe, ret_ms);
+	return supervisor_probe(&q->supervisor, &q->base, qemu_exec_start, good_time_ns, inspect_probe,
+				ret_ms);
 }
 
 static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
@@ -194,8 +195,7 @@ static const char *const launch_proofs[] = {
 	[LAUNCH_FORK] =
 		"each VM is forked from an initialized QEMU and booted its guest; proven by a probe VM",
 	[LAUNCH_CLONE] =
-		"each VM is a copy of a running, sleeping one and was not booted on its own; proven by two "
-		"probe clones with their own consoles and memory",
+		"each VM is a copy of a running, sleeping one and was not booted on its own; proven by two probe clones with their own consoles and memory",
 };
 
 static bool proc_has(pid_t pid, const char *file, const char *text)
@@ -277,8 +277,9 @@ static error *choose_launch(struct qemu *q)
 		want = q->cfg.launch;
 	if (want == LAUNCH_CLONE && q->cfg.devices && *q->cfg.devices) {
 		if (q->cfg.launch_given)
-			return err_new(EXIT_CANNOT, "--launch clone: copies would share the devices that "
-						    "the guest needs: use fork or exec");
+			return err_new(
+				EXIT_CANNOT,
+				"--launch clone: copies would share the devices that the guest needs: use fork or exec");
 		want = LAUNCH_FORK;
 	}
 	if (want == LAUNCH_FORK)

@@ -5,9 +5,9 @@
 /* Private to the qemu backend: its state, shared by its launchers. */
 
 #include "backend/backend.h"
+#include "backend/qemu/tune.h"
 #include "backend/supervisor.h"
 #include "base/spawn.h"
-#include "backend/qemu/tune.h"
 #include "base/util.h"
 #include "preload/zygote_abi.h"
 

@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "base/spawn.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 #include "guest/profile.h"
 
 /* Descriptors that QEMU inherits under these numbers. */
@@ -53,8 +53,7 @@ error *solo_find_qemu(const char *qemu, char **ret)
 		*ret = fs_find_program(names[i]);
 	return *ret ? NULL
 		    : err_new(EXIT_CANNOT,
-			      "QEMU is missing: neither qemu-system-x86_64 nor qemu-system-i386 is on PATH; "
-			      "install it (Debian: apt-get install qemu-system-x86) or give --qemu PATH");
+			      "QEMU is missing: neither qemu-system-x86_64 nor qemu-system-i386 is on PATH; install it (Debian: apt-get install qemu-system-x86) or give --qemu PATH");
 }
 
 /* The image, or the ROM with it in its slot, in a file without a name. */

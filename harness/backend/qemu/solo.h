@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "backend/qemu/preset.h"
 #include "base/err.h"
 #include "guest/image.h"
-#include "backend/qemu/preset.h"
 
 /*
  * One guest in one QEMU, its serial line on a descriptor of ours: for trying guests, not for

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/kin.h"
 #include "backend/qemu/qemu.h"
 #include "base/clock.h"
+#include "base/kin.h"
 #include "base/text.h"
 
 #define REPLY_TIMEOUT_MS 60000
@@ -53,10 +53,10 @@ static error *check_reply(const struct qemu *q, const struct zygote_request *req
 	if (*r->refusal)
 		return NULL;
 	if (r->first != req->first || r->begun > most || r->error < 0 || (most && !r->begun && !r->error))
-		return err_new(EXIT_CANNOT,
-			       "the template QEMU tells of %u copies from VM %u on, where %u from VM %u on "
-			       "were asked for",
-			       r->begun, r->first, most, req->first);
+		return err_new(
+			EXIT_CANNOT,
+			"the template QEMU tells of %u copies from VM %u on, where %u from VM %u on were asked for",
+			r->begun, r->first, most, req->first);
 	for (uint32_t i = 0; i < r->begun && !e; i++)
 		e = check_pid(q, i);
 	return e;

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #include "backend/console.h"
-#include "base/kin.h"
 #include "backend/qemu/qemu.h"
-#include "base/spawn.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
+#include "base/kin.h"
+#include "base/spawn.h"
 #include "preload/zygote_abi.h"
 
 #define CONTROL_FD 11
@@ -99,13 +99,14 @@ static error *spawn_template(struct qemu *q, int listen_fd, int control, pid_t *
 
 	/* numbers under which its copies get theirs: QEMU must not take one for something of its own */
 	for (size_t i = 0; q->launch == LAUNCH_FORK && i < ZYGOTE_FDS; i++)
-		fds[fd_count++] =
-			(struct spawn_fd){ .from = q->supervisor.slots[0].stderr_fd, .to = qemu_fd_numbers[i] };
+		fds[fd_count++] = (struct spawn_fd){ .from = q->supervisor.slots[0].stderr_fd,
+						     .to = qemu_fd_numbers[i] };
 	if (listen_fd >= 0)
 		fds[fd_count++] = (struct spawn_fd){ .from = listen_fd, .to = SUPERVISOR_CONSOLE_FD };
 	/* as of any VM: the copies get theirs later, or values of their own in memory */
 	if (q->varied && q->launch == LAUNCH_CLONE)
-		fds[fd_count++] = (struct spawn_fd){ .from = q->supervisor.slots[0].boot_fd, .to = QEMU_BOOT_FD };
+		fds[fd_count++] =
+			(struct spawn_fd){ .from = q->supervisor.slots[0].boot_fd, .to = QEMU_BOOT_FD };
 	spec.fd_count = fd_count;
 
 	for (size_t i = 0; i < q->plan.argv.count; i++)
@@ -361,7 +362,8 @@ static long count_lines(const char *fmt, pid_t pid)
 static error *must_answer(struct qemu *q, uint32_t vm, const char *request, const char *answer)
 {
 	char reply[64];
-	error *e = console_ask(q->supervisor.console_dir_fd, vm, 0, request, 5000, reply, sizeof(reply), NULL);
+	error *e =
+		console_ask(q->supervisor.console_dir_fd, vm, 0, request, 5000, reply, sizeof(reply), NULL);
 
 	if (!e && strcmp(reply, answer) != 0)
 		e = err_new(EXIT_CANNOT, "VM %u answered '%s' to '%s'", vm, reply, request);

@@ -12,8 +12,8 @@
 #include "backend/qemu/solo.h"
 #include "base/clock.h"
 #include "base/util.h"
-#include "guest/image.h"
 #include "cmd/mvm/mvm.h"
+#include "guest/image.h"
 
 /* A key that no guest wants and no line editor takes: Ctrl-], as telnet has it. */
 #define LEAVE_KEY 0x1d
@@ -48,9 +48,7 @@ static const struct argp_option options[] = {
 	  "Accelerator (default auto: KVM where the guest gets ready under it)", 0 },
 	{ "machine", OPT_MACHINE, "TYPE", 0, "QEMU's machine type: isapc, pc or microvm (default isapc)", 0 },
 	{ "firmware", OPT_FIRMWARE, "own|seabios|floppy", 0,
-	  "own: the toolkit's ROM with the image in it; seabios: the image as a hard disk; floppy: SeaBIOS "
-	  "and "
-	  "the image as a floppy (default own)",
+	  "own: the toolkit's ROM with the image in it; seabios: the image as a hard disk; floppy: SeaBIOS and the image as a floppy (default own)",
 	  0 },
 	{ "memory", OPT_MEMORY, "MB", 0, "Memory of the guest, in megabytes (default 1)", 0 },
 	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary (default qemu-system-x86_64)", 0 },
@@ -88,10 +86,10 @@ static void check_end(struct argp_state *state, const struct boot *b)
 	if (!b->image_path)
 		argp_error(state, "which image? 'mvm build PROFILE -o IMG' makes one");
 	if (b->solo.boot != SOLO_FIRMWARE && !b->solo.machine->has_bios)
-		argp_error(state,
-			   "--machine %s has no disk controller that SeaBIOS could boot from: use "
-			   "--firmware own",
-			   b->solo.machine->name);
+		argp_error(
+			state,
+			"--machine %s has no disk controller that SeaBIOS could boot from: use --firmware own",
+			b->solo.machine->name);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -141,8 +139,7 @@ const struct argp mvm_boot_argp = {
 	.options = options,
 	.parser = parse_option,
 	.args_doc = "IMG",
-	.doc = "Boots IMG, a 512-byte boot sector, in QEMU, its serial line on your terminal. What you type "
-	       "goes to the guest line by line; Ctrl-C, Ctrl-] or Ctrl-D ends it."
+	.doc = "Boots IMG, a 512-byte boot sector, in QEMU, its serial line on your terminal. What you type goes to the guest line by line; Ctrl-C, Ctrl-] or Ctrl-D ends it."
 	       "\v"
 	       "Examples:\n"
 	       "  mvm boot sleep.img\n"
@@ -219,10 +216,10 @@ static error *await_ready(struct boot *b, double timeout_s)
 		if (b->ready || leave || clock_ns() < deadline)
 			continue;
 		_cleanup_free_ char *said = solo_complaint(&b->solo);
-		return err_new(EXIT_CANNOT,
-			       "guest '%s' was not ready within %.1f s on machine %s under %s%s (more time: "
-			       "--ready-timeout)",
-			       b->image.guest, timeout_s, b->solo.machine->name, b->binary, said);
+		return err_new(
+			EXIT_CANNOT,
+			"guest '%s' was not ready within %.1f s on machine %s under %s%s (more time: --ready-timeout)",
+			b->image.guest, timeout_s, b->solo.machine->name, b->binary, said);
 	}
 	return NULL;
 }

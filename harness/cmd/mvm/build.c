@@ -6,9 +6,9 @@
 
 #include "base/fs.h"
 #include "base/util.h"
+#include "cmd/mvm/mvm.h"
 #include "guest/image.h"
 #include "guest/profile.h"
-#include "cmd/mvm/mvm.h"
 
 enum {
 	OPT_FIRMWARE = 0x100,
@@ -29,9 +29,7 @@ static const struct argp_option options[] = {
 	{ "firmware", OPT_FIRMWARE, NULL, 0,
 	  "Write a 64 KiB firmware ROM for QEMU's -bios that holds the image, instead of the image", 0 },
 	{ "pad", OPT_PAD, "SIZE", 0,
-	  "Fill the image up with zeros to this size (such as 1M), for BIOSes and clouds that take no disk "
-	  "of "
-	  "512 bytes",
+	  "Fill the image up with zeros to this size (such as 1M), for BIOSes and clouds that take no disk of 512 bytes",
 	  0 },
 	{ "seed", OPT_SEED, "N", 0, "Seed, instead of the profile's: 0 to 4294967295", 0 },
 	{ "phase", OPT_PHASE, "MS", 0, "Shift of its workload in milliseconds, instead of the profile's", 0 },
@@ -97,9 +95,7 @@ const struct argp mvm_build_argp = {
 	.options = options,
 	.parser = parse_option,
 	.args_doc = "PROFILE -o IMG",
-	.doc = "Makes a bootable 512-byte image from PROFILE: a name that 'mvm list' shows, or the path of a "
-	       ".profile file. No assembler is needed: the profile's parameters are patched into the guest "
-	       "as "
+	.doc = "Makes a bootable 512-byte image from PROFILE: a name that 'mvm list' shows, or the path of a .profile file. No assembler is needed: the profile's parameters are patched into the guest as "
 	       "built."
 	       "\v"
 	       "Examples:\n"

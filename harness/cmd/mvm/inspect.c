@@ -4,11 +4,11 @@
 #include <stdio.h>
 
 #include "base/util.h"
+#include "cmd/mvm/mvm.h"
 #include "guest/disasm.h"
 #include "guest/image.h"
 #include "guest/schema.h"
 #include "guest/wave.h"
-#include "cmd/mvm/mvm.h"
 
 enum {
 	OPT_JSON = 0x100,
@@ -49,9 +49,7 @@ const struct argp mvm_inspect_argp = {
 	.options = options,
 	.parser = parse_option,
 	.args_doc = "IMG",
-	.doc = "Shows what a 512-byte image is: its guest and parameters, how much of it is code and how "
-	       "much "
-	       "is free, and its code as assembly text with the ports named (where ndisasm is installed). A "
+	.doc = "Shows what a 512-byte image is: its guest and parameters, how much of it is code and how much is free, and its code as assembly text with the ports named (where ndisasm is installed). A "
 	       "boot sector of somebody else's is shown without parameters.",
 };
 

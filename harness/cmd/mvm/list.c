@@ -4,10 +4,10 @@
 #include <stdio.h>
 
 #include "base/util.h"
+#include "cmd/mvm/mvm.h"
 #include "guest/image.h"
 #include "guest/profile.h"
 #include "guest/schema.h"
-#include "cmd/mvm/mvm.h"
 
 enum {
 	OPT_JSON = 0x100,
@@ -37,8 +37,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 const struct argp mvm_list_argp = {
 	.options = options,
 	.parser = parse_option,
-	.doc = "Lists the guests that are built, with the bytes of code and the parameters of each, and the "
-	       "profiles that choose a guest and set its parameters.",
+	.doc = "Lists the guests that are built, with the bytes of code and the parameters of each, and the profiles that choose a guest and set its parameters.",
 };
 
 static json_t *fields_json(const struct guest_schema *s)

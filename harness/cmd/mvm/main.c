@@ -146,9 +146,7 @@ static const struct argp main_argp = {
 	       "  mvm boot sleep.img              run it: type 'ping', read 'pong'\n"
 	       "  mvm verify sleep                does it keep the contract, on every machine?\n"
 	       "\n"
-	       "'mvm VERB --help' explains a verb. Exit status: 0 done, 1 a contract is broken, 2 usage or "
-	       "bad "
-	       "input, 3 cannot run here.",
+	       "'mvm VERB --help' explains a verb. Exit status: 0 done, 1 a contract is broken, 2 usage or bad input, 3 cannot run here.",
 	.help_filter = help_text,
 };
 

@@ -8,8 +8,8 @@
 #include "backend/guest_check.h"
 #include "base/fs.h"
 #include "base/util.h"
-#include "guest/profile.h"
 #include "cmd/mvm/mvm.h"
+#include "guest/profile.h"
 
 enum {
 	OPT_ACCEL = 0x100,
@@ -95,23 +95,12 @@ const struct argp mvm_verify_argp = {
 	.options = options,
 	.parser = parse_option,
 	.args_doc = "IMG|PROFILE...",
-	.doc = "Boots each image in QEMU: from the toolkit's firmware, from SeaBIOS as a floppy and as a "
-	       "hard disk, "
-	       "under TCG and, where it works, under KVM. Checks in each of them that the guest says its "
-	       "ready "
-	       "line, answers ping, answers an unknown request, an empty line, an overlong line and many "
-	       "lines at "
-	       "once as the contract says, sleeps when nobody asks, and answers after that. With --launch "
-	       "the "
-	       "same "
-	       "is asked of VMs that were made in other ways: forked from an initialized QEMU, or copied "
-	       "from a "
-	       "running VM."
+	.doc = "Boots each image in QEMU: from the toolkit's firmware, from SeaBIOS as a floppy and as a hard disk, under TCG and, where it works, under KVM. Checks in each of them that the guest says its "
+	       "ready line, answers ping, answers an unknown request, an empty line, an overlong line and many lines at "
+	       "once as the contract says, sleeps when nobody asks, and answers after that. With --launch the same is asked of VMs that were made in other ways: forked from an initialized QEMU, or copied "
+	       "from a running VM."
 	       "\v"
-	       "Prints TAP, a line for each clause; one that a VM cannot be asked, such as the boot of a "
-	       "clone, is "
-	       "skipped by name. Exit status: 0 all is kept, 1 some clause is broken (the "
-	       "lines "
+	       "Prints TAP, a line for each clause; one that a VM cannot be asked, such as the boot of a clone, is skipped by name. Exit status: 0 all is kept, 1 some clause is broken (the lines "
 	       "'not ok' name each), 2 usage or bad image, 3 QEMU is missing.",
 };
 
@@ -126,10 +115,10 @@ static error *load(const char *what, struct guest_image *ret)
 		error *e = image_load(what, ret);
 		if (e || ret->has_params)
 			return e;
-		return err_new(EXIT_BAD_INPUT,
-			       "%s: has no parameter block, so it is no guest of this toolkit's, and has no "
-			       "contract to keep",
-			       what);
+		return err_new(
+			EXIT_BAD_INPUT,
+			"%s: has no parameter block, so it is no guest of this toolkit's, and has no contract to keep",
+			what);
 	}
 	error *e = profile_load(what, &p);
 	return e ? e : image_from_profile(p, ret);

@@ -10,8 +10,8 @@
 
 #include "base/text.h"
 #include "base/util.h"
-#include "guest/profile.h"
 #include "cmd/mvm/mvm.h"
+#include "guest/profile.h"
 #include "report/curve_text.h"
 #include "report/gnuplot.h"
 #include "report/wave_plot.h"
@@ -112,19 +112,15 @@ const struct argp mvm_wave_argp = {
 	.options = options,
 	.parser = parse_option,
 	.args_doc = "PROFILE",
-	.doc = "Shows the waveform of PROFILE: one period as the guest plays it, its mean, peak and period, "
-	       "and "
-	       "how far it is from what the profile asks for. With --measure one VM plays it, and the CPU "
-	       "time "
-	       "of its process is compared with it."
+	.doc = "Shows the waveform of PROFILE: one period as the guest plays it, its mean, peak and period, and how far it is from what the profile asks for. With --measure one VM plays it, and the CPU "
+	       "time of its process is compared with it."
 	       "\v"
 	       "Examples:\n"
 	       "  mvm wave daynight\n"
 	       "  mvm wave ./mine.profile --csv\n"
 	       "  mvm wave thin-spikes --measure --accel tcg -o spikes.svg\n"
 	       "\n"
-	       "Exit status: 0 done, 2 usage or bad profile, 3 QEMU or gnuplot is missing or the guest never "
-	       "got ready, 5 the host was too busy to measure, 130 interrupted.",
+	       "Exit status: 0 done, 2 usage or bad profile, 3 QEMU or gnuplot is missing or the guest never got ready, 5 the host was too busy to measure, 130 interrupted.",
 };
 
 static volatile sig_atomic_t stop;
@@ -295,9 +291,7 @@ static void print_measured(const struct wave_measured *m, double window_ms)
 
 	printf("\nMeasured: one VM, %s, %s\n", m->accel, m->version);
 	print_plot(label, m->got, m->count);
-	printf("asked %.2f %%, got %.2f %% of a vCPU: mean error %+.2f points, RMS error %.2f points (%zu "
-	       "windows "
-	       "of %.0f ms)\n",
+	printf("asked %.2f %%, got %.2f %% of a vCPU: mean error %+.2f points, RMS error %.2f points (%zu windows of %.0f ms)\n",
 	       f->asked, f->got, f->mean, f->rms, f->samples, window_ms);
 	printf("since it was ready: asked %.2f %%, got %.2f %%, error %+.2f points\n",
 	       m->life.asked / m->life.ms, m->life.got / m->life.ms, m->life.over);
@@ -357,8 +351,7 @@ int mvm_wave(int argc, char **argv)
 	if (!e && !stop && m.waited_pct > WAITED_MOST_PCT)
 		e = err_new(
 			EXIT_UNTRUSTED,
-			"the VM waited %.1f %% of the time for a CPU: other work keeps this host busy, so "
-			"the figures say little about the VM; repeat it on a quiet host",
+			"the VM waited %.1f %% of the time for a CPU: other work keeps this host busy, so the figures say little about the VM; repeat it on a quiet host",
 			m.waited_pct);
 	wave_measured_clear(&m);
 	return e ? mvm_fail(e) : stop ? EXIT_INTERRUPTED : EXIT_DONE;
