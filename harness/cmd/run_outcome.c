@@ -139,7 +139,7 @@ int outcome_status(const struct run_outcome *out)
 		return EXIT_INTERRUPTED;
 	/* A population that loses members, or has some that do not answer, is not the one that was asked for.
 	 */
-	if (out->died || out->silent)
+	if (out->died || out->silent || out->replaced)
 		return EXIT_UNTRUSTED;
 	return out->stop.kind == STOP_FAILED ? EXIT_CANNOT : EXIT_DONE;
 }
@@ -269,6 +269,12 @@ void outcome_headline(const struct run_outcome *out, FILE *to)
 		fprintf(to,
 			"%u VMs did not answer when asked, %u of these did later: the others ran and are not counted, so this is no clean measurement; see %s/events.jsonl\n",
 			out->silent, out->answered_again, out->dir);
+	if (out->replaced)
+		fprintf(to,
+			"the program of the VMs was replaced by another one, or removed, during the run: "
+			"they may be of two "
+			"versions: see %s/events.jsonl\n",
+			out->dir);
 }
 
 void outcome_print(const struct run_outcome *out, const char *advice, bool plotted)

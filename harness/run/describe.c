@@ -92,6 +92,10 @@ void record_environment(struct session *s)
 
 	const char *mode = json_string_value(json_object_get(json_object_get(backend, "launch"), "mode"));
 	s->cloned = str_eq(mode, "clone");
+	const char *binary = json_string_value(json_object_get(backend, "binary"));
+	/* runners of many VMs are copies of this process, whatever becomes of its file */
+	if (!binary || (s->backend->ops->flags & BACKEND_SHARDS) || stat(binary, &s->program) < 0)
+		s->program = (struct stat){ 0 };
 	/* launch stands at the top level too: readers ask for it often */
 	json_object_set(m, "launch", json_object_get(backend, "launch"));
 	json_object_set_new(m, "backend", backend);
@@ -118,6 +122,41 @@ void record_environment(struct session *s)
 			  "guest_cpu_source", s->fleet ? "none" : sampler_guest_source(s->sampler), "ram_pct",
 			  s->fleet ? "(total - free - buffers - cached) / total of virNodeGetMemoryStats"
 				   : "(MemTotal - MemAvailable) / MemTotal"));
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+error *record_check_program(struct session *s)
+{
+	json_t *backend = json_object_get(s->folder.meta, "backend");
+	const char *binary = json_string_value(json_object_get(backend, "binary"));
+	const char *was = json_string_value(json_object_get(backend, "sha256"));
+	_cleanup_free_ char *sha = NULL;
+	struct stat now = { 0 };
+
+	if (!s->program.st_ino || s->out->replaced || !binary || !was)
+		return NULL;
+	bool gone = stat(binary, &now) < 0;
+	if (!gone && same_file(&s->program, &now))
+		return NULL;
+	error *e = gone ? NULL : fs_sha256(binary, &sha);
+	err_free(e); /* it cannot be read: then it is not what it was */
+	if (sha && str_eq(sha, was)) {
+		s->program = now; /* written anew, with the same bytes */
+		return NULL;
+	}
+	s->out->replaced = true;
+	session_notice(s,
+		       "%s %s while VMs were started from it: from here on the population may be of two "
+		       "versions; repeat the run",
+		       binary, sha ? "was replaced by another program" : "is gone");
+	json_object_set_new(backend, "sha256_later", sha ? json_string(sha) : json_null());
+	return run_folder_event(&s->folder, "program_replaced",
+				json_pack("{s:s,s:s,s:s?}", "path", binary, "was", was, "is", sha));
 }
 
 /* "name, name" of the techniques that were asked for and are (not) in force; NULL of none. */

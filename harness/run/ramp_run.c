@@ -257,7 +257,7 @@ static error *climb(struct session *s, struct ramp *r)
 		if (s->ready >= s->o->max)
 			stop_at_max(s);
 		estimate_eta(s, r, clock_ns() - start);
-		if ((e = session_save(s, "running")))
+		if ((e = record_check_program(s)) || (e = session_save(s, "running")))
 			return e;
 	}
 	return NULL;

@@ -104,6 +104,7 @@ struct run_outcome {
 	uint32_t silent;	  /* VMs that did not answer at some time, and how often they came back */
 	uint32_t answered_again;
 	double longest_silence_s;
+	bool replaced; /* the VMs' program became another one on the disk */
 };
 void run_outcome_clear(struct run_outcome *o);
 

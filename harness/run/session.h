@@ -5,6 +5,7 @@
 /* Private to the run stage: everything one run holds, and the steps it is made of. */
 
 #include <gsl/gsl_rng.h>
+#include <sys/stat.h>
 
 #include "guest/profile.h"
 #include "host/affinity.h"
@@ -49,6 +50,7 @@ struct session {
 	struct backend *backend;
 	struct fleet *fleet; /* NULL: the VMs run on this machine */
 	struct run_folder folder;
+	struct stat program; /* of the backend's binary when it was recorded; st_ino 0: not known */
 	char *runtime_dir;
 	int janitor_fd; /* the janitor cleans up when this closes */
 	pid_t janitor;
@@ -101,6 +103,8 @@ void record_environment(struct session *s);
 /* Tells the user how VMs are launched and which techniques are in force. */
 void record_announce(struct session *s);
 void record_stop(struct session *s);
+/* Whether the program that VMs are started from is still the one that was recorded; tells it once if not. */
+error *record_check_program(struct session *s) ERR_MUST_CHECK;
 
 /* wave_load.c: percent of the host that the guests' waveforms ask for, over the last window; NAN of guests
  * without.
