@@ -53,6 +53,23 @@ static void stop_refused(struct session *s, uint32_t vm, int sys, const char *wh
 	limit_raw_free(&now);
 }
 
+/* A VM's own process may be refused a thread, and ends with words of its own and no errno: a limit on tasks
+   that is met explains it. */
+static bool starved_of_tasks(const struct session *s)
+{
+	struct limit_raw now;
+	struct refusal r;
+
+	if (s->fleet)
+		return false;
+	limits_read("", &now);
+	limits_attribute(&s->limits_before, &now, EAGAIN, &r);
+	bool met = r.evidence != NULL;
+	free(r.evidence);
+	limit_raw_free(&now);
+	return met;
+}
+
 static error *note_failure(struct session *s, const struct backend_event *ev)
 {
 	s->out->failed++;
@@ -66,7 +83,11 @@ static error *note_failure(struct session *s, const struct backend_event *ev)
 	/* a runner learns of the host's refusal after start() returned */
 	if (host_is_full(ev->sys))
 		stop_refused(s, ev->vm, ev->sys, ev->reason);
-	if (s->failures_in_row == FAILURES_END || s->out->failed >= SPARE_VMS / 2)
+	if (s->failures_in_row != FAILURES_END && s->out->failed < SPARE_VMS / 2)
+		return e;
+	if (s->ready && starved_of_tasks(s))
+		stop_refused(s, ev->vm, EAGAIN, ev->reason);
+	else
 		session_stop(s, STOP_FAILED, NULL, NULL, ev->sys, s->out->failed, "VM %u: %s", ev->vm,
 			     ev->reason);
 	return e;
