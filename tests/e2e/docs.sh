@@ -271,6 +271,18 @@ no_binaries() {
 }
 
 t_ok "the pages are built" pages
+# The last column of the table: a file of tests/e2e, and a text that is in it.
+faults_tested() {
+	sed -n '/^## Faults/,/^## /s/.*| `\([^`]*\)`: "\(.*\)" |$/\1 \2/p' docs/safety.md >"$T/faults"
+	[ "$(wc -l <"$T/faults")" -ge 30 ] && [ "$(wc -l <"$T/faults")" = "$(($(sed -n '/^## Faults/,/^## /p' docs/safety.md | grep -c '^|') - 2))" ] ||
+		return
+	while read -r file text; do
+		grep -Fq -- "$text" "tests/e2e/$file" || {
+			echo "$file has no test '$text'"
+			return 1
+		}
+	done <"$T/faults"
+}
 for c in $("$BUILD/mvmscale" help --list-commands); do
 	t_ok "every option of mvmscale $c is in its page" page_names mvmscale "$c"
 done
@@ -293,6 +305,7 @@ fi
 for f in README.md docs/*.md; do
 	t_ok "the commands and options in $f exist" document_is_right "$f"
 done
+t_ok "every fault in docs/safety.md has its test" faults_tested
 t_ok "the make targets in README.md exist" targets_exist
 t_ok "what documents link to is there" links_exist
 t_ok "README.md knows every backend, preset, profile, guest and exit status" names_known
