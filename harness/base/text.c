@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/text.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -56,7 +57,9 @@ char *text_markdown(const char *s)
 	char *text = xcalloc(2 * strlen(s) + 1, 1), *to = text;
 
 	for (; *s; s++) {
-		if (strchr("\\|*_`<>[]", *s))
+		bool tag = *s == '<' && (isalpha((unsigned char)s[1]) || (s[1] && strchr("/!?", s[1])));
+
+		if (tag || strchr("\\|*_`>[]", *s))
 			*to++ = '\\';
 		*to++ = *s == '\n' || *s == '\r' || *s == '\t' ? ' ' : *s;
 	}

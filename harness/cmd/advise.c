@@ -7,7 +7,7 @@
 #include "advise/accuracy.h"
 #include "advise/advice_plot.h"
 #include "advise/fleet.h"
-#include "advise/table.h"
+#include "advise/published.h"
 #include "advise/target.h"
 #include "advise/verdict.h"
 #include "base/util.h"
@@ -176,27 +176,27 @@ static const struct argp argp = {
 static int judge_table(const struct advise_args *args)
 {
 	_cleanup_(csv_freep) struct csv *t = NULL;
-	struct table_row *rows = NULL;
+	struct published_row *rows = NULL;
 	size_t n = 0;
 	int status = EXIT_DONE;
 	error *e = csv_load_whole(args->table, &t);
 
 	if (!e)
-		e = table_classify(t, args->table,
-				   args->o.threshold > 0 ? args->o.threshold : TABLE_THRESHOLD_PCT, &rows,
+		e = published_classify(t, args->table,
+				   args->o.threshold > 0 ? args->o.threshold : PUBLISHED_THRESHOLD_PCT, &rows,
 				   &n);
 	if (e)
 		return cmd_fail(e);
 	if (args->json) {
-		cmd_print_json(table_json(rows, n), 6);
+		cmd_print_json(published_json(rows, n), 6);
 	} else {
-		_cleanup_free_ char *text = table_text(rows, n);
+		_cleanup_free_ char *text = published_text(rows, n);
 		fputs(text, stdout);
 	}
 	for (size_t i = 0; i < n; i++)
 		if (rows[i].class == CLASS_INCONCLUSIVE)
 			status = EXIT_INCONCLUSIVE;
-	table_free(rows, n);
+	published_free(rows, n);
 	return status;
 }
 

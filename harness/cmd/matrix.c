@@ -56,18 +56,18 @@ static void take_beside(const char *name, struct argp_state *st, struct matrix_a
 	error *e = load_beside(name, b);
 	if (e)
 		argp_error(st, "--beside %s: %s", name, e->msg);
-	else if (csv_column(b->csv, table_numbers[NUMBER_MVMS].name) < 0)
-		argp_error(st, "--beside %s: no column '%s' in it", name, table_numbers[NUMBER_MVMS].name);
+	else if (csv_column(b->csv, matrix_numbers[NUMBER_MVMS].name) < 0)
+		argp_error(st, "--beside %s: no column '%s' in it", name, matrix_numbers[NUMBER_MVMS].name);
 	a->beside_count++;
 }
 
 static enum table_format format_option(struct argp_state *st, const char *arg)
 {
-	for (int f = 0; f < FORMAT_COUNT; f++)
-		if (str_eq(arg, table_format_names[f]) || str_eq(arg, table_format_endings[f]))
+	for (int f = 0; f < TABLE_FORMAT_COUNT; f++)
+		if (str_eq(arg, table_format_endings[f]) || (f == TABLE_TEXT && str_eq(arg, "text")))
 			return (enum table_format)f;
 	argp_error(st, "--format %s: must be text, csv, json, md or tex", arg);
-	return FORMAT_TEXT;
+	return TABLE_TEXT;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *st)

@@ -41,46 +41,46 @@ void matrix_show_plan(const struct matrix *m, FILE *out)
 }
 
 /* What is shown beside, below our own rows. */
-static error *table_with_beside(const struct matrix *m, const struct matrix_args *a, struct table *ret)
+static error *table_with_beside(const struct matrix *m, const struct matrix_args *a, struct matrix_table *ret)
 {
 	error *e = NULL;
 
-	table_of_matrix(m, ret);
+	matrix_table_read(m, ret);
 	for (size_t i = 0; i < a->beside_count && !e; i++)
-		e = table_add_beside(ret, a->beside[i].csv, a->beside[i].label);
+		e = matrix_table_add_beside(ret, a->beside[i].csv, a->beside[i].label);
 	if (e)
-		table_clear(ret);
+		matrix_table_clear(ret);
 	return e;
 }
 
 error *matrix_write_tables(const struct matrix *m, const struct matrix_args *a)
 {
-	struct table t;
+	struct matrix_table t;
 	error *e = table_with_beside(m, a, &t);
 
 	if (e)
 		return e;
-	for (int f = 0; f < FORMAT_COUNT && !e; f++) {
+	for (int f = 0; f < TABLE_FORMAT_COUNT && !e; f++) {
 		_cleanup_free_ char *path = xasprintf("%s/table.%s", m->dir, table_format_endings[f]);
-		_cleanup_free_ char *text = table_render(&t, (enum table_format)f);
+		_cleanup_free_ char *text = matrix_table_render(&t, (enum table_format)f);
 
 		e = fs_write_atomic(path, text, strlen(text));
 	}
-	table_clear(&t);
+	matrix_table_clear(&t);
 	return e;
 }
 
 error *matrix_print_table(const struct matrix *m, const struct matrix_args *a)
 {
-	struct table t;
+	struct matrix_table t;
 	error *e = table_with_beside(m, a, &t);
 
 	if (e)
 		return e;
-	_cleanup_free_ char *text = table_render(&t, a->format);
+	_cleanup_free_ char *text = matrix_table_render(&t, a->format);
 	fputs(text, stdout);
 	fflush(stdout);
-	table_clear(&t);
+	matrix_table_clear(&t);
 	return NULL;
 }
 

@@ -11,7 +11,7 @@
 struct table_args {
 	const char *dirs[TABLE_MAX_RUNS];
 	size_t n;
-	enum runtable_format format;
+	enum table_format format;
 	const char *output;
 };
 
@@ -22,13 +22,18 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static enum runtable_format format_named(struct argp_state *state, const char *name)
+static enum table_format format_named(struct argp_state *state, const char *name)
 {
-	for (int k = 0; k < RUNTABLE_FORMATS; k++)
-		if (str_eq(name, runtable_format_names[k]))
-			return (enum runtable_format)k;
+	static const char *const names[] = { [TABLE_TEXT] = "text",
+					     [TABLE_CSV] = "csv",
+					     [TABLE_JSON] = "json",
+					     [TABLE_MARKDOWN] = "markdown" };
+
+	for (size_t k = 0; k < ARRAY_LEN(names); k++)
+		if (str_eq(name, names[k]))
+			return (enum table_format)k;
 	argp_error(state, "--format %s: must be text, csv, json or markdown", name);
-	return RUNTABLE_TEXT;
+	return TABLE_TEXT;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -40,7 +45,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->format = format_named(state, arg);
 		return 0;
 	case 'J':
-		a->format = RUNTABLE_JSON;
+		a->format = TABLE_JSON;
 		return 0;
 	case 'o':
 		a->output = arg;

@@ -54,10 +54,10 @@ static void try_meta(const char *text, size_t len)
 
 static void render(struct run_record *r)
 {
-	for (int f = 0; f < RUNTABLE_FORMATS; f++) {
+	for (int f = 0; f < TABLE_FORMAT_COUNT; f++) {
 		char *table = NULL;
 
-		err_free(runtable_render(&r, 1, (enum runtable_format)f, &table));
+		err_free(runtable_render(&r, 1, (enum table_format)f, &table));
 		free(table);
 	}
 }

@@ -40,7 +40,7 @@ static void cleared(struct run_record *r)
 	csv_free(r->intervals);
 }
 
-static char *rendered(struct run_record *r, enum runtable_format format)
+static char *rendered(struct run_record *r, enum table_format format)
 {
 	struct run_record *const runs[] = { r };
 	char *text = NULL;
@@ -53,8 +53,8 @@ static void the_last_interval_counts(void **state)
 {
 	struct run_record r =
 		record("a|b, \"c\"", "0,1.5,0,,,\n10,2,0.25,500,30,4.5\n20,3.5,0.5,480,32,4.25\n");
-	_cleanup_free_ char *csv = rendered(&r, RUNTABLE_CSV), *md = rendered(&r, RUNTABLE_MARKDOWN);
-	_cleanup_free_ char *json = rendered(&r, RUNTABLE_JSON), *text = rendered(&r, RUNTABLE_TEXT);
+	_cleanup_free_ char *csv = rendered(&r, TABLE_CSV), *md = rendered(&r, TABLE_MARKDOWN);
+	_cleanup_free_ char *json = rendered(&r, TABLE_JSON), *text = rendered(&r, TABLE_TEXT);
 	json_auto_t *parsed = json_loads(json, 0, NULL);
 	json_t *row = json_array_get(parsed, 0);
 
@@ -74,7 +74,7 @@ static void the_last_interval_counts(void **state)
 static void without_a_baseline_nothing_is_subtracted(void **state)
 {
 	struct run_record r = record("late", "10,2,0.25,500,30,4.5\n");
-	_cleanup_free_ char *csv = rendered(&r, RUNTABLE_CSV);
+	_cleanup_free_ char *csv = rendered(&r, TABLE_CSV);
 
 	(void)state;
 	assert_non_null(strstr(csv, ",0.25,\n"));
@@ -86,7 +86,7 @@ static void a_run_without_vms_is_told(void **state)
 	struct run_record r = record("none", "0,1,0,,,\n");
 	struct run_record *const runs[] = { &r };
 	char *text = NULL;
-	error *e = runtable_render(runs, 1, RUNTABLE_TEXT, &text);
+	error *e = runtable_render(runs, 1, TABLE_TEXT, &text);
 
 	(void)state;
 	assert_non_null(e);

@@ -11,7 +11,7 @@
 
 #include "advise/accuracy.h"
 #include "advise/fleet.h"
-#include "advise/table.h"
+#include "advise/published.h"
 #include "advise/target.h"
 #include "base/fs.h"
 #include "ramps.h"
@@ -43,40 +43,40 @@ static void published_table(void **state)
 	static const char *const classes[] = { "cpu-bound", "cpu-bound", "ram-bound",  "ram-bound",
 					       "ram-bound", "ram-bound", "swap-bound", "swap-bound" };
 	_cleanup_(csv_freep) struct csv *t = NULL;
-	struct table_row *rows;
+	struct published_row *rows;
 	size_t n;
 
 	(void)state;
 	assert_null(csv_load("tests/fixtures/paper-table1.csv", &t));
-	assert_null(table_classify(t, "table", TABLE_THRESHOLD_PCT, &rows, &n));
+	assert_null(published_classify(t, "table", PUBLISHED_THRESHOLD_PCT, &rows, &n));
 	assert_int_equal(n, ARRAY_LEN(classes));
 	for (size_t i = 0; i < n; i++) {
 		assert_string_equal(rows[i].class_name, classes[i]);
 		assert_true(strlen(rows[i].reason) > 20);
 	}
 	assert_near(rows[7].vms, 110239, 0);
-	table_free(rows, n);
+	published_free(rows, n);
 }
 
 static void odd_tables(void **state)
 {
 	_cleanup_(csv_freep) struct csv *t = NULL, *none = NULL, *empty = NULL;
-	struct table_row *rows;
+	struct published_row *rows;
 	size_t n;
 
 	(void)state;
 	assert_null(csv_parse("vms,cpu_pct,ram_pct\n10,99,98\n20,50,\n30,,\n40,20,97\n", "t", &t));
-	assert_null(table_classify(t, "t", 95, &rows, &n));
+	assert_null(published_classify(t, "t", 95, &rows, &n));
 	assert_int_equal(rows[0].class, CLASS_INCONCLUSIVE);
 	assert_int_equal(rows[1].class, CLASS_UNBOUNDED);
 	assert_int_equal(rows[2].class, CLASS_INCONCLUSIVE);
 	assert_int_equal(rows[3].class, CLASS_RAM);
-	table_free(rows, n);
+	published_free(rows, n);
 	assert_null(csv_parse("a,b\n1,2\n", "t", &none));
-	_cleanup_err_ error *e = table_classify(none, "t", 95, &rows, &n);
+	_cleanup_err_ error *e = published_classify(none, "t", 95, &rows, &n);
 	assert_non_null(e);
 	assert_null(csv_parse("cpu_pct\n", "t", &empty));
-	_cleanup_err_ error *f = table_classify(empty, "t", 95, &rows, &n);
+	_cleanup_err_ error *f = published_classify(empty, "t", 95, &rows, &n);
 	assert_non_null(f);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef MVM_ADVISE_TABLE_H
-#define MVM_ADVISE_TABLE_H
+#ifndef MVM_ADVISE_PUBLISHED_H
+#define MVM_ADVISE_PUBLISHED_H
 
 #include <jansson.h>
 
@@ -8,10 +8,10 @@
 #include "base/csv.h"
 
 /* A use of this much is an end in a published table, where no threshold is given. */
-#define TABLE_THRESHOLD_PCT 95.0
+#define PUBLISHED_THRESHOLD_PCT 95.0
 
 /* What one row of a table of results was bound by. */
-struct table_row {
+struct published_row {
 	enum run_class class;
 	const char *class_name;
 	double margin_pct; /* points between the resource named and the next one */
@@ -23,12 +23,12 @@ struct table_row {
 /*
  * Judges each row by cpu_pct, ram_pct and swap_pct at its end (swap and any other column may be
  * missing; VMs are counted by vm_count, vms, mvms or n). threshold_pct: what counts as the end. `what` names
- * the table in errors. Pure. The caller frees *ret with table_free().
+ * the table in errors. Pure. The caller frees *ret with published_free().
  */
-error *table_classify(const struct csv *t, const char *what, double threshold_pct, struct table_row **ret,
+error *published_classify(const struct csv *t, const char *what, double threshold_pct, struct published_row **ret,
 		      size_t *ret_n) ERR_MUST_CHECK;
-void table_free(struct table_row *rows, size_t n);
-json_t *table_json(const struct table_row *rows, size_t n);
-char *table_text(const struct table_row *rows, size_t n);
+void published_free(struct published_row *rows, size_t n);
+json_t *published_json(const struct published_row *rows, size_t n);
+char *published_text(const struct published_row *rows, size_t n);
 
 #endif

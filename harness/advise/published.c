@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "advise/table.h"
+#include "advise/published.h"
 #include "advise/parts.h"
 
 #include <math.h>
@@ -50,7 +50,7 @@ static char *label_of(const struct csv *t, size_t row)
 }
 
 /* Swap at its end says that RAM was before it: swap was the last reserve. RAM and CPU: the higher one. */
-static void judge(const double use[3], double threshold, struct table_row *row)
+static void judge(const double use[3], double threshold, struct published_row *row)
 {
 	static const enum run_class classes[] = { CLASS_CPU, CLASS_RAM, CLASS_SWAP };
 	static const char *const names[] = { "cpu-bound", "ram-bound", "swap-bound" };
@@ -97,7 +97,7 @@ static void judge(const double use[3], double threshold, struct table_row *row)
 	}
 }
 
-error *table_classify(const struct csv *t, const char *what, double threshold_pct, struct table_row **ret,
+error *published_classify(const struct csv *t, const char *what, double threshold_pct, struct published_row **ret,
 		      size_t *ret_n)
 {
 	bool any = false;
@@ -111,7 +111,7 @@ error *table_classify(const struct csv *t, const char *what, double threshold_pc
 			what);
 	if (!t->rows)
 		return err_new(EXIT_BAD_INPUT, "%s: no row: nothing to judge", what);
-	struct table_row *rows = xcalloc(t->rows, sizeof(*rows));
+	struct published_row *rows = xcalloc(t->rows, sizeof(*rows));
 	for (size_t i = 0; i < t->rows; i++) {
 		const double use[3] = { use_of(t, i, 0), use_of(t, i, 1), use_of(t, i, 2) };
 
@@ -127,7 +127,7 @@ error *table_classify(const struct csv *t, const char *what, double threshold_pc
 	return NULL;
 }
 
-void table_free(struct table_row *rows, size_t n)
+void published_free(struct published_row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		free(rows[i].reason);
@@ -136,7 +136,7 @@ void table_free(struct table_row *rows, size_t n)
 	free(rows);
 }
 
-json_t *table_json(const struct table_row *rows, size_t n)
+json_t *published_json(const struct published_row *rows, size_t n)
 {
 	json_t *all = json_array();
 
@@ -155,7 +155,7 @@ json_t *table_json(const struct table_row *rows, size_t n)
 	return all;
 }
 
-char *table_text(const struct table_row *rows, size_t n)
+char *published_text(const struct published_row *rows, size_t n)
 {
 	char *text = NULL;
 	size_t size = 0;
