@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/util.h"
@@ -191,11 +192,8 @@ void console_evict(int dir_fd, uint32_t vm)
 	err_free(e);
 	/* of others' processes this is an error; a child's number belongs to nobody else until it was waited
 	 * for */
-	if (owner > 0 && waitid(P_PID, (id_t)owner, &ended, WEXITED | WNOHANG | WNOWAIT) == 0) {
-		kill(owner, SIGKILL);
-		while (waitpid(owner, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
+	if (owner > 0 && waitid(P_PID, (id_t)owner, &ended, WEXITED | WNOHANG | WNOWAIT) == 0)
+		child_kill(owner);
 	unlink(a.sun_path);
 }
 

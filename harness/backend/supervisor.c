@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "backend/console.h"
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
@@ -423,11 +424,8 @@ error *supervisor_stop_all(struct supervisor *c, void (*progress)(void *, uint32
 			kin_kill(c->vms[i].pid);
 		/* one that failed without being killed, as a container that its runtime could not start,
 		   would never end; 0: a living child, so the pid is still its own */
-		if (waitpid(c->vms[i].pid, NULL, WNOHANG) == 0) {
-			kill(c->vms[i].pid, SIGKILL);
-			while (waitpid(c->vms[i].pid, NULL, 0) < 0 && errno == EINTR)
-				;
-		}
+		if (waitpid(c->vms[i].pid, NULL, WNOHANG) == 0)
+			child_kill(c->vms[i].pid);
 		c->living--;
 		c->vms[i].state = VM_GONE;
 		if (progress && clock_ns() - last > 100000000U) {

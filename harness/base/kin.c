@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/fs.h"
 #include "base/util.h"
 
@@ -124,9 +125,7 @@ unsigned kin_kill_strays(const char *folder, bool (*known)(void *user, pid_t pid
 		if (!parse_long(word, 2, INT_MAX, &pid) || known(user, (pid_t)pid) ||
 		    !same_of((pid_t)pid, "cwd", folder) || kin_of((pid_t)pid) != KIN_CHILD)
 			continue;
-		kill((pid_t)pid, SIGKILL);
-		while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		child_kill((pid_t)pid);
 		killed++;
 	}
 	return killed;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -15,10 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fault.h"
-#include "base/fs.h"
-#include "base/text.h"
 #include "base/util.h"
 
 /* Above every number that a child shall find a descriptor under. */
@@ -63,7 +59,7 @@ static const char *become(const struct spawn_spec *s, pid_t parent, const sigset
 {
 	struct rlimit now;
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (prctl(PR_SET_PDEATHSIG, s->death_signal ? s->death_signal : SIGKILL) < 0)
 		return "prctl(PR_SET_PDEATHSIG)";
 	if (getppid() != parent)
 		_exit(127); /* the harness died before the signal was armed */
@@ -87,7 +83,8 @@ static const char *become(const struct spawn_spec *s, pid_t parent, const sigset
 	if (s->stack_kb && (getrlimit(RLIMIT_STACK, &now) < 0 ||
 			    (stack.rlim_max = now.rlim_max, setrlimit(RLIMIT_STACK, &stack)) < 0))
 		return "setrlimit(RLIMIT_STACK)";
-	umask(077); /* sockets, FIFOs and state of a VM are nobody else's */
+	if (!s->keep_umask)
+		umask(077);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execve(s->path, s->argv, s->envp);
 	return "exec";
@@ -125,67 +122,6 @@ error *spawn_process(const struct spawn_spec *spec, pid_t *ret_pid)
 		return err_sys(EXIT_CANNOT, failed.sys, "cannot start %s: %s", spec->path, failed.step);
 	}
 	*ret_pid = pid;
-	return NULL;
-}
-
-static void read_until(int fd, uint64_t deadline, char *buf, size_t size)
-{
-	size_t len = 0;
-
-	while (len < size - 1) {
-		uint64_t now = clock_ns();
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-
-		if (now >= deadline)
-			break;
-		/* a signal for the harness is not the end of what the program says */
-		if (poll(&p, 1, (int)((deadline - now) / 1000000) + 1) <= 0)
-			continue;
-		ssize_t n = read(fd, buf + len, size - 1 - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	buf[len] = '\0';
-}
-
-error *spawn_capture(char *const *argv, int timeout_ms, char **ret_text, int *ret_status)
-{
-	_cleanup_free_ char *path = fs_find_program(argv[0]);
-	uint64_t deadline = clock_ns() + (uint64_t)timeout_ms * 1000000U;
-	int pipefd[2];
-	pid_t pid = -1;
-
-	if (!path)
-		return err_new(EXIT_CANNOT, "%s: no such program on PATH", argv[0]);
-	if (pipe2(pipefd, O_CLOEXEC) < 0)
-		return err_sys(EXIT_CANNOT, errno, "cannot run %s: pipe", path);
-	struct spawn_spec spec = {
-		.path = path, .argv = argv, .envp = environ, .stderr_fd = pipefd[1], .cgroup_procs_fd = -1
-	};
-	error *e = spawn_process(&spec, &pid);
-	close(pipefd[1]);
-	if (e) {
-		close(pipefd[0]);
-		return e;
-	}
-	char *text = xcalloc(65536, 1);
-	read_until(pipefd[0], deadline, text, 65536);
-	close(pipefd[0]);
-	while (waitpid(pid, ret_status, WNOHANG) == 0) {
-		if (clock_ns() >= deadline) {
-			kill(pid, SIGKILL);
-			waitpid(pid, ret_status, 0);
-			free(text);
-			return err_new(EXIT_CANNOT, "%s %s: gave no answer within %d ms", path,
-				       argv[1] ? argv[1] : "", timeout_ms);
-		}
-		clock_sleep_ns(1000000);
-	}
-	text_clean(text);
-	*ret_text = text;
 	return NULL;
 }
 

@@ -9,6 +9,8 @@
 #include "base/binding.h"
 #include "base/err.h"
 
+/* Starts processes. What becomes of them afterwards (time limit, end, output) is child.h's matter. */
+
 #define SPAWN_FDS 8
 
 struct spawn_fd {
@@ -28,20 +30,18 @@ struct spawn_spec {
 	long stack_kb;	      /* RLIMIT_STACK, which also sizes its threads' stacks; 0 keeps ours */
 	bool fixed_addresses; /* personality(ADDR_NO_RANDOMIZE) */
 	bool own_group;	      /* what it starts can be killed with it: by its pid, negative */
+	bool keep_umask;      /* else what it creates is nobody else's: sockets, FIFOs, state of a VM */
+	int death_signal;     /* what it gets when we die; 0: SIGKILL */
 	const struct spawn_fd *fds;
 	size_t fd_count; /* at most SPAWN_FDS */
 };
 
 /*
- * Starts a process that dies with this thread (PR_SET_PDEATHSIG, SIGKILL). Returns
+ * Starts a process that dies with this thread (PR_SET_PDEATHSIG). Returns
  * when its image is in place or exec failed; errors carry errno (EAGAIN: out of
  * pids) and the step that failed.
  */
 error *spawn_process(const struct spawn_spec *spec, pid_t *ret_pid) ERR_MUST_CHECK;
-
-/* Runs a program, returns what it wrote to stdout and stderr (cut at 64 KiB; the caller frees it) and its
-   wait status; killed after timeout_ms, which is an error. */
-error *spawn_capture(char *const *argv, int timeout_ms, char **ret_text, int *ret_status) ERR_MUST_CHECK;
 
 /* The last thing that a program wrote into this file to say what is wrong; "" without one. The caller frees
  * it. */

@@ -3,15 +3,14 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/fs.h"
 
 #define TEXT_MIN 3
+#define DISASM_TIMEOUT_MS 20000
 
 static const struct {
 	unsigned int port;
@@ -187,52 +186,7 @@ static void build_command(const struct guest_image *img, size_t len, int code_fd
 		strlist_addf(cmd, "-k0x%zx,%zu", MVM_LOAD_ADDRESS + at, n);
 		at += n - 1;
 	}
-	strlist_addf(cmd, "/dev/fd/%d", code_fd);
-}
-
-static char *read_all(int fd)
-{
-	char *text = NULL;
-	size_t len = 0;
-
-	for (;;) {
-		text = xrealloc(text, len + 4097, 1);
-		ssize_t n = read(fd, text + len, 4096);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	text[len] = '\0';
-	return text;
-}
-
-static error *run_command(const struct strlist *cmd, char **ret)
-{
-	extern char **environ;
-	posix_spawn_file_actions_t actions;
-	int fds[2], status = 0;
-	pid_t pid;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(EXIT_CANNOT, errno, "cannot create a pipe for %s", cmd->items[0]);
-	_cleanup_close_ int in = fds[0];
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
-	int sys = posix_spawn(&pid, cmd->items[0], &actions, NULL, cmd->items, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(fds[1]);
-	if (sys)
-		return err_sys(EXIT_CANNOT, sys, "cannot run %s", cmd->items[0]);
-	_cleanup_free_ char *text = read_all(in);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return err_new(EXIT_CANNOT, "%s failed (wait status 0x%x): the image cannot be disassembled",
-			       cmd->items[0], (unsigned int)status);
-	*ret = STEAL(text);
-	return NULL;
+	strlist_addf(cmd, "/proc/%d/fd/%d", (int)getpid(), code_fd);
 }
 
 error *disasm_image(const struct guest_image *img, const struct guest_schema *schema, char **ret)
@@ -240,18 +194,21 @@ error *disasm_image(const struct guest_image *img, const struct guest_schema *sc
 	_cleanup_(strlist_clear) struct strlist cmd = { 0 };
 	_cleanup_free_ char *program = fs_find_program("ndisasm"), *listing = NULL;
 	size_t len = image_code_size(img), size = 0;
+	int status = 0;
 
 	*ret = NULL;
 	if (!program)
 		return NULL;
-	/* Not close-on-exec: ndisasm opens it by its number. */
-	_cleanup_close_ int code_fd = memfd_create("mvm-code", 0);
+	_cleanup_close_ int code_fd = memfd_create("mvm-code", MFD_CLOEXEC);
 	if (code_fd < 0 || write(code_fd, img->bytes, len) != (ssize_t)len)
 		return err_sys(EXIT_CANNOT, errno, "cannot hand the code to %s", program);
 	build_command(img, len, code_fd, program, &cmd);
-	error *e = run_command(&cmd, &listing);
+	error *e = child_capture(cmd.items, DISASM_TIMEOUT_MS, &listing, &status);
 	if (e)
 		return e;
+	if (status)
+		return err_new(EXIT_CANNOT, "%s failed (wait status 0x%x): the image cannot be disassembled",
+			       program, (unsigned int)status);
 	FILE *out = open_memstream(ret, &size);
 	if (!out)
 		return err_sys(EXIT_CANNOT, errno, "cannot keep the output of %s", program);

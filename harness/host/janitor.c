@@ -8,9 +8,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "host/janitor.h"
 #include "host/journal.h"
@@ -107,6 +107,5 @@ void janitor_dismiss(int fd, pid_t pid, bool all_done)
 	while (all_done && write(fd, &c, 1) < 0 && errno == EINTR)
 		;
 	close(fd);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	child_wait(pid);
 }

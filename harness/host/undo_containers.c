@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Containers outlive the harness that made them: whoever cleans up after it asks their runtime. */
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
-#include <string.h>
-#include <sys/wait.h>
-
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 #include "host/undo.h"
 
 #define DELETE_LIMIT_NS 20000000000ULL
@@ -17,10 +13,8 @@
 static bool delete_one(const char *runtime, const char *root, const char *option, const char *id)
 {
 	const char *argv[8] = { runtime, "--root", root };
-	uint64_t give_up = clock_ns() + DELETE_LIMIT_NS;
-	posix_spawn_file_actions_t quiet;
 	size_t n = 3;
-	bool in_time = true;
+	int status;
 	pid_t pid;
 
 	if (option)
@@ -28,21 +22,17 @@ static bool delete_one(const char *runtime, const char *root, const char *option
 	argv[n++] = "delete";
 	argv[n++] = "--force";
 	argv[n] = id;
-	posix_spawn_file_actions_init(&quiet);
-	for (int fd = 0; fd <= 2; fd++)
-		posix_spawn_file_actions_addopen(&quiet, fd, "/dev/null", O_RDWR, 0);
-	int sys = posix_spawn(&pid, runtime, &quiet, NULL, (char *const *)argv, environ);
-	posix_spawn_file_actions_destroy(&quiet);
-	if (sys != 0)
-		return false;
-	while (waitpid(pid, NULL, WNOHANG) == 0) {
-		if (clock_ns() > give_up) {
-			in_time = false;
-			kill(pid, SIGKILL);
-		}
-		clock_sleep_ns(1000000);
-	}
-	return in_time;
+	struct spawn_spec spec = { .path = runtime,
+				   .argv = (char *const *)argv,
+				   .envp = environ,
+				   .stderr_fd = -1,
+				   .cgroup_procs_fd = -1,
+				   .keep_umask = true };
+	error *e = spawn_process(&spec, &pid);
+	if (!e)
+		return child_wait_until(pid, clock_ns() + DELETE_LIMIT_NS, &status);
+	err_free(e);
+	return false;
 }
 
 static error *ours(const char *root, struct strlist *ret)

@@ -104,11 +104,4 @@ error *matrix_run(struct matrix *m, const struct matrix_observer *obs, volatile 
 void matrix_run_argv(const struct matrix *m, unsigned round, size_t cell, const char *dir,
 		     struct strlist *ret);
 
-/* child.c: runs this program with these arguments; every line of its error output goes to `line`, the last
-   ones also into *ret_tail (the caller frees it). *ret_status is its exit status, 128 + signal if one killed
-   it. */
-error *child_run(const struct strlist *argv, volatile int *signals,
-		 void (*line)(void *user, const char *text), void *user, int *ret_status,
-		 char **ret_tail) ERR_MUST_CHECK;
-
 #endif

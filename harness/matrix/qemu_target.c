@@ -7,10 +7,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/spawn.h"
@@ -18,8 +17,6 @@
 
 #define ANSWER_TIMEOUT_NS 10000000000ULL
 #define ANSWER_SIZE 4096
-
-extern char **environ;
 
 /* It dies with us, however we end. */
 static error *start(const char *program, int in, int out, pid_t *ret)
@@ -103,9 +100,7 @@ error *qemu_target(const char *program, char **ret_binary, char **ret_target)
 	if (write(ask_fd, ask, strlen(ask)) == (ssize_t)strlen(ask))
 		read_answer(answer_fd, text);
 	_cleanup_free_ char *binary = program_of(pid);
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	child_kill(pid);
 	*ret_target = arch_of(text);
 	if (!*ret_target)
 		return err_new(EXIT_CANNOT, "%s does not say over QMP what it emulates: is it a QEMU?",

@@ -6,7 +6,6 @@
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -19,8 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/spawn.h"
 #include "base/util.h"
 #include "nested/pack.h"
 
@@ -116,9 +117,15 @@ static error *start_run(pid_t *ret_pid)
 	strlist_add(&argv, "run");
 	add_lines(options, &argv);
 	strlist_addf(&argv, "--out=%s", INSIDE_RUN);
-	int sys = posix_spawn(ret_pid, INSIDE_PROGRAM, NULL, NULL, argv.items, envp);
+	struct spawn_spec spec = { .path = INSIDE_PROGRAM,
+				   .argv = argv.items,
+				   .envp = envp,
+				   .stderr_fd = STDERR_FILENO,
+				   .cgroup_procs_fd = -1,
+				   .keep_umask = true };
+	e = spawn_process(&spec, ret_pid);
 	strlist_clear(&argv);
-	return sys ? err_sys(EXIT_CANNOT, sys, "cannot start %s", INSIDE_PROGRAM) : NULL;
+	return e;
 }
 
 /* The line to the host. */
@@ -226,11 +233,10 @@ static int wait_for_run(struct line *l, pid_t pid)
 		if (is_time_to_send(l))
 			send_result(l, -1);
 	}
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status);
-	printf("mvmscale: the run was killed by signal %d (%s)\n", WTERMSIG(status),
-	       strsignal(WTERMSIG(status)));
-	return 128 + WTERMSIG(status);
+	if (WIFSIGNALED(status))
+		printf("mvmscale: the run was killed by signal %d (%s)\n", WTERMSIG(status),
+		       strsignal(WTERMSIG(status)));
+	return child_exit_status(status);
 }
 
 static long long free_kb(void)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/spawn.h"
@@ -35,8 +36,6 @@
  */
 #define TCG_CPU "max,cx16=off"
 #define TCG_ACCEL "tcg,thread=single"
-
-extern char **environ;
 
 static void add_arguments(const struct machine *m, const char *qemu, struct strlist *argv)
 {
@@ -99,8 +98,7 @@ static bool read_line(struct machine *m, int fd, int timeout_ms)
 
 static void end_by_force(struct machine *m, pid_t pid, const char *fmt, double seconds)
 {
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	child_kill(pid);
 	free(m->why);
 	m->why = xasprintf(fmt, m->accel, seconds);
 }
@@ -155,8 +153,7 @@ static error *qemu_failed(const struct machine *m, int status)
 
 	err_free(fs_read(path, &said, NULL));
 	return err_new(EXIT_CANNOT, "the outer QEMU ended with status %d under %s: %s",
-		       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), m->accel,
-		       said && *said ? said : "it said nothing");
+		       child_exit_status(status), m->accel, said && *said ? said : "it said nothing");
 }
 
 static error *boot(struct machine *m)

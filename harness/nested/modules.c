@@ -5,8 +5,8 @@
 #include <ftw.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/fs.h"
 #include "base/spawn.h"
 #include "nested/inside.h"
@@ -124,7 +124,6 @@ static error *decompress(const char *program, const char *path, char **ret, size
 	_cleanup_free_ char *found = fs_find_program(program);
 	char *argv[] = { (char *)program, (char *)"-dc", (char *)path, NULL };
 	_cleanup_close_ int fd = memfd_create("module", MFD_CLOEXEC);
-	int status = 0;
 	pid_t pid;
 
 	if (!found)
@@ -143,9 +142,7 @@ static error *decompress(const char *program, const char *path, char **ret, size
 	error *e = spawn_process(&spec, &pid);
 	if (e)
 		return e;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (status)
+	if (child_wait(pid))
 		return err_new(EXIT_BAD_INPUT, "'%s -dc %s' failed: is the file whole?", program, path);
 	_cleanup_free_ char *memory = xasprintf("/proc/self/fd/%d", fd);
 	return fs_read(memory, ret, ret_len);

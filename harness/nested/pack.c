@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/spawn.h"
+#include "base/child.h"
 
 #define LINKER "/lib64/ld-linux-x86-64.so.2"
 #define LIST_TIMEOUT_MS 20000
@@ -118,7 +118,7 @@ error *pack_program(struct pack *p, const char *path, const char *as)
 	e = pack_file(p, path, as);
 	if (e || is_static(path))
 		return e;
-	if ((e = spawn_capture(argv, LIST_TIMEOUT_MS, &listing, &status)))
+	if ((e = child_capture(argv, LIST_TIMEOUT_MS, &listing, &status)))
 		return e;
 	/* a position-independent one may be static all the same, and the linker says so */
 	if (status && !strstr(listing, "statically linked"))

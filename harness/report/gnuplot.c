@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/spawn.h"
@@ -90,25 +90,6 @@ static double time_limit(void)
 	return given && parse_double(given, 0.1, 1e6, &s) ? s : GNUPLOT_LIMIT_S;
 }
 
-/* Whether it ended by itself; else it is dead, and what it started, too. */
-static bool ends_in_time(pid_t pid, double limit_s, int *ret_status)
-{
-	uint64_t deadline = clock_ns() + (uint64_t)(limit_s * 1e9);
-	pid_t got;
-
-	while ((got = waitpid(pid, ret_status, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
-		if (clock_ns() < deadline) {
-			clock_sleep_ns(2000000);
-			continue;
-		}
-		kill(-pid, SIGKILL);
-		while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
-			;
-		return false;
-	}
-	return true;
-}
-
 /* Runs gnuplot in dir; what it says is kept for the error. */
 static error *run_gnuplot(char *program, const char *dir)
 {
@@ -129,7 +110,7 @@ static error *run_gnuplot(char *program, const char *dir)
 
 	if (e)
 		return e;
-	if (!ends_in_time(pid, limit_s, &status))
+	if (!child_wait_until(pid, clock_ns() + (uint64_t)(limit_s * 1e9), &status))
 		return err_new(
 			EXIT_CANNOT,
 			"%s was not done after %g s and was ended: MVMSCALE_GNUPLOT_TIMEOUT=SECONDS gives it more time",

@@ -221,7 +221,7 @@ at_once() {
 		done
 		sleep "$wait"
 		kill -TERM $pid
-		(sleep 10 && kill -KILL $pid) 2>/dev/null &
+		(trap 'kill $nap; exit' TERM; sleep 10 & nap=$!; wait $nap && kill -KILL $pid) 2>/dev/null &
 		guard=$!
 		wait $pid
 		status=$?

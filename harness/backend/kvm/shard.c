@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "backend/kvm/kvm.h"
+#include "base/child.h"
 #include "base/fs.h"
 #include "base/util.h"
 
@@ -157,12 +158,9 @@ bool shard_receive(struct shard *s, struct kvm_message *m, bool *ret_ended)
 
 char *shard_reap(struct shard *s, bool kill_it)
 {
-	int status = 0;
-
 	if (kill_it)
 		kill(s->pid, SIGKILL);
-	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	int status = child_wait(s->pid);
 	close(s->fd);
 	s->fd = -1;
 	if (s->refusal)

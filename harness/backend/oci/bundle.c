@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "backend/oci/oci.h"
+#include "base/child.h"
 #include "base/fs.h"
-#include "base/spawn.h"
 
 #define VERSION_TIMEOUT_MS 10000
 
@@ -40,7 +40,7 @@ static error *ask_version(struct oci_runtime *r)
 	char *argv[] = { r->path, (char *)"--version", NULL };
 	_cleanup_free_ char *text = NULL;
 	int status = 0;
-	error *e = spawn_capture(argv, VERSION_TIMEOUT_MS, &text, &status);
+	error *e = child_capture(argv, VERSION_TIMEOUT_MS, &text, &status);
 
 	if (e)
 		return e;

@@ -6,13 +6,13 @@
  */
 #include "backend/oci/oci.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "backend/console.h"
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/kin.h"
@@ -235,16 +235,9 @@ static uint64_t verb_limit(const struct oci *o)
 /* Waits for a verb; one that takes longer is killed. False then. */
 static bool await_verb(pid_t pid, uint64_t give_up)
 {
-	bool in_time = true;
+	int status;
 
-	while (waitpid(pid, NULL, WNOHANG) == 0) {
-		if (clock_ns() > give_up) {
-			in_time = false;
-			kill(pid, SIGKILL);
-		}
-		clock_sleep_ns(1000000);
-	}
-	return in_time;
+	return child_wait_until(pid, give_up, &status);
 }
 
 /* What is being created or started must come to that end, or it could not be deleted. */

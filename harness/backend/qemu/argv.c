@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which QEMU, with which arguments: settled once per run and written into its record. */
-#include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "backend/qemu/qemu.h"
+#include "base/child.h"
 #include "base/fs.h"
-#include "base/spawn.h"
 
 #define VERSION_TIMEOUT_MS 10000
 
@@ -52,7 +51,7 @@ static error *ask_version(struct qemu_plan *p)
 	char *argv[] = { p->binary, (char *)"--version", NULL };
 	_cleanup_free_ char *text = NULL;
 	int status = 0;
-	error *e = spawn_capture(argv, VERSION_TIMEOUT_MS, &text, &status);
+	error *e = child_capture(argv, VERSION_TIMEOUT_MS, &text, &status);
 
 	if (e)
 		return e;

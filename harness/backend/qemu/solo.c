@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/fs.h"
 #include "base/spawn.h"
 #include "guest/profile.h"
@@ -178,11 +178,7 @@ error *solo_power_on(struct solo *s)
 
 void solo_power_off(struct solo *s)
 {
-	if (s->pid > 0) {
-		kill(s->pid, SIGKILL);
-		while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
+	child_kill(s->pid);
 	s->pid = 0;
 	util_closep(&s->serial_fd);
 	s->serial_fd = -1;

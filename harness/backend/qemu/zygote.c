@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backend/console.h"
 #include "backend/qemu/qemu.h"
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
@@ -141,11 +141,7 @@ static void end_template(struct qemu_template *t)
 		close(t->control_fd);
 	if (t->console_fd >= 0)
 		close(t->console_fd);
-	if (t->pid > 0) {
-		kill(t->pid, SIGKILL);
-		while (waitpid(t->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
+	child_kill(t->pid);
 	*t = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
 }
 
