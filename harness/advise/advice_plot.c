@@ -30,17 +30,15 @@ struct picture {
 	double x_max, y_min, y_max;
 };
 
-static const char *const columns[ADVICE_METRICS] = { "cpu_pct", "ram_pct", "swap_pct" };
-
 static const struct metric_advice *choose(const struct advice *a)
 {
-	for (size_t i = 0; i < ADVICE_METRICS; i++)
+	for (size_t i = 0; i < RESOURCE_COUNT; i++)
 		if (str_eq(a->binding, a->metrics[i].name))
 			return &a->metrics[i];
-	for (size_t i = 0; i < ADVICE_METRICS; i++)
+	for (size_t i = 0; i < RESOURCE_COUNT; i++)
 		if (str_eq(a->runner_up, a->metrics[i].name))
 			return &a->metrics[i];
-	return &a->metrics[1];
+	return &a->metrics[RESOURCE_RAM];
 }
 
 static double value(const struct picture *p, size_t row, const char *ending)
@@ -227,7 +225,7 @@ error *advice_plot(struct run_record *r, const struct advice *a, bool residuals,
 
 	if (e)
 		return e;
-	p.column = columns[p.m - a->metrics];
+	p.column = resource_column(p.m - a->metrics);
 	if (!p.m->present)
 		return err_new(EXIT_BAD_INPUT, "%s: no interval has a value of %s: there is nothing to draw",
 			       r->dir, p.m->label);

@@ -168,10 +168,10 @@ static void caveats_estimate(const struct run_record *r, const struct candidates
 /* The host's memory and the VMs' own count of theirs disagree: something else took or gave back memory. */
 static void remark_others(struct advice *a)
 {
-	const struct metric_advice *ram = &a->metrics[1];
+	const struct metric_advice *ram = &a->metrics[RESOURCE_RAM];
 	double inside = a->cost.inside_kb, off = a->ram_kb / inside - 1;
 
-	if (a->projected || !ram->rises || !(inside > 0) || a->metrics[2].last_pct > 0 ||
+	if (a->projected || !ram->rises || !(inside > 0) || a->metrics[RESOURCE_SWAP].last_pct > 0 ||
 	    fabs(off) < OTHERS_SHARE)
 		return;
 	strlist_addf(
@@ -215,7 +215,7 @@ static void remarks(const struct run_record *r, const struct candidates *c, stru
 		strlist_add(
 			&a->reasons,
 			"projected onto another host: its limits, its kernel and its own use at rest were not measured");
-	for (size_t i = 0; i < ADVICE_METRICS; i++) {
+	for (size_t i = 0; i < RESOURCE_COUNT; i++) {
 		const struct segmented_fit *f = &a->metrics[i].trend.shape;
 		_cleanup_free_ char *at = plot_thousands(f->knee, 0),
 				    *from = plot_thousands(f->knee_lower, 0);

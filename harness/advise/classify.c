@@ -64,7 +64,7 @@ static double probability_of_none(const struct advice *a, const struct candidate
 {
 	double p = 1, way = (ADVICE_REACH - 1) * a->measured_to;
 
-	for (size_t i = 0; i < ADVICE_METRICS; i++) {
+	for (size_t i = 0; i < RESOURCE_COUNT; i++) {
 		const struct metric_advice *m = &a->metrics[i];
 		double se = m->per_vm_half / m->trend.shape.tail.t95;
 
@@ -103,7 +103,6 @@ static void classify_open(const struct run_record *r, const struct candidates *c
 
 static void classify_bound(const struct run_record *r, const struct candidates *c, struct advice *a)
 {
-	static const enum run_class classes[ADVICE_METRICS] = { CLASS_CPU, CLASS_RAM, CLASS_SWAP };
 	const struct candidate *first = &c->items[0];
 	double p = first->measured ? 1 : probability_of_first(c);
 	_cleanup_free_ char *name = first->metric
@@ -114,7 +113,7 @@ static void classify_bound(const struct run_record *r, const struct candidates *
 	    (p < ADVICE_PROBABILITY || r->intervals->rows < ADVICE_INTERVALS || !advice_tells_both(a, NULL)))
 		set_class(a, CLASS_INCONCLUSIVE, "inconclusive", p);
 	else
-		set_class(a, first->metric ? classes[first->metric - a->metrics] : CLASS_LIMIT, name, p);
+		set_class(a, first->metric ? class_of(first->metric - a->metrics) : CLASS_LIMIT, name, p);
 }
 
 void advice_classify(const struct run_record *r, const struct candidates *c, struct advice *a)
@@ -147,7 +146,7 @@ json_t *classify_json(const struct run_record *r, const struct advice *a)
 	json_t *curves = json_array(), *scaling = json_array();
 	struct usl_fit u;
 
-	for (size_t i = 0; i < ADVICE_METRICS; i++) {
+	for (size_t i = 0; i < RESOURCE_COUNT; i++) {
 		const struct metric_advice *m = &a->metrics[i];
 
 		if (!m->present)
@@ -211,7 +210,7 @@ char *classify_text(const struct run_record *r, const struct advice *a)
 		return xstrdup("out of memory\n");
 	fprintf(out, "%s: %s (probability %.2f), measured to %s VMs\n", r->dir, a->class_name,
 		a->class_probability, seen);
-	for (size_t i = 0; i < ADVICE_METRICS; i++)
+	for (size_t i = 0; i < RESOURCE_COUNT; i++)
 		if (a->metrics[i].present)
 			format_curve(out, &a->metrics[i]);
 	for (size_t i = 0; i < ARRAY_LEN(timed); i++) {

@@ -110,7 +110,7 @@ static error *measure(struct fleet_demand *d, struct rest *rest)
 		return err_wrap(e, "demand %s", d->name);
 	const double size[FLEET_AXES] = { 100 * run_num(r, "host.cores"), run_num(r, "host.ram_kb") };
 	for (int x = 0; x < FLEET_AXES; x++) {
-		const struct metric_advice *m = &a->metrics[x]; /* cpu, ram: the same order */
+		const struct metric_advice *m = &a->metrics[x];
 
 		if (!(size[x] > 0) || !isfinite(m->baseline_pct))
 			return err_new(EXIT_BAD_INPUT,

@@ -10,7 +10,8 @@
 #include "base/ini.h"
 
 /* The two things that hosts have and VMs take: % of a core, and kB of RAM. */
-enum fleet_axis { FLEET_CPU, FLEET_RAM, FLEET_AXES };
+enum fleet_axis { FLEET_CPU = RESOURCE_CPU, FLEET_RAM = RESOURCE_RAM, FLEET_AXES };
+_Static_assert(FLEET_AXES == 2, "hosts are packed by all that lies between them");
 
 /* A kind of host that may be bought. */
 struct fleet_host {

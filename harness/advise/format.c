@@ -7,7 +7,7 @@
 
 char *advice_spoken(const struct advice *a, const char *resource)
 {
-	for (size_t i = 0; i < ADVICE_METRICS; i++)
+	for (size_t i = 0; i < RESOURCE_COUNT; i++)
 		if (strcmp(a->metrics[i].name, resource) == 0)
 			return xstrdup(a->metrics[i].label);
 	if (str_starts(resource, "limit:"))
@@ -65,7 +65,7 @@ static int small_decimals(double v)
 
 static void format_cost(const struct advice *a, FILE *out)
 {
-	const struct metric_advice *cpu = &a->metrics[0], *ram = &a->metrics[1];
+	const struct metric_advice *cpu = &a->metrics[RESOURCE_CPU], *ram = &a->metrics[RESOURCE_RAM];
 
 	if (isfinite(a->ram_kb)) {
 		bool mib = a->ram_kb >= 1024;

@@ -68,7 +68,7 @@ json_t *advice_json(const struct advice *a)
 {
 	json_t *metrics = json_array(), *reasons = json_array();
 
-	for (size_t i = 0; i < ADVICE_METRICS; i++)
+	for (size_t i = 0; i < RESOURCE_COUNT; i++)
 		if (a->metrics[i].present)
 			json_array_append_new(metrics, metric_json(&a->metrics[i]));
 	for (size_t i = 0; i < a->reasons.count; i++)

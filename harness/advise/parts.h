@@ -18,7 +18,7 @@ struct candidate {
 };
 
 struct candidates {
-	struct candidate items[ADVICE_METRICS + 1];
+	struct candidate items[RESOURCE_COUNT + 1];
 	size_t n; /* the first binds */
 };
 

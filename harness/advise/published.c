@@ -7,19 +7,14 @@
 
 #include "report/plot_text.h"
 
-static const char *const resources[] = { "CPU", "RAM", "swap" };
-static const char *const columns[][2] = {
-	{ "cpu_pct", "cpu_pct_mean" },
-	{ "ram_pct", "ram_pct_mean" },
-	{ "swap_pct", "swap_pct_mean" },
-};
 static const char *const counts[] = { "vm_count", "vms", "mvms", "n" };
 
-static double use_of(const struct csv *t, size_t row, size_t k)
+static double use_of(const struct csv *t, size_t row, enum resource r)
 {
-	double v = csv_cell(t, row, columns[k][0]);
+	_cleanup_free_ char *mean = xasprintf("%s_mean", resource_column(r));
+	double v = csv_cell(t, row, resource_column(r));
 
-	return isfinite(v) ? v : csv_cell(t, row, columns[k][1]);
+	return isfinite(v) ? v : csv_cell(t, row, mean);
 }
 
 static bool is_ours(const char *name)
@@ -27,10 +22,7 @@ static bool is_ours(const char *name)
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
 		if (strcmp(name, counts[i]) == 0)
 			return true;
-	for (size_t i = 0; i < ARRAY_LEN(columns); i++)
-		if (strcmp(name, columns[i][0]) == 0 || strcmp(name, columns[i][1]) == 0)
-			return true;
-	return false;
+	return resource_of_column(name) != RESOURCE_COUNT;
 }
 
 /* The columns that say what the row is; at most a few, of whatever name. */
@@ -50,18 +42,22 @@ static char *label_of(const struct csv *t, size_t row)
 }
 
 /* Swap at its end says that RAM was before it: swap was the last reserve. RAM and CPU: the higher one. */
-static void judge(const double use[3], double threshold, struct published_row *row)
+static void judge(const double use[RESOURCE_COUNT], double threshold, struct published_row *row)
 {
-	static const enum run_class classes[] = { CLASS_CPU, CLASS_RAM, CLASS_SWAP };
-	static const char *const names[] = { "cpu-bound", "ram-bound", "swap-bound" };
-	size_t first = use[2] >= threshold ? 2 : use[0] > use[1] || isnan(use[1]) ? 0 : 1;
+#define BOUND_BY(sym, name, size) name "-bound",
+	static const char *const names[] = { RESOURCES(BOUND_BY) };
+#undef BOUND_BY
+	double cpu = use[RESOURCE_CPU], ram = use[RESOURCE_RAM], swap = use[RESOURCE_SWAP];
+	enum resource higher = cpu > ram || isnan(ram) ? RESOURCE_CPU : RESOURCE_RAM;
+	enum resource other = higher == RESOURCE_CPU ? RESOURCE_RAM : RESOURCE_CPU;
+	enum resource first = swap >= threshold ? RESOURCE_SWAP : higher;
 	double next = -INFINITY;
 
-	for (size_t i = 0; i < 3; i++)
-		if (i != first && !(first == 2 && i == 1) && isfinite(use[i]))
+	for (enum resource i = 0; i < RESOURCE_COUNT; i++)
+		if (i != first && !(first == RESOURCE_SWAP && i == RESOURCE_RAM) && isfinite(use[i]))
 			next = fmax(next, use[i]);
 	row->margin_pct = use[first] - next;
-	if (isnan(use[0]) && isnan(use[1]) && first != 2) {
+	if (isnan(cpu) && isnan(ram) && first != RESOURCE_SWAP) {
 		row->class = CLASS_INCONCLUSIVE;
 		row->class_name = "inconclusive";
 		row->reason = xstrdup("The row has a value neither of CPU nor of RAM.");
@@ -75,35 +71,34 @@ static void judge(const double use[3], double threshold, struct published_row *r
 			threshold);
 		return;
 	}
-	row->class = classes[first];
+	row->class = class_of(first);
 	row->class_name = names[first];
-	if (first == 2)
-		row->reason =
-			xasprintf("Swap was at %.1f %% and RAM at %.1f %%: both were used up, swap last.",
-				  use[2], use[1]);
-	else if (first == 1 && use[2] > 0)
+	if (first == RESOURCE_SWAP)
+		row->reason = xasprintf(
+			"Swap was at %.1f %% and RAM at %.1f %%: both were used up, swap last.", swap, ram);
+	else if (first == RESOURCE_RAM && swap > 0)
 		row->reason =
 			xasprintf("RAM was at %.1f %%; swapping had begun (%.1f %%), CPU was at %.1f %%.",
-				  use[1], use[2], use[0]);
+				  ram, swap, cpu);
 	else
-		row->reason = xasprintf("%s was at %.1f %%, %s only at %.1f %%.", resources[first],
-					use[first], resources[!first], use[!first]);
-	if (row->margin_pct < 100 - threshold && first != 2 && use[!first] >= threshold) {
+		row->reason = xasprintf("%s was at %.1f %%, %s only at %.1f %%.", resource_label(first),
+					use[first], resource_label(other), use[other]);
+	if (row->margin_pct < 100 - threshold && first != RESOURCE_SWAP && use[other] >= threshold) {
 		free(row->reason);
 		row->class = CLASS_INCONCLUSIVE;
 		row->class_name = "inconclusive";
-		row->reason = xasprintf("CPU was at %.1f %% and RAM at %.1f %%: both were at their end.",
-					use[0], use[1]);
+		row->reason =
+			xasprintf("CPU was at %.1f %% and RAM at %.1f %%: both were at their end.", cpu, ram);
 	}
 }
 
-error *published_classify(const struct csv *t, const char *what, double threshold_pct, struct published_row **ret,
-		      size_t *ret_n)
+error *published_classify(const struct csv *t, const char *what, double threshold_pct,
+			  struct published_row **ret, size_t *ret_n)
 {
 	bool any = false;
 
-	for (size_t k = 0; k < 2; k++)
-		any |= csv_column(t, columns[k][0]) >= 0 || csv_column(t, columns[k][1]) >= 0;
+	for (size_t c = 0; c < t->columns; c++)
+		any |= resource_of_column(t->names[c]) < RESOURCE_SWAP;
 	if (!any)
 		return err_new(
 			EXIT_BAD_INPUT,
@@ -113,8 +108,10 @@ error *published_classify(const struct csv *t, const char *what, double threshol
 		return err_new(EXIT_BAD_INPUT, "%s: no row: nothing to judge", what);
 	struct published_row *rows = xcalloc(t->rows, sizeof(*rows));
 	for (size_t i = 0; i < t->rows; i++) {
-		const double use[3] = { use_of(t, i, 0), use_of(t, i, 1), use_of(t, i, 2) };
+		double use[RESOURCE_COUNT];
 
+		for (enum resource r = 0; r < RESOURCE_COUNT; r++)
+			use[r] = use_of(t, i, r);
 		rows[i].vms = (double)NAN;
 		for (size_t k = ARRAY_LEN(counts); k-- > 0;)
 			if (csv_column(t, counts[k]) >= 0)

@@ -45,8 +45,8 @@ void host_need_of(const struct run_record *r, const struct advice *a, double vms
 
 	*ret = (struct host_need){
 		.vms = vms,
-		.ram_kb = needed(&a->metrics[1], usable, run_num(r, "host.ram_kb"), vms),
-		.cores = needed(&a->metrics[0], usable, run_num(r, "host.cores"), vms),
+		.ram_kb = needed(&a->metrics[RESOURCE_RAM], usable, run_num(r, "host.ram_kb"), vms),
+		.cores = needed(&a->metrics[RESOURCE_CPU], usable, run_num(r, "host.cores"), vms),
 		.hosts = a->safe > 0 ? ceil(vms / a->safe) : (double)NAN,
 	};
 	count_limits(r, vms, &ret->limits);

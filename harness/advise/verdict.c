@@ -6,16 +6,6 @@
 
 #include "advise/metric_fit.h"
 #include "advise/parts.h"
-#include "record/metric.h"
-
-static const struct {
-	const char *name;
-	enum metric metric;
-} judged[ADVICE_METRICS] = {
-	{ "cpu", METRIC_CPU },
-	{ "ram", METRIC_RAM },
-	{ "swap", METRIC_SWAP },
-};
 
 /* % of the measured host -> % of the asked one; 1 where either size is unknown. */
 static double scale_to(double measured, double asked)
@@ -36,26 +26,26 @@ static double model_error_of(const struct run_record *r, const struct advise_opt
 static void judge_metrics(const struct run_record *r, const struct advise_options *o, struct advice *a)
 {
 	const struct host_spec *host = o->host;
-	double swap_kb = run_num(r, "host.swap_kb"), scale[ADVICE_METRICS] = { 1, 1, 1 };
+	double swap_kb = run_num(r, "host.swap_kb"), scale[RESOURCE_COUNT] = { 1, 1, 1 };
 	double threshold = a->threshold_pct - a->reserve_pct;
 
 	if (host) {
-		scale[0] = scale_to(run_num(r, "host.cores"), host->cores);
-		scale[1] = scale_to(run_num(r, "host.ram_kb"), host->ram_kb);
-		scale[2] = scale_to(swap_kb, host->swap_kb);
+		scale[RESOURCE_CPU] = scale_to(run_num(r, "host.cores"), host->cores);
+		scale[RESOURCE_RAM] = scale_to(run_num(r, "host.ram_kb"), host->ram_kb);
+		scale[RESOURCE_SWAP] = scale_to(swap_kb, host->swap_kb);
 	}
-	scale[0] /= o->overcommit_cpu > 0 ? o->overcommit_cpu : 1;
-	scale[1] /= o->overcommit_ram > 0 ? o->overcommit_ram : 1;
-	for (size_t i = 0; i < ADVICE_METRICS; i++) {
+	scale[RESOURCE_CPU] /= o->overcommit_cpu > 0 ? o->overcommit_cpu : 1;
+	scale[RESOURCE_RAM] /= o->overcommit_ram > 0 ? o->overcommit_ram : 1;
+	for (size_t i = 0; i < RESOURCE_COUNT; i++) {
 		struct metric_advice *m = &a->metrics[i];
 
-		m->name = judged[i].name;
-		m->label = metric_table[judged[i].metric].label;
-		curve_judge(r, metric_table[judged[i].metric].column,
+		m->name = resources[i].name;
+		m->label = resource_label(i);
+		curve_judge(r, resource_column(i),
 			    &(struct curve_view){ scale[i], model_error_of(r, o), threshold }, m);
 	}
 	if (swap_kb == 0 || (host && host->swap_kb == 0)) {
-		struct metric_advice *swap = &a->metrics[2];
+		struct metric_advice *swap = &a->metrics[RESOURCE_SWAP];
 
 		*swap = (struct metric_advice){ .name = swap->name, .label = swap->label };
 		swap->baseline_pct = swap->per_vm_pct = swap->per_vm_half = swap->last_pct = (double)NAN;
@@ -67,7 +57,8 @@ static void judge_metrics(const struct run_record *r, const struct advise_option
 		swap_kb = host->swap_kb > 0 ? host->swap_kb : swap_kb;
 		ram_kb = host->ram_kb > 0 ? host->ram_kb : ram_kb;
 	}
-	curve_judge_overflow(r, &a->metrics[1], swap_kb / ram_kb, threshold, &a->metrics[2]);
+	curve_judge_overflow(r, &a->metrics[RESOURCE_RAM], swap_kb / ram_kb, threshold,
+			     &a->metrics[RESOURCE_SWAP]);
 }
 
 static void per_vm(const struct run_record *r, const struct host_spec *host, struct advice *a)
@@ -80,10 +71,11 @@ static void per_vm(const struct run_record *r, const struct host_spec *host, str
 		ram = host->ram_kb > 0 ? host->ram_kb : ram;
 		swap = host->swap_kb > 0 ? host->swap_kb : swap;
 	}
-	a->cpu_pct = a->metrics[0].per_vm_pct;
+	a->cpu_pct = a->metrics[RESOURCE_CPU].per_vm_pct;
 	a->core_pct = a->cpu_pct * cores;
-	a->ram_kb = a->metrics[1].per_vm_pct / 100 * ram;
-	a->swap_kb = a->metrics[2].present ? a->metrics[2].per_vm_pct / 100 * swap : 0;
+	a->ram_kb = a->metrics[RESOURCE_RAM].per_vm_pct / 100 * ram;
+	a->swap_kb =
+		a->metrics[RESOURCE_SWAP].present ? a->metrics[RESOURCE_SWAP].per_vm_pct / 100 * swap : 0;
 }
 
 static void add_candidate(struct candidates *c, char *name, const struct metric_advice *m, double vms,
@@ -123,7 +115,7 @@ static bool left_out(const struct run_record *r, const char *name)
 
 static void add_metrics(const struct run_record *r, const struct advice *a, struct candidates *c)
 {
-	for (size_t i = 0; i < ADVICE_METRICS; i++) {
+	for (size_t i = 0; i < RESOURCE_COUNT; i++) {
 		const struct metric_advice *m = &a->metrics[i];
 
 		if (m->present && ended_by(r, a, m->name) && !m->measured)
@@ -282,8 +274,8 @@ error *advise_run_with(const struct run_record *r, const struct advise_options *
 	judge_metrics(r, o, a);
 	per_vm(r, o->host, a);
 	vm_cost_of(r, &a->cost);
-	if (a->metrics[1].trend.woken.n)
-		a->cost.woken_kb = a->metrics[1].trend.woken.kb;
+	if (a->metrics[RESOURCE_RAM].trend.woken.n)
+		a->cost.woken_kb = a->metrics[RESOURCE_RAM].trend.woken.kb;
 	add_metrics(r, a, &c);
 	add_limit(r, a, &c);
 	choose(&c, a);

@@ -11,12 +11,12 @@
 #include "base/util.h"
 #include "model/trend.h"
 #include "record/read.h"
+#include "record/resource.h"
 
 /* An answer may reach this far beyond what was measured. */
 #define ADVICE_REACH 2.0
 #define ADVICE_HOLDOUT_PCT 20.0
 #define ADVICE_INTERVALS 4
-#define ADVICE_METRICS 3 /* cpu, ram, swap */
 /* A class that is less probable than this is not named. */
 #define ADVICE_PROBABILITY 0.8
 
@@ -47,6 +47,14 @@ enum run_class {
 	CLASS_LAUNCH,
 	CLASS_UNBOUNDED
 };
+
+/* Where a resource binds. */
+_Static_assert(CLASS_SWAP - CLASS_CPU == RESOURCE_SWAP - RESOURCE_CPU,
+	       "classes stand in the order of resources");
+static inline enum run_class class_of(enum resource r)
+{
+	return (enum run_class)(CLASS_CPU + r);
+}
 
 struct advise_options {
 	double threshold;		       /* in %; 0: the run's own */
@@ -81,7 +89,7 @@ struct advice {
 	bool ok, measured, extrapolated, forced;
 	double ram_kb, cpu_pct, core_pct, swap_kb; /* per VM; core_pct of one core */
 	double holdout_pct;			   /* of the binding metric; of a limit, of the runner-up */
-	struct metric_advice metrics[ADVICE_METRICS];
+	struct metric_advice metrics[RESOURCE_COUNT];
 	struct vm_cost cost;
 	enum run_class class;
 	char *class_name;	  /* cpu-bound, limit-bound (pid_max), ... */

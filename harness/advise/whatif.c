@@ -137,7 +137,7 @@ static void from_threads(struct advice *a)
  */
 static void from_pings(const struct run_record *r, struct advice *a)
 {
-	struct trend g = a->metrics[1].trend;
+	struct trend g = a->metrics[RESOURCE_RAM].trend;
 	double verify = run_num(r, "options.verify_pct"), kept = g.woken.kb, vms, lower, upper;
 
 	if (!binds(a, "ram") || a->projected || !g.woken.n || !(verify > 0))

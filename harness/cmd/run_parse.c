@@ -28,7 +28,7 @@ static enum launch_mode launch_mode(struct argp_state *st, const char *arg)
 	return LAUNCH_AUTO;
 }
 
-/* Bits 1 << enum run_resource of a list such as "ram,swap". */
+/* Bits 1 << enum resource of a list such as "ram,swap". */
 static unsigned stop_on(struct argp_state *st, const char *arg)
 {
 	_cleanup_free_ char *list = xstrdup(arg);
@@ -36,13 +36,11 @@ static unsigned stop_on(struct argp_state *st, const char *arg)
 	char *save = NULL;
 
 	for (char *w = strtok_r(list, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
-		int i = 0;
+		enum resource r = resource_by_name(w);
 
-		while (i < RESOURCE_COUNT && !str_eq(w, run_resources[i].name))
-			i++;
-		if (i == RESOURCE_COUNT)
+		if (r == RESOURCE_COUNT)
 			argp_error(st, "--stop-on %s: '%s' is no resource; known are cpu, ram, swap", arg, w);
-		mask |= 1U << i;
+		mask |= 1U << r;
 	}
 	if (!mask)
 		argp_error(st, "--stop-on: needs at least one of cpu, ram, swap");

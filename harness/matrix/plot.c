@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "matrix/table.h"
-#include "record/metric.h"
+#include "record/resource.h"
 #include "report/plot.h"
 
 /* Puts the rows of the later rounds behind those of the first: the figure draws each ramp as a line of its
@@ -39,10 +39,10 @@ static const struct {
 	const char *name;
 	enum metric metric;
 } figures[] = {
-	{ "cpu", METRIC_CPU },
-	{ "ram", METRIC_RAM },
-	{ "swap", METRIC_SWAP },
-	{ "guests", METRIC_CPU_GUESTS },
+#define RESOURCE_FIGURE(sym, name, size) { (name), METRIC_##sym },
+	RESOURCES(RESOURCE_FIGURE)
+#undef RESOURCE_FIGURE
+		{ "guests", METRIC_CPU_GUESTS },
 };
 
 /* Whether each run has values of it; and swap, whether there is any: a line at 0 tells nothing. */

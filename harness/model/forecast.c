@@ -5,8 +5,6 @@
 
 #include "base/util.h"
 
-static const char *const names[FORECAST_RESOURCES] = { "cpu", "ram", "swap" };
-
 double forecast_overflow_pct(double threshold_pct, double swap_per_ram)
 {
 	return swap_per_ram > 0 ? FORECAST_RAM_FULL_PCT + threshold_pct * swap_per_ram : (double)NAN;
@@ -63,16 +61,16 @@ struct forecast forecast_stop(const struct forecast_input *in)
 		f.at = fmax(f.at, in->vms[i]);
 	if (in->n < FORECAST_INTERVALS)
 		return f;
-	for (int r = 0; r < FORECAST_RESOURCES; r++) {
+	for (int r = 0; r < RESOURCE_COUNT; r++) {
 		struct trend g;
 
 		if (!in->pct[r])
 			continue;
-		fit(in, in->pct[r], r == FORECAST_RAM, &g);
+		fit(in, in->pct[r], r == RESOURCE_RAM, &g);
 		if (trend_crossing(&g, in->threshold_pct, &at[0], &at[1], &at[2]) ||
-		    (r == FORECAST_SWAP && overflow(in, at))) {
+		    (r == RESOURCE_SWAP && overflow(in, at))) {
 			at[0] = fmax(at[0], f.at); /* so many did run */
-			take(&f, names[r], false, at);
+			take(&f, resources[r].name, false, at);
 		}
 	}
 	if (in->limit && in->limit_vms > 0)

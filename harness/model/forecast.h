@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "model/trend.h"
+#include "record/resource.h"
 
 /* A forecast begins when this share of a ramp is done, and with so many intervals at least. */
 #define FORECAST_SHARE 0.25
@@ -13,13 +14,11 @@
 /* RAM this full is where swapping is expected to begin. */
 #define FORECAST_RAM_FULL_PCT 97.0
 
-enum forecast_resource { FORECAST_CPU, FORECAST_RAM, FORECAST_SWAP, FORECAST_RESOURCES };
-
 /* The intervals of a ramp so far, and what may end it. */
 struct forecast_input {
 	size_t n;
 	const double *vms;
-	const double *pct[FORECAST_RESOURCES]; /* in % of the host; NULL: does not end the run */
+	const double *pct[RESOURCE_COUNT]; /* in % of the host; NULL: does not end the run */
 	double threshold_pct;
 	/* Swap over RAM, both in kB, and the RAM curve, for swap that is not in use yet; 0 and NULL: unknown.
 	 */

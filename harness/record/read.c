@@ -8,7 +8,7 @@
 #include "base/fs.h"
 #include "base/text.h"
 #include "base/util.h"
-#include "record/metric.h"
+#include "record/resource.h"
 #include "record/write.h"
 
 /* What every reader of a run folder may rely on. */
@@ -143,20 +143,6 @@ static char *cell_fault(const char *column, double v, bool share)
 	return fabs(v) > RUN_VALUE_MAX ? xasprintf("has %s %.3g: no host has that much", column, v) : NULL;
 }
 
-static bool is_share(const char *column)
-{
-	static const enum metric shares[] = { METRIC_CPU, METRIC_RAM, METRIC_SWAP };
-
-	for (size_t i = 0; i < ARRAY_LEN(shares); i++) {
-		const char *name = metric_table[shares[i]].column;
-		size_t n = strlen(name);
-
-		if (str_starts(column, name) && (!column[n] || str_eq(column + n, "_mean")))
-			return true;
-	}
-	return false;
-}
-
 /* why[row] becomes what is wrong with the row by itself. */
 static void find_faults(const struct csv *t, bool synthetic, char **why)
 {
@@ -164,7 +150,7 @@ static void find_faults(const struct csv *t, bool synthetic, char **why)
 	int count = csv_column(t, "vm_count");
 
 	for (size_t c = 0; c < t->columns; c++)
-		share[c] = !synthetic && is_share(t->names[c]);
+		share[c] = !synthetic && resource_of_column(t->names[c]) != RESOURCE_COUNT;
 	for (size_t i = 0; i < t->rows; i++) {
 		const double *row = t->cells + i * t->columns;
 

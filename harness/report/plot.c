@@ -8,8 +8,8 @@
 #include "base/fs.h"
 #include "base/util.h"
 #include "record/interval.h"
-#include "record/metric.h"
 #include "record/nodes.h"
+#include "record/resource.h"
 #include "report/gnuplot.h"
 #include "report/plot_text.h"
 
@@ -67,8 +67,8 @@ static double value(const struct figure *f, size_t run, size_t row, size_t s, bo
 /* Swap of a host without any is always 0 and would only hide in the axis. */
 static bool shown(const struct figure *f, size_t run, size_t s)
 {
-	return !f->percent || strcmp(f->series[s].column, metric_table[METRIC_SWAP].column) != 0 ||
-	       run_num(f->runs[run], "host.swap_kb") != 0;
+	return !f->percent || strcmp(f->series[s].column, resource_column(RESOURCE_SWAP)) != 0 ||
+	       run_num(f->runs[run], resources[RESOURCE_SWAP].size) != 0;
 }
 
 static bool has_values(const struct figure *f, size_t run, size_t s)
@@ -210,13 +210,12 @@ static error *choose_nodes(struct figure *f)
 
 static error *choose_standard(struct figure *f)
 {
-	static const enum metric standard[] = { METRIC_CPU, METRIC_RAM, METRIC_SWAP };
 	bool swap = f->n == 1;
 
 	f->percent = true;
 	f->unit = "%";
-	for (size_t i = 0; i < ARRAY_LEN(standard); i++)
-		add_series(f, metric_table[standard[i]].column, metric_table[standard[i]].label);
+	for (int i = 0; i < RESOURCE_COUNT; i++)
+		add_series(f, resource_column(i), resource_label(i));
 	for (size_t r = 0; r < f->n; r++) {
 		bool any = false;
 

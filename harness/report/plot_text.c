@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "record/resource.h"
 
 /* Beyond this a metric's label fills a title by itself. */
 #define LONG_LABEL 22
@@ -322,12 +323,12 @@ static char *title_of_one(const struct run_record *r)
 	const struct csv *t = r->intervals;
 
 	if (str_eq(kind, "threshold") && metric) {
-		bool ram = strncmp(metric, "ram", 3) == 0, cpu = strncmp(metric, "cpu", 3) == 0;
+		enum resource ended = RESOURCE_CPU;
 
-		return xasprintf("%s, stopped by %s at %g %%", who,
-				 ram   ? "RAM"
-				 : cpu ? "CPU"
-				       : "swap",
+		/* records of old name the column */
+		while (ended < RESOURCE_SWAP && !str_starts(metric, resources[ended].name))
+			ended++;
+		return xasprintf("%s, stopped by %s at %g %%", who, resource_label(ended),
 				 run_num(r, "threshold_pct"));
 	}
 	if (str_eq(kind, "limit"))

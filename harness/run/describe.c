@@ -22,7 +22,7 @@ static json_t *options_json(const struct run_options *o)
 
 	for (int i = 0; i < RESOURCE_COUNT; i++)
 		if (o->stop_on & 1U << i)
-			json_array_append_new(stop_on, json_string(run_resources[i].name));
+			json_array_append_new(stop_on, json_string(resources[i].name));
 	return json_pack("{s:i,s:i,s:i,s:f,s:o,s:f,s:f,s:f,s:f,s:i,s:s?,s:s?,s:s?,s:s?,s:s?,s:f,s:f,s:b}",
 			 "intervals", (int)o->intervals, "repeat", (int)o->repeat, "jobs", (int)o->jobs,
 			 "threshold_pct", o->threshold_pct, "stop_on", stop_on, "verify_pct", o->verify_pct,

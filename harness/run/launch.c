@@ -184,7 +184,8 @@ static void stop_at(struct session *s, enum admission_reason why, const struct a
 	bool swap = why == ADMISSION_SWAP;
 
 	session_stop(
-		s, STOP_THRESHOLD, swap ? "swap" : "ram", NULL, 0, swap ? r->swap_pct : r->ram_pct,
+		s, STOP_THRESHOLD, resources[swap ? RESOURCE_SWAP : RESOURCE_RAM].name, NULL, 0,
+		swap ? r->swap_pct : r->ram_pct,
 		"%s, seen while launching: %.2f %% of RAM and %.2f %% of swap in use; the threshold is %.0f %%",
 		admission_reason_texts[why], r->ram_pct, r->swap_pct, s->o->threshold_pct);
 }

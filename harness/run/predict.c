@@ -55,7 +55,7 @@ static error *keep(struct session *s, const struct forecast *f)
 
 error *predict_stop(struct session *s, size_t index)
 {
-	double *pct[FORECAST_RESOURCES] = { NULL }, ram_kb = (double)s->host.mem_total_kb;
+	double *pct[RESOURCE_COUNT] = { NULL }, ram_kb = (double)s->host.mem_total_kb;
 	struct forecast_input in = { .n = s->row_count,
 				     .threshold_pct = s->o->threshold_pct,
 				     .max = s->o->max };
@@ -69,10 +69,9 @@ error *predict_stop(struct session *s, size_t index)
 
 	for (size_t i = 0; i < s->row_count; i++)
 		vms[i] = moments_mean(&s->rows[i].vm_count);
-	/* FORECAST_* and RESOURCE_* name the same three in the same order */
-	for (int i = 0; i < FORECAST_RESOURCES; i++)
-		if (session_stops_on(s, (enum run_resource)i))
-			in.pct[i] = pct[i] = means(s, run_resources[i].metric);
+	for (int i = 0; i < RESOURCE_COUNT; i++)
+		if (session_stops_on(s, i))
+			in.pct[i] = pct[i] = means(s, resources[i].metric);
 	bends_of(s, asked, held_kb);
 	in.vms = vms;
 	in.asked = asked;
@@ -91,7 +90,7 @@ error *predict_stop(struct session *s, size_t index)
 	s->status.forecast = forecast_stop(&in);
 	if (s->status.forecast.ok)
 		e = keep(s, &s->status.forecast);
-	for (int i = 0; i < FORECAST_RESOURCES; i++)
+	for (int i = 0; i < RESOURCE_COUNT; i++)
 		free(pct[i]);
 	return e;
 }

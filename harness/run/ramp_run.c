@@ -14,13 +14,7 @@
 #define RETURN_SLACK_PCT 0.5
 #define SPOILED_TRIES 3
 
-const struct run_resource_info run_resources[RESOURCE_COUNT] = {
-	[RESOURCE_CPU] = { "cpu", METRIC_CPU },
-	[RESOURCE_RAM] = { "ram", METRIC_RAM },
-	[RESOURCE_SWAP] = { "swap", METRIC_SWAP },
-};
-
-bool session_stops_on(const struct session *s, enum run_resource r)
+bool session_stops_on(const struct session *s, enum resource r)
 {
 	return s->o->stop_on & 1U << r;
 }
@@ -135,15 +129,14 @@ static char *cpu_spenders(const struct interval *row)
 static void check_threshold(struct session *s, const struct interval *row)
 {
 	for (int i = 0; i < RESOURCE_COUNT; i++) {
-		const struct run_resource_info *res = &run_resources[i];
-		double mean = moments_mean(&row->metric[res->metric]);
+		double mean = moments_mean(&row->metric[resources[i].metric]);
 
 		_cleanup_free_ char *spent = i == RESOURCE_CPU ? cpu_spenders(row) : NULL;
-		if (session_stops_on(s, (enum run_resource)i) && mean >= s->o->threshold_pct)
-			session_stop(s, STOP_THRESHOLD, res->name, NULL, 0, mean,
+		if (session_stops_on(s, i) && mean >= s->o->threshold_pct)
+			session_stop(s, STOP_THRESHOLD, resources[i].name, NULL, 0, mean,
 				     "%s was at %.2f %% with %u VMs, the threshold is %.0f %%%s%s",
-				     metric_table[res->metric].label, mean, session_counted(s),
-				     s->o->threshold_pct, spent ? "; of it " : "", spent ? spent : "");
+				     resource_label(i), mean, session_counted(s), s->o->threshold_pct,
+				     spent ? "; of it " : "", spent ? spent : "");
 	}
 }
 
@@ -194,9 +187,9 @@ static uint32_t forecast_end(const struct session *s, const struct interval *row
 	uint32_t end = MIN(s->o->max, s->limit_vms), best = UINT32_MAX;
 
 	for (int i = 0; i < RESOURCE_COUNT; i++) {
-		enum metric m = run_resources[i].metric;
+		enum metric m = resources[i].metric;
 
-		if (!session_stops_on(s, (enum run_resource)i))
+		if (!session_stops_on(s, i))
 			continue;
 		uint32_t n = ramp_forecast(moments_mean(&s->rows[0].metric[m]), forecast_value(s, row, m),
 					   s->ready, s->o->threshold_pct, FORECAST_MIN_GROWTH);

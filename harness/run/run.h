@@ -9,22 +9,14 @@
 #include "base/err.h"
 #include "host/cgroup.h"
 #include "model/forecast.h"
-#include "record/metric.h"
-
-/* The resources with a threshold. */
-enum run_resource { RESOURCE_CPU, RESOURCE_RAM, RESOURCE_SWAP, RESOURCE_COUNT };
-struct run_resource_info {
-	const char *name;
-	enum metric metric;
-};
-extern const struct run_resource_info run_resources[RESOURCE_COUNT];
+#include "record/resource.h"
 
 /* What `mvmscale run` was asked to do. All strings are borrowed. */
 struct run_options {
 	uint32_t max;
 	unsigned intervals, repeat, jobs; /* jobs 0: by cores */
 	double threshold_pct;
-	unsigned stop_on; /* 1 << enum run_resource: those whose threshold ends the run */
+	unsigned stop_on; /* 1 << enum resource: those whose threshold ends the run */
 	const char *swap; /* swap to add, as swap_parse() takes it, or NULL */
 	const struct backend_ops *backend;
 	const char *accel, *preset, *profile, *qemu, *machine, *runtime, *out, *name, *image, *tune;

@@ -90,7 +90,7 @@ void session_status(struct session *s, enum run_stage stage, bool force);
 void session_stop(struct session *s, enum stop_kind kind, const char *metric, const char *limit, int sys,
 		  double value, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 /* Whether that resource's threshold ends the run. */
-bool session_stops_on(const struct session *s, enum run_resource r);
+bool session_stops_on(const struct session *s, enum resource r);
 /* Synthetic backends and fleets replace the host's readings by their own. */
 void session_sample(struct session *s, struct sample *ret);
 void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct);

@@ -269,7 +269,7 @@ error *fleet_guard(struct session *s, bool starting)
 	for (size_t i = 0; i < f->count && !e && session_stops_on(s, RESOURCE_RAM); i++)
 		if (f->hosts[i].state == HOST_UP && known(&f->hosts[i]) &&
 		    ram_pct(&f->hosts[i]) >= threshold(s, &f->hosts[i]))
-			e = close_host(s, i, run_resources[RESOURCE_RAM].name, ram_pct(&f->hosts[i]));
+			e = close_host(s, i, resources[RESOURCE_RAM].name, ram_pct(&f->hosts[i]));
 	stop_if_closed(s, starting);
 	return e;
 }
@@ -286,9 +286,9 @@ error *fleet_check(struct session *s)
 		if (f->hosts[i].state != HOST_UP)
 			continue;
 		if (session_stops_on(s, RESOURCE_CPU) && cpu >= limit)
-			e = close_host(s, i, run_resources[RESOURCE_CPU].name, cpu);
+			e = close_host(s, i, resources[RESOURCE_CPU].name, cpu);
 		else if (session_stops_on(s, RESOURCE_RAM) && ram >= limit)
-			e = close_host(s, i, run_resources[RESOURCE_RAM].name, ram);
+			e = close_host(s, i, resources[RESOURCE_RAM].name, ram);
 	}
 	if (s->ready < s->o->max)
 		stop_if_closed(s, false);
