@@ -221,11 +221,8 @@ at_once() {
 		done
 		sleep "$wait"
 		kill -TERM $pid
-		(trap 'kill $nap; exit' TERM; sleep 10 & nap=$!; wait $nap && kill -KILL $pid) 2>/dev/null &
-		guard=$!
 		wait $pid
 		status=$?
-		kill $guard 2>/dev/null
 		[ $status = 130 ] || return
 	done
 }

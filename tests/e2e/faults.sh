@@ -56,21 +56,21 @@ nothing_runs() {
 }
 
 # Wrong input
-t_fail "--max 0" 2 '--max 0' null --max 0
+t_fail "--max 0" 2 "--max '0'" null --max 0
 t_fail "--max -5" 2 '-5' null --max -5
 t_fail "--max abc" 2 "--max 'abc': needs a whole number from 1 to 10000000" null --max abc
-t_fail "--max 5x" 2 '--max 5x' null --max 5x
-t_fail "--max of more than fits" 2 '--max 99999999999999999999' null --max 99999999999999999999
+t_fail "--max 5x" 2 "--max '5x'" null --max 5x
+t_fail "--max of more than fits" 2 "--max '99999999999999999999'" null --max 99999999999999999999
 t_fail "--max without a number" 2 'requires an argument' null --max
-t_fail "--threshold 0" 2 '--threshold 0' null --threshold 0
-t_fail "--threshold 100" 2 '--threshold 100' null --threshold 100
-t_fail "--threshold nan" 2 '--threshold nan' null --threshold nan
-t_fail "--intervals 0" 2 '--intervals 0' null --intervals 0
-t_fail "--repeat 0" 2 '--repeat 0' null --repeat 0
-t_fail "--settle soon" 2 '--settle soon' null --settle soon
-t_fail "--rate 0" 2 '--rate 0' null --rate 0
-t_fail "--jobs 0" 2 '--jobs 0' null --jobs 0
-t_fail "--verify 101" 2 '--verify 101' run --verify 101
+t_fail "--threshold 0" 2 "--threshold '0'" null --threshold 0
+t_fail "--threshold 100" 2 "--threshold '100'" null --threshold 100
+t_fail "--threshold nan" 2 "--threshold 'nan'" null --threshold nan
+t_fail "--intervals 0" 2 "--intervals '0'" null --intervals 0
+t_fail "--repeat 0" 2 "--repeat '0'" null --repeat 0
+t_fail "--settle soon" 2 "--settle 'soon'" null --settle soon
+t_fail "--rate 0" 2 "--rate '0'" null --rate 0
+t_fail "--jobs 0" 2 "--jobs '0'" null --jobs 0
+t_fail "--verify 101" 2 "--verify '101'" run --verify 101
 t_fail "--launch warp" 2 'auto, exec, fork or clone' run --launch warp
 t_fail "--accel xen" 2 'auto, tcg or kvm' run --accel xen
 t_fail "an unknown backend lists the known" 2 'vmware: unknown; known are .*qemu.*null' run --backend vmware

@@ -26,7 +26,7 @@ last() {
 }
 # wait_for COMMAND...: up to 15 s
 wait_for() {
-	for _ in $(seq 150); do
+	for _ in $(seq 600); do
 		"$@" && return 0
 		sleep 0.1
 	done

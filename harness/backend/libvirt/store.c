@@ -155,13 +155,13 @@ error *lv_store_files(struct lv_host *h)
 		return NULL;
 	}
 	error *e = make_pool(h);
-	/* a disk is opened for writing, shared or not */
+	/* a disk is opened for writing, shared or not; so is what libvirt itself is to fill, where it is no root */
 	if (!e)
 		e = send_file(h, "guest.img", "0600", b->image_path, &h->image);
 	if (!e)
-		e = send_file(h, "firmware.bin", "0400", b->firmware_path, &h->firmware);
+		e = send_file(h, "firmware.bin", "0600", b->firmware_path, &h->firmware);
 	if (!e && init)
-		e = send_file(h, "mvminit", "0500", init, &h->init);
+		e = send_file(h, "mvminit", "0700", init, &h->init);
 	return e;
 }
 
