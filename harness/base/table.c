@@ -211,7 +211,7 @@ void table_write_text(const struct table *t, const char *indent, FILE *out)
 				fprintf(out, "%*s%s", fill, "", text);
 			else
 				fprintf(out, "%s%*s", text, last ? 0 : fill, "");
-			fputs(last ? "\n" : "  ", out);
+			fputs(last ? "\n" : t->columns[c + 1].close ? " " : "  ", out);
 		}
 	}
 }
@@ -274,7 +274,7 @@ json_t *table_json(const struct table *t)
 
 		for (size_t c = 0; c < t->width; c++) {
 			const char *s = *cell(t, r, c);
-			bool number = t->columns[c].digits != TABLE_WORDS;
+			bool number = t->columns[c].number;
 			json_t *v = !s ? json_null() : number ? json_real(strtod(s, NULL)) : json_string(s);
 
 			json_object_set_new(o, t->columns[c].name, v);

@@ -18,16 +18,14 @@ extern const char *const table_format_endings[TABLE_FORMAT_COUNT];
 
 enum table_align { TABLE_LEFT, TABLE_RIGHT, TABLE_CENTRE };
 
-/* Digits of a column whose cells are texts, and of one of numbers with up to eight digits. */
-#define TABLE_WORDS (-1)
-#define TABLE_SIGNIFICANT (-2)
-
 struct table_column {
 	const char *name;    /* in CSV and JSON */
 	const char *heading; /* for people; where no column has one, text has no line of them */
 	enum table_align align;
-	int digits;   /* after the point; or as above. Numbers are numbers in JSON */
+	bool number;  /* in JSON; else a text */
+	int digits;   /* of numbers, after the point; -1: up to eight digits in all */
 	size_t width; /* in text: at least */
+	bool close;   /* in text: one blank before it, not two */
 	bool strong;  /* in Markdown */
 };
 

@@ -269,7 +269,7 @@ static error *after_round(struct ab *ab, bool *ret_decided)
 	if ((e = look(ab, look_plan_spend(&ab->plan, false))) || !ab->last)
 		return e;
 	*ret_decided = ab->last->verdict != VERDICT_INCONCLUSIVE;
-	_cleanup_free_ char *headline = format_headline(ab->last);
+	_cleanup_free_ char *headline = comparison_headline(ab->last);
 	say(ab, "after %zu rounds: %s", n, headline);
 	return NULL;
 }

@@ -12,7 +12,7 @@
 /* How two sides are compared and told: what the commands compare and ab have in common. */
 struct judge_args {
 	struct compare_options o;
-	const struct format_format *format;
+	const struct comparison_format *format;
 	const char *output;
 	struct slo *slo;
 	bool bisect;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/table.h"
 #include "base/util.h"
 #include "cmd/compare.h"
 
@@ -18,20 +19,28 @@ void judge_init(struct judge_args *a, int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (str_eq(argv[i], "--bisect"))
 			cmd_usage_status = BISECT_ABORT;
-	*a = (struct judge_args){ .o = compare_defaults(), .format = &format_formats[0] };
+	*a = (struct judge_args){ .o = compare_defaults(), .format = &comparison_formats[0] };
 }
 
 static void list_figures(void)
 {
-	printf("%-18s %-36s %-10s %8s  %s\n", "figure", "what", "unit", "gate", "better");
+	static const struct table_column columns[] = { { .heading = "figure" },
+						       { .heading = "what" },
+						       { .heading = "unit" },
+						       { .heading = "gate", .align = TABLE_RIGHT },
+						       { .heading = "better" } };
+	struct table t = table_new(columns, ARRAY_LEN(columns));
+
 	for (int i = 0; i < FIGURE_COUNT; i++) {
 		const struct figure_info *f = &figure_table[i];
-		_cleanup_free_ char *gate = f->scale == FIGURE_RATIO ? xasprintf("%g %%", 100 * f->gate)
-								     : xasprintf("%g", f->gate);
 
-		printf("%-18s %-36s %-10s %8s  %s%s\n", f->name, f->label, f->unit, gate,
-		       f->higher_is_better ? "higher" : "lower", f->decides ? "; must be told" : "");
+		table_row(&t, (char *[]){ xstrdup(f->name), xstrdup(f->label), xstrdup(f->unit),
+					  figure_gate_text((enum figure)i, f->gate),
+					  xasprintf("%s%s", f->higher_is_better ? "higher" : "lower",
+						    f->decides ? "; must be told" : "") });
 	}
+	table_write_text(&t, "", stdout);
+	table_clear(&t);
 }
 
 static int figure_of(struct argp_state *st, const char *name)
@@ -85,12 +94,12 @@ error_t judge_parse(int key, char *arg, struct argp_state *st, struct judge_args
 {
 	switch (key) {
 	case JUDGE_FORMAT:
-		a->format = format_format_find(arg);
+		a->format = comparison_format_find(arg);
 		if (!a->format)
 			argp_error(st, "--format %s: known are text, json, markdown, junit and tap", arg);
 		return 0;
 	case JUDGE_JSON:
-		a->format = format_format_find("json");
+		a->format = comparison_format_find("json");
 		return 0;
 	case JUDGE_METRIC:
 		select_figures(st, arg, &a->o);
@@ -125,7 +134,7 @@ error *judge_tell(const struct judge_args *a, const struct side *new_side, struc
 {
 	if (a->slo)
 		slo_check_comparison(a->slo, new_side, c);
-	_cleanup_free_ char *text = a->format->tell(c);
+	_cleanup_free_ char *text = a->format->write(c);
 	if (a->output)
 		return fs_write_atomic(a->output, text, strlen(text));
 	fputs(text, stdout);

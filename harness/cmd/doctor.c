@@ -9,6 +9,7 @@
 #include "backend/libvirt/left.h"
 #include "backend/qemu/preset.h"
 #include "base/fs.h"
+#include "base/table.h"
 #include "cmd/cmd.h"
 #include "host/facts.h"
 #include "host/limits.h"
@@ -247,19 +248,29 @@ static void show_host(const struct host *h)
 
 static void show_limits(const struct doctor *d)
 {
+	static const struct table_column columns[] = {
+		{ .heading = "limit" },
+		{ .heading = "in use", .align = TABLE_RIGHT },
+		{ .heading = "maximum", .align = TABLE_RIGHT },
+		{ .heading = "VMs now", .align = TABLE_RIGHT },
+		{ .heading = "VMs if raised", .align = TABLE_RIGHT },
+		{ .heading = "how" },
+	};
+	struct table t = table_new(columns, ARRAY_LEN(columns));
+
 	printf("\nLimits for VMs of %g kB, %g tasks and %g open files each: %s%s\n"
 	       "  (--backend, --preset, --vm-mem and --vm-tasks say otherwise; a run measures what they take)\n",
 	       d->cost.mem_kb, d->cost.tasks, d->cost.fds_vm, d->source,
 	       d->vm_mem_kb >= 0 || d->vm_tasks >= 0 ? ", but what is given" : "");
-	printf("  %-21s %15s %15s %13s %13s  %s\n", "limit", "in use", "maximum", "VMs now", "VMs if raised",
-	       "how");
 	for (size_t i = 0; i < d->limits.count; i++) {
 		const struct limit *l = &d->limits.items[i];
-		_cleanup_free_ char *use = count_text(l->current_use), *max = count_text(l->current_max);
-		_cleanup_free_ char *now = count_text(l->vms_now), *raised = count_text(l->vms_raised);
 
-		printf("  %-21s %15s %15s %13s %13s  %s\n", l->name, use, max, now, raised, l->how);
+		table_row(&t, (char *[]){ xstrdup(l->name), count_text(l->current_use),
+					  count_text(l->current_max), count_text(l->vms_now),
+					  count_text(l->vms_raised), xstrdup(l->how) });
 	}
+	table_write_text(&t, "  ", stdout);
+	table_clear(&t);
 }
 
 static void show_verdict(const struct doctor *d)
@@ -279,17 +290,21 @@ static void show_verdict(const struct doctor *d)
 
 static void show_tools(void)
 {
+	static const struct table_column columns[] = { { .name = "tool" }, { .name = "state" } };
+	struct table t = table_new(columns, ARRAY_LEN(columns));
 	bool opens;
-	_cleanup_free_ char *kvm = kvm_state(&opens);
 
 	printf("\nTools\n");
 	for (size_t i = 0; i < ARRAY_LEN(tools); i++) {
 		_cleanup_free_ char *path = fs_find_program(tools[i].name);
 
-		printf("  %-27s %s%s (%s)\n", tools[i].name,
-		       path ? "" : "missing: ", path ? path : tools[i].how, tools[i].what_for);
+		table_row(&t, (char *[]){ xstrdup(tools[i].name),
+					  xasprintf("%s%s (%s)", path ? "" : "missing: ",
+						    path ? path : tools[i].how, tools[i].what_for) });
 	}
-	printf("  %-27s %s\n", "/dev/kvm", kvm);
+	table_row(&t, (char *[]){ xstrdup("/dev/kvm"), kvm_state(&opens) });
+	table_write_text(&t, "  ", stdout);
+	table_clear(&t);
 }
 
 static void show_list(const char *title, const struct strlist *l)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/table.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
@@ -129,6 +130,22 @@ static json_t *run_json(const struct history_run *r)
 			 "figures", figures);
 }
 
+static const struct table_column list_columns[] = { { .name = "id", .align = TABLE_RIGHT, .width = 5 },
+						    { .name = "started" },
+						    { .name = "label" },
+						    { .name = "memory", .align = TABLE_RIGHT },
+						    { .name = "folder" } };
+
+/* The runs of one series, which are then told. */
+static void print_series(const char *series, struct table *t)
+{
+	if (t->rows)
+		printf("%s\n", series);
+	table_write_text(t, "  ", stdout);
+	table_clear(t);
+	*t = table_new(list_columns, ARRAY_LEN(list_columns));
+}
+
 /* All runs, or those of the baseline. */
 static error *do_list(struct history *h, const struct history_args *a, bool baseline)
 {
@@ -136,22 +153,28 @@ static error *do_list(struct history *h, const struct history_args *a, bool base
 	error *e = history_runs(h, a->series, &l);
 	json_t *rows = json_array();
 	const char *series = NULL;
+	struct table t = table_new(list_columns, ARRAY_LEN(list_columns));
 
 	for (size_t i = 0; !e && i < l.count; i++) {
 		const struct history_run *r = &l.items[i];
+		double memory = r->figures[FIGURE_MEM_PER_VM];
 
 		if (baseline && !r->baseline)
 			continue;
 		json_array_append_new(rows, run_json(r));
 		if (a->json)
 			continue;
-		if (!str_eq(series, r->series))
-			printf("%s\n", series = r->series);
-		printf("  %4" PRId64 "%s %s  %-20s", r->id, r->baseline ? "*" : " ", r->started, r->label);
-		if (isfinite(r->figures[FIGURE_MEM_PER_VM]))
-			printf("  %.5g kB per VM", r->figures[FIGURE_MEM_PER_VM]);
-		printf("  %s\n", r->dir);
+		if (!str_eq(series, r->series)) {
+			print_series(series, &t);
+			series = r->series;
+		}
+		table_row(&t, (char *[]){ xasprintf("%" PRId64 "%s", r->id, r->baseline ? "*" : " "),
+					  xstrdup(r->started), xstrdup(r->label),
+					  isfinite(memory) ? xasprintf("%.5g kB per VM", memory) : NULL,
+					  xstrdup(r->dir) });
 	}
+	print_series(series, &t);
+	table_clear(&t);
 	if (!e && a->json)
 		cmd_print_json(json_incref(rows), 8);
 	else if (!e && !json_array_size(rows))
@@ -172,7 +195,7 @@ static void say_change(const struct figure_trend *t, const struct change_point *
 {
 	const struct figure_info *f = &figure_table[t->figure];
 	double change = f->scale == FIGURE_RATIO ? c->after / c->before : c->after - c->before;
-	_cleanup_free_ char *text = format_change(t->figure, change);
+	_cleanup_free_ char *text = figure_change_text(t->figure, change);
 	bool worse = (c->after > c->before) != f->higher_is_better;
 
 	printf("  %-36s %s: %.5g -> %.5g %s (%s) from run %" PRId64 ", %s, %s on (p %.4f)\n", f->label,

@@ -5,6 +5,7 @@
 #include "backend/backend.h"
 #include "backend/qemu/preset.h"
 #include "backend/qemu/tune.h"
+#include "base/table.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "guest/profile.h"
@@ -173,6 +174,8 @@ static const struct argp list_argp = {
 
 static int list_main(int argc, char **argv)
 {
+	static const struct table_column columns[] = { { .name = "name" }, { .name = "summary" } };
+	struct table t = table_new(columns, ARRAY_LEN(columns));
 	struct list_args a = { 0 };
 	json_t *rows = json_array(), *row;
 	size_t i;
@@ -192,10 +195,12 @@ static int list_main(int argc, char **argv)
 	if (!e && a.json) {
 		cmd_print_json(json_incref(rows), 0);
 	} else if (!e) {
-		json_array_foreach(rows, i, row)
-			printf("%-24s %s\n", json_string_value(json_object_get(row, "name")),
-			       json_string_value(json_object_get(row, "summary")));
+		json_array_foreach(rows, i, row) table_row(
+			&t, (char *[]){ xstrdup(json_string_value(json_object_get(row, "name"))),
+					xstrdup(json_string_value(json_object_get(row, "summary"))) });
+		table_write_text(&t, "", stdout);
 	}
+	table_clear(&t);
 	json_decref(rows);
 	return e ? cmd_fail(e) : EXIT_DONE;
 }

@@ -11,13 +11,17 @@
 
 void matrix_show_plan(const struct matrix *m, FILE *out)
 {
+	static const struct table_column columns[] = { { .heading = "VMs", .align = TABLE_RIGHT },
+						       { .heading = "estimate", .align = TABLE_RIGHT },
+						       { .heading = "done" },
+						       { .heading = "configuration" } };
+	struct table t = table_new(columns, ARRAY_LEN(columns));
 	char left[40];
 	size_t runs = 0;
 
 	fprintf(out, "%s: %s\n%zu configurations, %u %s, order %s\n\n", m->spec->name,
 		m->spec->value[KEY_SUMMARY] ? m->spec->value[KEY_SUMMARY] : "", m->cells.count, m->rounds,
 		m->rounds == 1 ? "round" : "rounds", matrix_order_names[m->order]);
-	fprintf(out, "%9s  %9s  %-10s  %s\n", "VMs", "estimate", "done", "configuration");
 	for (size_t i = 0; i < m->cells.count; i++) {
 		const struct cell_plan *p = &m->plans[i];
 		unsigned done = 0;
@@ -27,14 +31,16 @@ void matrix_show_plan(const struct matrix *m, FILE *out)
 			done += cell_measured(matrix_run_at(m, r, i)->state);
 		runs += p->cannot ? 0 : m->rounds - done;
 		progress_duration(time, p->estimate_s);
-		fprintf(out, "%9u  %9s  %2u of %-4u  %s", p->max, p->cannot ? "-" : time, done, m->rounds,
-			m->cells.items[i].label);
-		if (p->cannot)
-			fprintf(out, ": cannot run here: %s", p->cannot);
-		else if (p->qemu)
-			fprintf(out, " (%s, emulates %s)", p->qemu, p->target);
-		fputc('\n', out);
+		char *label =
+			p->cannot ? xasprintf("%s: cannot run here: %s", m->cells.items[i].label, p->cannot)
+			: p->qemu ? xasprintf("%s (%s, emulates %s)", m->cells.items[i].label, p->qemu,
+					      p->target)
+				  : xstrdup(m->cells.items[i].label);
+		table_row(&t, (char *[]){ xasprintf("%u", p->max), p->cannot ? NULL : xstrdup(time),
+					  xasprintf("%u of %u", done, m->rounds), label });
 	}
+	table_write_text(&t, "", out);
+	table_clear(&t);
 	progress_duration(left, matrix_seconds_left(m));
 	fprintf(out, "\n%zu runs to make, about %s; the estimate is rough until the first of them are over\n",
 		runs, left);

@@ -161,3 +161,23 @@ void figures_read(const struct run_record *r, double top, double ret[FIGURE_COUN
 	ret[FIGURE_WAKE_P50] = median_column(r, "wake_p50_ms", top);
 	ret[FIGURE_WAKE_P99] = median_column(r, "wake_p99_ms", top);
 }
+
+char *figure_gate_text(enum figure f, double gate)
+{
+	return figure_table[f].scale == FIGURE_RATIO ? xasprintf("%.4g %%", 100 * gate)
+						     : xasprintf("%g", gate);
+}
+
+char *figure_change_text(enum figure f, double change)
+{
+	const struct figure_info *i = &figure_table[f];
+
+	if (isnan(change))
+		return xstrdup("-");
+	if (!isfinite(change) || (i->scale == FIGURE_RATIO && change <= 0))
+		return xstrdup("?");
+	if (i->scale == FIGURE_RATIO) /* no "-0.00 %" */
+		return xasprintf("%+.2f %%", fabs(change - 1) < 5e-5 ? 0 : 100 * (change - 1));
+	/* what is left of sums that cancel is nothing */
+	return xasprintf("%+.3g", fabs(change) < 1e-9 ? 0 : change);
+}

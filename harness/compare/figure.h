@@ -50,11 +50,14 @@ extern const struct figure_info figure_table[FIGURE_COUNT];
 
 /* Index by name, -1 when there is none. */
 int figure_by_name(const char *name);
+/* "-3.1 %" or "+0.4": a change in the figure's scale; "2 %": a gate. The caller frees them. */
+char *figure_change_text(enum figure f, double change);
+char *figure_gate_text(enum figure f, double gate);
 
 /*
  * What one run says of each figure, NAN where it does not. Only intervals up to `top` VMs count, so that runs
  * that went differently far are compared over the same populations; 0 is all of them. Slopes are robust lines
- * (curve/fit.h) through the intervals with VMs; the baseline row is left out, for the
+ * (model/fit.h) through the intervals with VMs; the baseline row is left out, for the
  * page cache of the first VM's programs moves it. Each run gives one value: the intervals in it are
  * correlated.
  */

@@ -428,8 +428,7 @@ static struct table shown_table(const struct matrix_table *t)
 
 	for (size_t c = 0; c < n; c++)
 		columns[c] = (struct table_column){ .heading = head_of(chosen[c]),
-						    .align = chosen[c].text ? TABLE_LEFT : TABLE_RIGHT,
-						    .digits = TABLE_WORDS };
+						    .align = chosen[c].text ? TABLE_LEFT : TABLE_RIGHT };
 	struct table g = table_new(columns, n);
 	for (size_t i = 0; i < t->count; i++) {
 		table_add(&g);
@@ -456,15 +455,18 @@ static struct table whole_table(const struct matrix_table *t, enum table_format 
 	size_t n = 0;
 
 	for (int k = 0; k < NUMBER_COUNT; k++)
-		columns[n++] = (struct table_column){ matrix_numbers[k].name, .digits = TABLE_SIGNIFICANT };
+		columns[n++] =
+			(struct table_column){ .name = matrix_numbers[k].name, .number = true, .digits = -1 };
 	for (int k = 0; k < TEXT_COUNT; k++)
-		columns[n++] = (struct table_column){ matrix_texts[k].name, .digits = TABLE_WORDS };
+		columns[n++] = (struct table_column){ .name = matrix_texts[k].name };
 	for (int k = 0; k < NUMBER_COUNT; k++)
 		if (matrix_numbers[k].spread) {
-			columns[n++] =
-				(struct table_column){ matrix_numbers[k].min, .digits = TABLE_SIGNIFICANT };
-			columns[n++] =
-				(struct table_column){ matrix_numbers[k].max, .digits = TABLE_SIGNIFICANT };
+			columns[n++] = (struct table_column){ .name = matrix_numbers[k].min,
+							      .number = true,
+							      .digits = -1 };
+			columns[n++] = (struct table_column){ .name = matrix_numbers[k].max,
+							      .number = true,
+							      .digits = -1 };
 		}
 	struct table g = table_new(columns, n);
 	for (size_t i = 0; i < t->count; i++) {

@@ -9,7 +9,7 @@
 
 static const struct table_column columns[RUNTABLE_COLUMN_COUNT] = {
 #define TABLE_INFO(sym, name, heading, digits, meaning) \
-	{ name, heading, (digits) == TABLE_WORDS ? TABLE_LEFT : TABLE_RIGHT, digits, 0, false },
+	{ name, heading, (digits) < 0 ? TABLE_LEFT : TABLE_RIGHT, (digits) >= 0, digits, 0, false, false },
 	RUNTABLE_COLUMNS(TABLE_INFO)
 #undef TABLE_INFO
 };
@@ -84,10 +84,10 @@ static error *add_run(const struct run_record *r, struct table *t)
 			       r->dir);
 	table_add(t);
 	for (int k = 0; k < RUNTABLE_COLUMN_COUNT; k++)
-		if (columns[k].digits == TABLE_WORDS)
-			table_set_text(t, (size_t)k, text_of(r, k));
-		else
+		if (columns[k].number)
 			table_set_number(t, (size_t)k, value_of(r, row, k));
+		else
+			table_set_text(t, (size_t)k, text_of(r, k));
 	return NULL;
 }
 

@@ -73,7 +73,7 @@ static struct comparison *judged(struct side a, struct side b, const struct comp
 
 static void is(struct comparison *c, enum verdict v, const char *words)
 {
-	_cleanup_free_ char *text = format_text(c);
+	_cleanup_free_ char *text = comparison_format_find("text")->write(c);
 
 	if (c->verdict != v || !strstr(text, words))
 		fail_msg("%s instead of %s with '%s':\n%s", verdict_names[c->verdict], verdict_names[v],
@@ -249,7 +249,7 @@ static enum exit_code status_of(struct side *a, struct side *b, const struct slo
 		return e->code;
 	if (limits)
 		slo_check_comparison(limits, b, c);
-	_cleanup_free_ char *text = format_text(c);
+	_cleanup_free_ char *text = comparison_format_find("text")->write(c);
 	assert_true(strlen(text) > 0);
 	return verdict_status(c->verdict);
 }

@@ -33,11 +33,11 @@ static void every_format_escapes(void **state)
 }
 
 static const struct table_column columns[] = {
-	{ .name = "name", .heading = "name", .digits = TABLE_WORDS },
-	{ .name = "none", .heading = "none", .digits = 1 },
-	{ .name = "kb", .heading = "RAM kB", .align = TABLE_RIGHT, .digits = 1 },
-	{ .name = "n", .heading = "n", .align = TABLE_CENTRE, .digits = TABLE_SIGNIFICANT, .width = 3 },
-	{ .name = "state", .heading = "state", .digits = TABLE_WORDS, .strong = true },
+	{ .name = "name", .heading = "name" },
+	{ .name = "none", .heading = "none", .number = true, .digits = 1 },
+	{ .name = "kb", .heading = "RAM kB", .align = TABLE_RIGHT, .number = true, .digits = 1 },
+	{ .name = "n", .heading = "n", .align = TABLE_CENTRE, .number = true, .digits = -1, .width = 3 },
+	{ .name = "state", .heading = "state", .strong = true },
 };
 
 static struct table made(void)
@@ -93,8 +93,7 @@ static void each_format(void **state)
 
 static void without_headings_there_is_no_line_of_them(void **state)
 {
-	static const struct table_column plain[] = { { .name = "a", .digits = TABLE_WORDS, .width = 4 },
-						     { .name = "b", .digits = TABLE_WORDS } };
+	static const struct table_column plain[] = { { .name = "a", .width = 4 }, { .name = "b" } };
 	struct table t = table_new(plain, 2);
 
 	(void)state;
