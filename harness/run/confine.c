@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Where the VMs of a run may run and what they may use together: placement, cgroup limits, memory by node. */
+/* Where the VMs of a run may run and what they may use together: placement, cgroup limits. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "measure/nodes.h"
 #include "run/session.h"
 
 error *confine_place(struct session *s)
@@ -182,37 +181,4 @@ bool confine_met(struct session *s)
 	else
 		return false;
 	return true;
-}
-
-void confine_nodes_begin(struct session *s)
-{
-	node_ticks_read(s->affinity_map.node_of, ARRAY_LEN(s->affinity_map.node_of), s->node_ticks);
-}
-
-static void add_node(struct interval *row, int node, enum node_column k, double v)
-{
-	moments_add(&row->node[node][k], v);
-}
-
-error *confine_nodes(struct session *s, unsigned interval, struct interval *row)
-{
-	_cleanup_free_ struct node_memory *nodes = NULL;
-	struct node_ticks now[NODES_SHOWN];
-	/* what this machine's nodes do says nothing of VMs that are elsewhere, or nowhere */
-	bool here = !(s->backend->ops->flags & BACKEND_SYNTHETIC) && !s->fleet;
-	size_t n = here ? node_memory_read(&nodes) : 0;
-
-	node_ticks_read(s->affinity_map.node_of, ARRAY_LEN(s->affinity_map.node_of), now);
-	for (size_t i = 0; i < n && nodes[i].node < NODES_SHOWN; i++) {
-		const struct node_memory *m = &nodes[i];
-		const struct node_ticks *a = &s->node_ticks[m->node], *b = &now[m->node];
-
-		if (b->total > a->total)
-			add_node(row, m->node, NODE_CPU,
-				 100 * (double)(b->busy - a->busy) / (double)(b->total - a->total));
-		add_node(row, m->node, NODE_USED, m->used < 0 ? (double)NAN : (double)m->used);
-		add_node(row, m->node, NODE_FREE, m->free < 0 ? (double)NAN : (double)m->free);
-		add_node(row, m->node, NODE_ANON, m->anon < 0 ? (double)NAN : (double)m->anon);
-	}
-	return n ? run_folder_nodes(&s->folder, nodes, n, session_counted(s), interval, s->repeat) : NULL;
 }

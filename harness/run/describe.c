@@ -82,13 +82,12 @@ error *record_begin(struct session *s)
 void record_environment(struct session *s)
 {
 	json_t *m = s->folder.meta, *backend = s->backend->ops->describe(s->backend);
+	const struct source_ops *from = s->source.ops;
+	const struct sampler *sampler = s->source.sampler;
 	double window = s->o->sample_s * s->o->samples;
 
-	if (s->fleet)
-		json_object_set_new(
-			m, "fleet",
-			json_string(
-				"cpu_pct and ram_pct are those of all hosts together, weighted by cores and memory; host is their sum"));
+	if (from->fleet)
+		json_object_set_new(m, "fleet", json_string(from->fleet));
 
 	const char *mode = json_string_value(json_object_get(json_object_get(backend, "launch"), "mode"));
 	s->cloned = str_eq(mode, "clone");
@@ -111,17 +110,15 @@ void record_environment(struct session *s)
 	json_object_set_new(m, "repeats", json_integer(s->o->repeat));
 	json_object_set_new(m, "seed", json_integer(s->o->seed));
 	json_object_set_new(m, "options", options_json(s->o));
-	json_object_set_new(
-		m, "measurement",
-		json_pack("{s:s,s:f,s:f,s:s,s:s}", "cpu_source",
-			  s->fleet ? "virNodeGetCPUStats of each host (nanoseconds)"
-				   : sampler_cpu_source(s->sampler),
-			  "cpu_resolution_pct_per_sample",
-			  sampler_cpu_resolution_pct(s->sampler, s->o->sample_s),
-			  "cpu_resolution_pct_per_interval", sampler_cpu_resolution_pct(s->sampler, window),
-			  "guest_cpu_source", s->fleet ? "none" : sampler_guest_source(s->sampler), "ram_pct",
-			  s->fleet ? "(total - free - buffers - cached) / total of virNodeGetMemoryStats"
-				   : "(MemTotal - MemAvailable) / MemTotal"));
+	json_object_set_new(m, "measurement",
+			    json_pack("{s:s,s:f,s:f,s:s,s:s}", "cpu_source",
+				      from->cpu ? from->cpu : sampler_cpu_source(sampler),
+				      "cpu_resolution_pct_per_sample",
+				      sampler_cpu_resolution_pct(sampler, s->o->sample_s),
+				      "cpu_resolution_pct_per_interval",
+				      sampler_cpu_resolution_pct(sampler, window), "guest_cpu_source",
+				      from->guest_cpu ? from->guest_cpu : sampler_guest_source(sampler),
+				      "ram_pct", from->ram));
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)

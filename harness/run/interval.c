@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "model/settle.h"
 #include "run/session.h"
-#include "run/source_fleet.h"
 
 #define SETTLE_SAMPLE_NS 250000000ULL
 /* A host that is not quiet by then is measured all the same, and the row says so. */
@@ -101,7 +100,7 @@ static void choose_pss_vms(struct session *s)
 	if (s->ready && (backend_flags(s->backend) & BACKEND_PROCESSES))
 		while (n < SAMPLER_PSS_VMS && pick_ready(s, &id))
 			pids[n++] = s->vms[id].pid;
-	sampler_new_interval(s->sampler, pids, n, s->ready);
+	sampler_new_interval(s->source.sampler, pids, n, s->ready);
 }
 
 /* The samples behind a row were taken before its VMs were asked: all of them get what the answers change. */
@@ -134,6 +133,7 @@ static error *ask_population(struct session *s, struct interval *row, unsigned s
 error *measure_interval(struct session *s, unsigned interval, struct interval *row)
 {
 	uint64_t period = (uint64_t)(s->o->sample_s * 1e9);
+	const struct source_ops *from = s->source.ops;
 	unsigned before = row->samples;
 	struct sample sm;
 	error *e = settle(s, interval, row);
@@ -141,9 +141,9 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 	if (e)
 		return e;
 	choose_pss_vms(s);
-	fleet_interval_begin(s);
 	session_sample(s, &sm); /* its window holds the PSS reading: not a measuring sample */
-	confine_nodes_begin(s);
+	if (from->interval_begin)
+		from->interval_begin(s);
 	for (unsigned i = 0; i < s->o->samples && !run_interrupted; i++) {
 		if ((e = wait_watching(s, period, STAGE_MEASURE)))
 			return e;
@@ -152,11 +152,13 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 		if ((e = record_sample(s, interval, PHASE_MEASURE, &sm)))
 			return e;
 		interval_add(row, &sm, session_counted(s));
-		fleet_interval_add(s);
+		if (from->interval_add)
+			from->interval_add(s);
 	}
 	row->extra[EXTRA_DIED] = s->out->died;
 	life_row(s, row);
-	if ((e = confine_nodes(s, interval, row)) || (e = ask_population(s, row, row->samples - before)))
+	if ((from->interval_sampled && (e = from->interval_sampled(s, interval, row))) ||
+	    (e = ask_population(s, row, row->samples - before)))
 		return e;
-	return fleet_interval_end(s, interval);
+	return from->interval_end ? from->interval_end(s, interval) : NULL;
 }

@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "host/refusal.h"
 #include "run/session.h"
-#include "run/source_fleet.h"
 
 #define GUARD_PERIOD_NS 50000000ULL
 #define SAMPLE_PERIOD_NS 500000000ULL
@@ -15,13 +14,10 @@
 #define FAILURES_END 3
 
 struct launch {
-	uint64_t start_ns, guard_ns, sample_ns;
+	uint64_t start_ns, sample_ns;
 	uint32_t first_id, target;
 	double cpu_ms;
-	struct admission pace;
-	uint64_t wait_ns; /* so long it waited for memory */
-	bool waiting;
-	bool halted; /* the guard or the host said no more */
+	struct launch_guard guard;
 };
 
 static bool in_flight(const struct session *s)
@@ -43,7 +39,7 @@ static void stop_refused(struct session *s, uint32_t vm, int sys, const char *wh
 
 	if (confine_met(s))
 		return;
-	if (!s->fleet) /* the limits of this machine say nothing of others */
+	if (s->source.ops->limits)
 		limits_read("", &now);
 	limits_attribute(&s->limits_before, &now, sys, &r);
 	session_stop(s, STOP_LIMIT, NULL, r.limit, sys, s->ready,
@@ -60,7 +56,7 @@ static bool starved_of_tasks(const struct session *s)
 	struct limit_raw now;
 	struct refusal r;
 
-	if (s->fleet)
+	if (!s->source.ops->limits)
 		return false;
 	limits_read("", &now);
 	limits_attribute(&s->limits_before, &now, EAGAIN, &r);
@@ -110,6 +106,22 @@ static error *note_death(struct session *s, const struct backend_event *ev)
 				json_pack("{s:i,s:s}", "vm", (int)ev->vm, "reason", ev->reason));
 }
 
+static error *note_host_lost(struct session *s, const struct backend_event *ev)
+{
+	const char *name = s->source.ops->host_lost(s, ev);
+
+	s->out->died += ev->vm;
+	s->lost += ev->vm;
+	s->ready -= ev->vm;
+	for (uint32_t k = 0; k < s->next_id; k++)
+		if (s->vms[k].state == VM_GONE)
+			answers_forget(&s->answers, k);
+	session_notice(s, "host %s disappeared with %u VMs: %s; the others go on", name, ev->vm, ev->reason);
+	return run_folder_event(
+		&s->folder, "host_lost",
+		json_pack("{s:s,s:i,s:s}", "host", name, "vms", (int)ev->vm, "reason", ev->reason));
+}
+
 static error *take_events(struct session *s, int timeout_ms)
 {
 	struct backend_event ev[EVENTS_AT_ONCE];
@@ -126,7 +138,7 @@ static error *take_events(struct session *s, int timeout_ms)
 		} else if (ev[i].kind == BACKEND_FAILED) {
 			one = note_failure(s, &ev[i]);
 		} else if (ev[i].kind == BACKEND_HOST_LOST) {
-			one = fleet_host_lost(s, &ev[i]);
+			one = note_host_lost(s, &ev[i]);
 		} else if (ev[i].kind == BACKEND_VM_LOST) {
 			s->lost++; /* the loss of its host is told once, with the host */
 		} else {
@@ -175,53 +187,17 @@ static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 					 json_pack("{s:s,s:i}", "error", e->msg, "errno", e->sys));
 	stop_refused(s, s->next_id, e->sys, e->msg);
 	err_free(e);
-	l->halted = true;
+	l->guard.halted = true;
 	return logged;
 }
 
-static void stop_at(struct session *s, enum admission_reason why, const struct admission_reading *r)
+/* Is there room for more, now? */
+static error *guard(struct session *s, struct launch_guard *g)
 {
-	bool swap = why == ADMISSION_SWAP;
-
-	session_stop(
-		s, STOP_THRESHOLD, resources[swap ? RESOURCE_SWAP : RESOURCE_RAM].name, NULL, 0,
-		swap ? r->swap_pct : r->ram_pct,
-		"%s, seen while launching: %.2f %% of RAM and %.2f %% of swap in use; the threshold is %.0f %%",
-		admission_reason_texts[why], r->ram_pct, r->swap_pct, s->o->threshold_pct);
-}
-
-/* Is the host still able to take more, now? */
-static error *guard(struct session *s, struct launch *l, uint64_t now)
-{
-	const struct admission_limits limits = { .threshold_pct = s->o->threshold_pct,
-						 .ram_ends = session_stops_on(s, RESOURCE_RAM),
-						 .swap_ends = session_stops_on(s, RESOURCE_SWAP) };
-	struct admission_reading r;
-
-	if (confine_met(s)) {
-		l->halted = true;
-		return NULL;
-	}
-	if (s->fleet)
-		return fleet_guard(s, in_flight(s));
-	session_pressure(s, &r);
-	s->status.ram_pct = r.ram_pct;
-	s->status.swap_pct = r.swap_pct;
-	enum admission_verdict v = admission_decide(&l->pace, &limits, &r);
-	bool waited = l->waiting;
-	l->waiting = v == ADMISSION_WAIT;
-	if (waited)
-		l->wait_ns += now - l->guard_ns;
-	if (v == ADMISSION_STOP) {
-		stop_at(s, l->pace.reason, &r);
-		l->halted = true;
-	}
-	if (!l->waiting || waited)
-		return NULL;
-	return run_folder_event(&s->folder, "paced",
-				json_pack("{s:s,s:f,s:i}", "waiting_for",
-					  admission_reason_texts[l->pace.reason], "ram_pct", r.ram_pct, "vms",
-					  (int)s->ready));
+	if (!confine_met(s))
+		return s->source.ops->guard(s, g, in_flight(s));
+	g->halted = true;
+	return NULL;
 }
 
 static error *launch_sample(struct session *s, struct launch *l)
@@ -261,7 +237,7 @@ static void fill_row(struct session *s, const struct launch *l, struct interval 
 	row->extra[EXTRA_BOOT_P99] = quantile(boot, got, 0.99);
 	row->extra[EXTRA_UP_P50] = quantile(up, got, 0.5);
 	row->extra[EXTRA_LAUNCH_S] = seconds;
-	row->extra[EXTRA_LAUNCH_WAIT] = (double)l->wait_ns / 1e9;
+	row->extra[EXTRA_LAUNCH_WAIT] = (double)l->guard.waited_ns / 1e9;
 	row->extra[EXTRA_LAUNCH_RATE] = got ? (double)got / seconds : (double)NAN;
 	row->extra[EXTRA_LAUNCH_CPU] = got ? l->cpu_ms / (double)got : (double)NAN;
 	row->extra[EXTRA_START_P50] = quantile(start, started, 0.5);
@@ -316,15 +292,16 @@ error *launch_to(struct session *s, uint32_t target, struct interval *row)
 		return e;
 	l.cpu_ms = 0; /* that one only marked the start */
 	while (!run_interrupted &&
-	       (in_flight(s) || (!l.halted && s->out->stop.kind == STOP_NONE && s->ready < l.target))) {
+	       (in_flight(s) || (!l.guard.halted && s->out->stop.kind == STOP_NONE && s->ready < l.target))) {
 		uint64_t now = clock_ns();
 
-		if (now - l.guard_ns >= GUARD_PERIOD_NS && s->out->stop.kind == STOP_NONE) {
-			if ((e = guard(s, &l, now)))
+		if (now - l.guard.looked_ns >= GUARD_PERIOD_NS && s->out->stop.kind == STOP_NONE) {
+			if ((e = guard(s, &l.guard)))
 				return e;
-			l.guard_ns = now;
+			l.guard.looked_ns = now;
 		}
-		if (!l.halted && !l.waiting && s->out->stop.kind == STOP_NONE && (e = begin_more(s, &l, now)))
+		if (!l.guard.halted && !l.guard.waiting && s->out->stop.kind == STOP_NONE &&
+		    (e = begin_more(s, &l, now)))
 			return e;
 		if ((e = take_events(s, 10)))
 			return e;

@@ -78,9 +78,9 @@ error *predict_stop(struct session *s, size_t index)
 	in.held_kb = held_kb;
 	in.pct_per_kb = ram_kb > 0 ? 100 / ram_kb : 0;
 	in.left = fmax((double)s->o->intervals - (double)index, 0);
-	in.model_error = s->o->backend->flags & BACKEND_SYNTHETIC ? 0
-			 : s->o->model_error > 0		  ? s->o->model_error
-								  : TREND_WANDER;
+	in.model_error = !s->source.ops->guests	 ? 0
+			 : s->o->model_error > 0 ? s->o->model_error
+						 : TREND_WANDER;
 	in.ram_pct = ram;
 	in.swap_per_ram = ram_kb > 0 ? (double)s->host.swap_total_kb / ram_kb : 0;
 	if (s->limit_vms < s->o->max) {

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "run/session.h"
-#include "run/source_fleet.h"
 
 /* A metric must have grown by so many points before its forecast may change the plan. */
 #define FORECAST_MIN_GROWTH 0.3
@@ -94,50 +93,6 @@ static error *one_interval(struct session *s, size_t index, uint32_t target)
 	pool_extras(row, before);
 	s->out->reached = session_counted(s);
 	return finish_row(s, index);
-}
-
-/* "guests 1.2 %, kdamond 30.1 %, not ours 58.0 %": who spent the CPU, largest shares named. */
-static char *cpu_spenders(const struct interval *row)
-{
-	static const struct {
-		enum metric m;
-		const char *name;
-	} parts[] = {
-		{ METRIC_CPU_GUESTS, "guests" },
-		{ METRIC_CPU_HARNESS, "harness" },
-		{ METRIC_CPU_KSMD, "ksmd" },
-		{ METRIC_CPU_KDAMOND, "kdamond" },
-		{ METRIC_CPU_KSWAPD, "kswapd" },
-		{ METRIC_CPU_KCOMPACTD, "kcompactd" },
-		{ METRIC_CPU_KHUGEPAGED, "khugepaged" },
-		{ METRIC_CPU_KOTHER, "other kernel threads" },
-		{ METRIC_CPU_REST, "other processes and interrupts" },
-	};
-	struct strlist l = { 0 };
-
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		double v = moments_mean(&row->metric[parts[i].m]);
-
-		if (v >= 1)
-			strlist_addf(&l, "%s%s %.1f %%", l.count ? ", " : "", parts[i].name, v);
-	}
-	char *text = l.count ? strlist_join(&l) : xstrdup("no part above 1 %");
-	strlist_clear(&l);
-	return text;
-}
-
-static void check_threshold(struct session *s, const struct interval *row)
-{
-	for (int i = 0; i < RESOURCE_COUNT; i++) {
-		double mean = moments_mean(&row->metric[resources[i].metric]);
-
-		_cleanup_free_ char *spent = i == RESOURCE_CPU ? cpu_spenders(row) : NULL;
-		if (session_stops_on(s, i) && mean >= s->o->threshold_pct)
-			session_stop(s, STOP_THRESHOLD, resources[i].name, NULL, 0, mean,
-				     "%s was at %.2f %% with %u VMs, the threshold is %.0f %%%s%s",
-				     resource_label(i), mean, session_counted(s), s->o->threshold_pct,
-				     spent ? "; of it " : "", spent ? spent : "");
-	}
 }
 
 /* CPU over the threshold, most of it spent by processes that are neither VMs, harness nor kernel threads. */
@@ -239,9 +194,7 @@ static error *climb(struct session *s, struct ramp *r)
 		if (!s->repeat)
 			s->targets[index] = target;
 		ramp_finish_interval(r, s->ready);
-		if (!s->fleet)
-			check_threshold(s, &s->rows[index]);
-		else if ((e = fleet_check(s)))
+		if ((e = s->source.ops->check(s, &s->rows[index])))
 			return e;
 		if (s->ready >= s->limit_vms && s->limit_vms < s->o->max)
 			session_stop(s, STOP_LIMIT, NULL, s->limit_name, 0, s->limit_value,
@@ -262,7 +215,7 @@ static void wait_for_baseline(struct session *s)
 	uint64_t start = clock_ns();
 
 	while (!run_interrupted && clock_ns() - start < RETURN_LIMIT_NS) {
-		session_peek(s, &ram, &swap);
+		s->source.ops->peek(s, &ram, &swap);
 		if (ram <= base + RETURN_SLACK_PCT)
 			return;
 		clock_sleep_ns(100000000);

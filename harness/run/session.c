@@ -12,7 +12,6 @@
 #include "base/dir.h"
 #include "base/fs.h"
 #include "base/text.h"
-#include "run/source_fleet.h"
 
 #define STATUS_PERIOD_NS 100000000ULL
 
@@ -78,83 +77,10 @@ void session_stop(struct session *s, enum stop_kind kind, const char *metric, co
 	va_end(ap);
 }
 
-static double synthetic_ram_pct(struct session *s, double *ret_cpu)
-{
-	double kb;
-
-	s->backend->ops->synthetic(s->backend, ret_cpu, &kb);
-	return 100 * kb / (double)s->host.mem_total_kb;
-}
-
-/* Only the figures that a null VM has; what the host really does is not shown beside them. */
-static void read_sample(struct session *s, struct sample *ret)
-{
-	double cpu;
-
-	sampler_take(s->sampler, ret);
-	if (s->fleet)
-		fleet_sample(s, ret);
-	if (!s->backend || !(backend_flags(s->backend) & BACKEND_SYNTHETIC))
-		return;
-	double ram = synthetic_ram_pct(s, &cpu), total = (double)s->host.mem_total_kb;
-	for (int m = 0; m < METRIC_COUNT; m++)
-		if (m != METRIC_HARNESS_RSS && m != METRIC_SAMPLE_COST && m != METRIC_CPU_HARNESS)
-			ret->v[m] = NAN;
-	ret->v[METRIC_CPU] = cpu;
-	ret->v[METRIC_CPU_GUESTS] = cpu;
-	ret->v[METRIC_RAM] = ram;
-	ret->v[METRIC_SWAP] = 0;
-	ret->v[METRIC_MEM_AVAILABLE] = total * (1 - ram / 100);
-	ret->v[METRIC_ANON] = total * ram / 100;
-	ret->backward = false;
-}
-
 void session_sample(struct session *s, struct sample *ret)
 {
-	read_sample(s, ret);
+	s->source.ops->sample(s, ret);
 	ret->v[METRIC_CPU_PREDICTED] = predict_cpu_pct(s, ret->at_ns, ret->window_s);
-}
-
-void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct)
-{
-	double cpu;
-
-	if (s->fleet) {
-		*ret_ram_pct = fleet_ram_pct(s);
-		*ret_swap_pct = NAN;
-		return;
-	}
-	sampler_peek(s->sampler, ret_ram_pct, ret_swap_pct);
-	if (!(backend_flags(s->backend) & BACKEND_SYNTHETIC))
-		return;
-	*ret_ram_pct = synthetic_ram_pct(s, &cpu);
-	*ret_swap_pct = 0;
-}
-
-/* The kernel brings PSI up to date every 2 s: in shorter windows it stands still, then jumps. */
-#define PRESSURE_WINDOW_NS 2100000000ULL
-
-void session_pressure(struct session *s, struct admission_reading *ret)
-{
-	bool real = !(backend_flags(s->backend) & BACKEND_SYNTHETIC);
-	uint64_t now = clock_ns();
-
-	*ret = (struct admission_reading){ .at_ns = now, .kernel_pct = NAN, .stall_pct = NAN };
-	session_peek(s, &ret->ram_pct, &ret->swap_pct);
-	if (!real)
-		return;
-	double stall = sampler_stall_us(s->sampler);
-	if (now - s->pressure_ns >= PRESSURE_WINDOW_NS) {
-		s->pressure_pct =
-			100 * (stall - s->pressure_stall_us) * 1000 / (double)(now - s->pressure_ns);
-		s->pressure_ns = now;
-		s->pressure_stall_us = stall;
-	}
-	ret->stall_pct = s->pressure_pct;
-	ret->kernel_pct = sampler_kernel_pct(s->sampler);
-	ret->has_swap = s->status.has_swap;
-	ret->merging = s->ksm;
-	ret->merged_mb = ksm_merged_mb(s);
 }
 
 error *session_save(struct session *s, const char *state)
@@ -182,7 +108,7 @@ static error *check_backend(struct session *s)
 {
 	unsigned flags = s->o->backend->flags;
 
-	if (flags & BACKEND_SYNTHETIC)
+	if (!s->source.ops->guests)
 		return NULL;
 	if (s->devices && !(flags & BACKEND_DEVICES))
 		return err_new(
@@ -306,8 +232,8 @@ static void preflight(struct session *s)
 {
 	s->limit_vms = UINT32_MAX;
 	s->preflight_end = s->o->max;
-	if (s->fleet)
-		return; /* the limits that count are not this machine's */
+	if (!s->source.ops->limits)
+		return;
 	struct backend_cost c = s->backend->ops->cost(s->backend);
 	struct vm_cost cost = {
 		.tasks = c.tasks, .fds_vm = c.fds, .mem_kb = c.mem_kb, .fds_harness = c.harness_fds
@@ -382,6 +308,7 @@ error *session_open(struct session *s)
 	s->janitor_fd = -1;
 	s->cgroup = CGROUP_NONE;
 	s->folder = RUN_FOLDER_NONE;
+	s->source.ops = o->backend->synthetic ? &source_null : &source_host;
 	s->rng = gsl_rng_alloc(gsl_rng_mt19937);
 	gsl_rng_set(s->rng, o->seed);
 	host_read(&s->host, "");
@@ -389,17 +316,17 @@ error *session_open(struct session *s)
 		return e;
 	if ((e = confine_place(s)) || (e = load_guest(s)) || (e = record_begin(s)) ||
 	    (e = settings_open(&s->settings)) || (e = janitor_start(&s->janitor_fd, &s->janitor)) ||
-	    (e = create_places(s)) || (e = confine_begin(s)) || (e = sampler_open(&s->cgroup, &s->sampler)) ||
-	    (e = open_backend(s)))
+	    (e = create_places(s)) || (e = confine_begin(s)) ||
+	    (e = sampler_open(&s->cgroup, &s->source.sampler)) || (e = open_backend(s)))
 		return e;
-	sampler_set_capacity(s->sampler, o->disk_mb_s, o->net_mb_s);
+	sampler_set_capacity(s->source.sampler, o->disk_mb_s, o->net_mb_s);
 	s->status = (struct run_status){ .repeats = o->repeat,
 					 .intervals = o->intervals,
 					 .max = o->max,
 					 .threshold_pct = o->threshold_pct,
 					 .eta_s = NAN,
 					 .has_swap = s->host.swap_total_kb > 0 };
-	if ((e = fleet_open(s)))
+	if ((e = source_fleet_open(s)))
 		return e;
 	say_warnings(s);
 	preflight(s);
@@ -424,10 +351,11 @@ void session_close(struct session *s)
 	struct strlist said = { 0 };
 	bool all_done = true;
 
-	fleet_close(s);
+	if (s->source.ops->close)
+		s->source.ops->close(s);
 	if (s->backend)
 		s->backend->ops->close(s->backend);
-	sampler_close(s->sampler);
+	sampler_close(s->source.sampler);
 	cgroup_remove(&s->cgroup);
 	if (s->settings) {
 		error *e = settings_restore(s->settings, &said);

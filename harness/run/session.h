@@ -14,13 +14,12 @@
 #include "host/janitor.h"
 #include "host/limits.h"
 #include "host/settings.h"
-#include "measure/nodes.h"
-#include "measure/sampler.h"
 #include "record/write.h"
 #include "run/admission.h"
 #include "run/answers.h"
 #include "run/ramp.h"
 #include "run/run.h"
+#include "run/source.h"
 
 /* Room in the VM table for VMs that failed or died and were replaced. */
 #define SPARE_VMS 256
@@ -45,10 +44,8 @@ struct session {
 	struct cgroup cgroup;
 	struct affinity_map affinity_map;
 	struct placement place;
-	struct node_ticks node_ticks[NODES_SHOWN];
-	struct sampler *sampler;
+	struct source source;
 	struct backend *backend;
-	struct fleet *fleet; /* NULL: the VMs run on this machine */
 	struct run_folder folder;
 	struct stat program; /* of the backend's binary when it was recorded; st_ino 0: not known */
 	char *runtime_dir;
@@ -73,8 +70,7 @@ struct session {
 	uint32_t *targets; /* of the first ramp, for the repeats */
 	unsigned repeat;   /* from 0 */
 	struct run_status status;
-	uint64_t last_status_ns, pressure_ns;
-	double pressure_stall_us, pressure_pct; /* PSI of memory: at pressure_ns, and in the window before */
+	uint64_t last_status_ns;
 	gsl_rng *rng;
 	uint64_t start_ns;
 };
@@ -91,11 +87,8 @@ void session_stop(struct session *s, enum stop_kind kind, const char *metric, co
 		  double value, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 /* Whether that resource's threshold ends the run. */
 bool session_stops_on(const struct session *s, enum resource r);
-/* Synthetic backends and fleets replace the host's readings by their own. */
+/* What the source reads, and what the guests' waveforms say that it should. */
 void session_sample(struct session *s, struct sample *ret);
-void session_peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct);
-/* What the pace of launching is decided by. */
-void session_pressure(struct session *s, struct admission_reading *ret);
 
 /* describe.c: the run folder, --out or one of a name of its own; then the members of run.json. */
 error *record_begin(struct session *s) ERR_MUST_CHECK;
@@ -140,10 +133,6 @@ void confine_preflight(struct session *s, double tasks_per_vm);
 void confine_record(struct session *s);
 /* Whether a limit of the cgroup was met; the run's stop then says so. */
 bool confine_met(struct session *s);
-/* From here to the next confine_nodes() the CPU time of each node is taken. */
-void confine_nodes_begin(struct session *s);
-/* What each node uses, at the end of an interval, into *row and nodes.csv. */
-error *confine_nodes(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;
 
 /* interval.c: settles, samples, verifies at the present population; *row gets it all. */
 error *measure_interval(struct session *s, unsigned interval, struct interval *row) ERR_MUST_CHECK;

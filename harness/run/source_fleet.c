@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "run/source_fleet.h"
+/* Readings of VMs that run on other hosts than this one. CPU and memory are those of the hosts, added up;
+   each host stops taking VMs at its own threshold; hosts.csv has a row for each host and interval. */
+#include "run/session.h"
 
 #include <errno.h>
 #include <math.h>
@@ -42,7 +44,7 @@ static double threshold(const struct session *s, const struct backend_host *h)
 
 static void read_hosts(struct session *s)
 {
-	struct fleet *f = s->fleet;
+	struct fleet *f = s->source.fleet;
 
 	s->backend->ops->hosts(s->backend, f->hosts, f->count);
 	f->read_ns = clock_ns();
@@ -83,10 +85,11 @@ static struct sums add_up(const struct fleet *f)
 	return r;
 }
 
-void fleet_sample(struct session *s, struct sample *ret)
+static void sample(struct session *s, struct sample *ret)
 {
+	sampler_take(s->source.sampler, ret);
 	read_hosts(s);
-	struct sums a = add_up(s->fleet);
+	struct sums a = add_up(s->source.fleet);
 
 	/* a row of samples.csv is about one population: nothing of this machine but the harness itself */
 	for (int m = 0; m < METRIC_COUNT; m++)
@@ -98,15 +101,16 @@ void fleet_sample(struct session *s, struct sample *ret)
 	ret->backward = false;
 }
 
-double fleet_ram_pct(struct session *s)
+static void peek(struct session *s, double *ret_ram_pct, double *ret_swap_pct)
 {
-	if (clock_ns() - s->fleet->read_ns > PEEK_PERIOD_NS)
+	if (clock_ns() - s->source.fleet->read_ns > PEEK_PERIOD_NS)
 		read_hosts(s);
-	struct sums a = add_up(s->fleet);
-	return a.total > 0 ? 100 * a.used / a.total : (double)NAN;
+	struct sums a = add_up(s->source.fleet);
+	*ret_ram_pct = a.total > 0 ? 100 * a.used / a.total : (double)NAN;
+	*ret_swap_pct = NAN;
 }
 
-error *fleet_open(struct session *s)
+error *source_fleet_open(struct session *s)
 {
 	static const char header[] =
 		"time_s,interval,repeat,host,state,vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,mem_used_kb_mean,mem_total_kb,cores,samples,threshold_pct,unproven\n";
@@ -115,18 +119,19 @@ error *fleet_open(struct session *s)
 
 	if (!n)
 		return NULL;
-	s->fleet = xcalloc(1, sizeof(*s->fleet));
-	s->fleet->count = n;
-	s->fleet->hosts = xcalloc(n, sizeof(*s->fleet->hosts));
-	s->fleet->members = xcalloc(n, sizeof(*s->fleet->members));
+	s->source.ops = &source_fleet;
+	s->source.fleet = xcalloc(1, sizeof(*s->source.fleet));
+	s->source.fleet->count = n;
+	s->source.fleet->hosts = xcalloc(n, sizeof(*s->source.fleet->hosts));
+	s->source.fleet->members = xcalloc(n, sizeof(*s->source.fleet->members));
 	for (size_t i = 0; i < n; i++)
-		s->fleet->members[i].first_available_kb = NAN;
+		s->source.fleet->members[i].first_available_kb = NAN;
 	read_hosts(s);
 	/* readers of the record scale by the host: here that is all of them together */
 	struct sums a = { 0 };
 	for (size_t i = 0; i < n; i++) {
-		a.cores += s->fleet->hosts[i].cores > 0 ? s->fleet->hosts[i].cores : 0;
-		a.total += known(&s->fleet->hosts[i]) ? s->fleet->hosts[i].mem_total_kb : 0;
+		a.cores += s->source.fleet->hosts[i].cores > 0 ? s->source.fleet->hosts[i].cores : 0;
+		a.total += known(&s->source.fleet->hosts[i]) ? s->source.fleet->hosts[i].mem_total_kb : 0;
 	}
 	if (a.cores > 0)
 		s->host.cores_online = (long)a.cores;
@@ -137,28 +142,26 @@ error *fleet_open(struct session *s)
 	return run_folder_hosts(&s->folder, header, strlen(header));
 }
 
-void fleet_close(struct session *s)
+static void close_fleet(struct session *s)
 {
-	if (!s->fleet)
-		return;
-	free(s->fleet->hosts);
-	free(s->fleet->members);
-	free(s->fleet);
-	s->fleet = NULL;
+	free(s->source.fleet->hosts);
+	free(s->source.fleet->members);
+	free(s->source.fleet);
+	s->source.fleet = NULL;
 }
 
-void fleet_interval_begin(struct session *s)
+static void hosts_begin(struct session *s)
 {
-	for (size_t i = 0; s->fleet && i < s->fleet->count; i++)
-		s->fleet->members[i].cpu = s->fleet->members[i].ram = s->fleet->members[i].used_kb =
-			(struct moments){ 0 };
+	for (size_t i = 0; i < s->source.fleet->count; i++)
+		s->source.fleet->members[i].cpu = s->source.fleet->members[i].ram =
+			s->source.fleet->members[i].used_kb = (struct moments){ 0 };
 }
 
-void fleet_interval_add(struct session *s)
+static void hosts_add(struct session *s)
 {
-	for (size_t i = 0; s->fleet && i < s->fleet->count; i++) {
-		const struct backend_host *h = &s->fleet->hosts[i];
-		struct member *m = &s->fleet->members[i];
+	for (size_t i = 0; i < s->source.fleet->count; i++) {
+		const struct backend_host *h = &s->source.fleet->hosts[i];
+		struct member *m = &s->source.fleet->members[i];
 
 		moments_add(&m->cpu, h->state == HOST_LOST ? (double)NAN : h->cpu_pct);
 		moments_add(&m->ram, known(h) ? ram_pct(h) : (double)NAN);
@@ -177,7 +180,7 @@ static void put_number(FILE *f, double v)
 /* VMs of each host that run and do not answer; the caller frees it. */
 static uint32_t *unproven_by_host(const struct session *s)
 {
-	uint32_t *n = xcalloc(s->fleet->count, sizeof(*n));
+	uint32_t *n = xcalloc(s->source.fleet->count, sizeof(*n));
 
 	for (uint32_t i = 0; i < s->next_id && answers_unproven(&s->answers); i++)
 		if (s->vms[i].state == VM_READY && !answers_is_proven(&s->answers, i))
@@ -187,8 +190,8 @@ static uint32_t *unproven_by_host(const struct session *s)
 
 static void put_host(FILE *f, const struct session *s, size_t i, unsigned interval, uint32_t unproven)
 {
-	const struct backend_host *h = &s->fleet->hosts[i];
-	const struct member *m = &s->fleet->members[i];
+	const struct backend_host *h = &s->source.fleet->hosts[i];
+	const struct member *m = &s->source.fleet->members[i];
 
 	fprintf(f, "%.6f,%u,%u,%s,%s,%u", (double)(clock_ns() - s->folder.start_ns) / 1e9, interval,
 		s->repeat, h->name, host_state_names[h->state], h->vms - MIN(unproven, h->vms));
@@ -202,18 +205,16 @@ static void put_host(FILE *f, const struct session *s, size_t i, unsigned interv
 	fprintf(f, ",%u,%g,%u\n", MAX(m->cpu.n, m->ram.n), threshold(s, h), unproven);
 }
 
-error *fleet_interval_end(struct session *s, unsigned interval)
+static error *hosts_end(struct session *s, unsigned interval)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len = 0;
 
-	if (!s->fleet)
-		return NULL;
 	FILE *f = open_memstream(&text, &len);
 	if (!f)
 		return err_sys(EXIT_CANNOT, errno, "hosts.csv");
 	_cleanup_free_ uint32_t *unproven = unproven_by_host(s);
-	for (size_t i = 0; i < s->fleet->count; i++)
+	for (size_t i = 0; i < s->source.fleet->count; i++)
 		put_host(f, s, i, interval, unproven[i]);
 	fclose(f);
 	return run_folder_hosts(&s->folder, text, len);
@@ -221,7 +222,7 @@ error *fleet_interval_end(struct session *s, unsigned interval)
 
 static error *close_host(struct session *s, size_t i, const char *metric, double value)
 {
-	struct fleet *f = s->fleet;
+	struct fleet *f = s->source.fleet;
 
 	f->hosts[i].state = HOST_FULL;
 	f->full_metric = metric;
@@ -239,7 +240,7 @@ static error *close_host(struct session *s, size_t i, const char *metric, double
 /* No host is left that takes a VM: why? */
 static void stop_if_closed(struct session *s, bool starting)
 {
-	struct fleet *f = s->fleet;
+	struct fleet *f = s->source.fleet;
 	size_t full = 0, lost = 0;
 
 	for (size_t i = 0; i < f->count; i++) {
@@ -260,12 +261,14 @@ static void stop_if_closed(struct session *s, bool starting)
 			     "every host that is left holds as many VMs as its max in the hosts file");
 }
 
-error *fleet_guard(struct session *s, bool starting)
+static error *guard(struct session *s, struct launch_guard *g, bool starting)
 {
-	struct fleet *f = s->fleet;
+	struct fleet *f = s->source.fleet;
+	double swap;
 	error *e = NULL;
 
-	s->status.ram_pct = fleet_ram_pct(s);
+	(void)g;
+	peek(s, &s->status.ram_pct, &swap);
 	for (size_t i = 0; i < f->count && !e && session_stops_on(s, RESOURCE_RAM); i++)
 		if (f->hosts[i].state == HOST_UP && known(&f->hosts[i]) &&
 		    ram_pct(&f->hosts[i]) >= threshold(s, &f->hosts[i]))
@@ -274,11 +277,12 @@ error *fleet_guard(struct session *s, bool starting)
 	return e;
 }
 
-error *fleet_check(struct session *s)
+static error *check(struct session *s, const struct interval *row)
 {
-	struct fleet *f = s->fleet;
+	struct fleet *f = s->source.fleet;
 	error *e = NULL;
 
+	(void)row;
 	for (size_t i = 0; i < f->count && !e; i++) {
 		double cpu = moments_mean(&f->members[i].cpu), ram = moments_mean(&f->members[i].ram);
 		double limit = threshold(s, &f->hosts[i]);
@@ -295,23 +299,28 @@ error *fleet_check(struct session *s)
 	return e;
 }
 
-error *fleet_host_lost(struct session *s, const struct backend_event *ev)
+static const char *host_lost(struct session *s, const struct backend_event *ev)
 {
-	size_t i = (size_t)ev->sys;
-	const char *name = s->fleet ? s->fleet->hosts[i].name : "this machine's libvirt";
+	struct backend_host *h = &s->source.fleet->hosts[ev->sys];
 
-	s->out->died += ev->vm;
-	s->lost += ev->vm;
-	s->ready -= ev->vm;
-	for (uint32_t k = 0; k < s->next_id; k++)
-		if (s->vms[k].state == VM_GONE)
-			answers_forget(&s->answers, k);
-	if (s->fleet)
-		s->fleet->hosts[i].state = HOST_LOST;
-	else
-		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->ready, "libvirt is lost: %s", ev->reason);
-	session_notice(s, "host %s disappeared with %u VMs: %s; the others go on", name, ev->vm, ev->reason);
-	return run_folder_event(
-		&s->folder, "host_lost",
-		json_pack("{s:s,s:i,s:s}", "host", name, "vms", (int)ev->vm, "reason", ev->reason));
+	h->state = HOST_LOST;
+	return h->name;
 }
+
+const struct source_ops source_fleet = {
+	.guests = true,
+	.fleet =
+		"cpu_pct and ram_pct are those of all hosts together, weighted by cores and memory; host is their sum",
+	.cpu = "virNodeGetCPUStats of each host (nanoseconds)",
+	.guest_cpu = "none",
+	.ram = "(total - free - buffers - cached) / total of virNodeGetMemoryStats",
+	.sample = sample,
+	.peek = peek,
+	.guard = guard,
+	.check = check,
+	.host_lost = host_lost,
+	.interval_begin = hosts_begin,
+	.interval_add = hosts_add,
+	.interval_end = hosts_end,
+	.close = close_fleet,
+};

@@ -27,8 +27,8 @@ static void look(struct teardown *t, uint32_t left)
 	struct session *s = t->s;
 	double swap, seconds = (double)(clock_ns() - t->start_ns) / 1e9;
 
-	session_peek(s, &t->ram_pct, &swap);
-	t->tasks = sampler_tasks(s->sampler);
+	s->source.ops->peek(s, &t->ram_pct, &swap);
+	t->tasks = sampler_tasks(s->source.sampler);
 	if (!t->e)
 		t->e = run_folder_teardown(&s->folder, &(struct teardown_row){ .repeat = s->repeat,
 									       .seconds = seconds,
