@@ -267,22 +267,7 @@ char *fs_program(const char *name)
 	return found ? found : strchr(name, '/') ? fs_absolute(name) : xstrdup(name);
 }
 
-/* Where each kind of data lives, seen from the folder of the binary: in a build tree, and installed. */
-static const struct {
-	const char *kind, *in_tree, *installed;
-} data_kinds[] = {
-	{ "guests", "guests", "../share/mvmscale/guests" },
-	{ "presets", "../profiles/presets", "../share/mvmscale/presets" },
-	{ "profiles", "../profiles/cpu", "../share/mvmscale/profiles" },
-	{ "matrix", "../profiles/matrix", "../share/mvmscale/matrix" },
-	{ "slo", "../profiles/slo", "../share/mvmscale/slo" },
-	{ "libvirt", "../profiles/libvirt", "../share/mvmscale/libvirt" },
-	{ "advice", "../profiles/advice", "../share/mvmscale/advice" },
-	{ "plots", "../plots", "../share/mvmscale/plots" },
-	{ "lib", ".", "../lib/mvmscale" },
-};
-
-enum data_place { PLACE_ENVIRONMENT, PLACE_TREE, PLACE_INSTALLED, PLACE_PREFIX, SPREAD_COUNT };
+enum data_place { PLACE_ENVIRONMENT, PLACE_TREE, PLACE_INSTALLED, PLACE_PREFIX, PLACE_COUNT };
 
 static char *binary_dir(void)
 {
@@ -295,29 +280,30 @@ static char *binary_dir(void)
 	return xstrdup(dirname(buf));
 }
 
+/* The folder of a kind, with programs ("lib") beside the binary in a build tree, and below lib/ where
+ * installed. */
 static char *data_candidate(const char *kind, enum data_place place)
 {
 	const char *env = getenv("MVMSCALE_DATA");
+	bool programs = str_eq(kind, "lib");
 
 	if (place == PLACE_ENVIRONMENT)
 		return env && *env ? xasprintf("%s/%s", env, kind) : NULL;
 	if (place == PLACE_PREFIX)
 		return xasprintf("%s/%s", MVM_DATADIR, kind);
 	_cleanup_free_ char *dir = binary_dir();
-	const char *base = strrchr(dir, '/');
-	if (base && strcmp(base, "/tests") == 0)
-		dir[base - dir] = '\0';
-	for (size_t i = 0; i < ARRAY_LEN(data_kinds); i++)
-		if (strcmp(data_kinds[i].kind, kind) == 0)
-			return xasprintf("%s/%s", dir,
-					 place == PLACE_TREE ? data_kinds[i].in_tree
-							     : data_kinds[i].installed);
-	return NULL;
+	char *base = strrchr(dir, '/');
+	if (base && str_eq(base, "/tests"))
+		*base = '\0';
+	if (place == PLACE_INSTALLED)
+		return programs ? xasprintf("%s/../lib/mvmscale", dir)
+				: xasprintf("%s/../share/mvmscale/%s", dir, kind);
+	return programs ? STEAL(dir) : xasprintf("%s/data/%s", dir, kind);
 }
 
 char *fs_find_data(const char *kind, const char *name)
 {
-	for (enum data_place p = 0; p < SPREAD_COUNT; p++) {
+	for (enum data_place p = 0; p < PLACE_COUNT; p++) {
 		_cleanup_free_ char *dir = data_candidate(kind, p);
 
 		if (!dir)
@@ -332,7 +318,7 @@ char *fs_find_data(const char *kind, const char *name)
 
 char *fs_data_dir(const char *kind)
 {
-	for (enum data_place p = 0; p < SPREAD_COUNT; p++) {
+	for (enum data_place p = 0; p < PLACE_COUNT; p++) {
 		char *dir = data_candidate(kind, p);
 
 		if (dir && access(dir, R_OK | X_OK) == 0)

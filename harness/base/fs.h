@@ -49,10 +49,10 @@ char *fs_find_program(const char *name);
 /* The same; one that is not there is handed on for the message that says so. */
 char *fs_program(const char *name);
 /*
- * A file of this project: kind is "guests", "presets", "profiles", "matrix", "slo", "libvirt", "advice",
- * "plots" or "lib", searched below $MVMSCALE_DATA, beside the running binary (a build tree), at
- * ../share/mvmscale from it (wherever it was installed or moved to), then in the
- * data folder of the PREFIX it was built with. NULL when it is in none of them.
+ * A file of this project: kind is one of DATA in the GNUmakefile, or "lib" for what is run or loaded. It is
+ * searched below $MVMSCALE_DATA, in data/ beside the running binary (a build tree), at ../share/mvmscale from
+ * it (wherever it was installed or moved to), then in the data folder of the PREFIX it was built with. NULL
+ * when it is in none of them.
  */
 char *fs_find_data(const char *kind, const char *name);
 /*

@@ -31,20 +31,8 @@ if [ -z "${MVMSCALE_LEDGER-}" ]; then
 	MVMSCALE_LEDGER=$t_base/ledger.db
 	export MVMSCALE_LEDGER
 fi
-# A build folder elsewhere has no data files beside it.
-if [ -z "${MVMSCALE_DATA-}" ]; then
-	MVMSCALE_DATA=$t_base/data
-	mkdir "$MVMSCALE_DATA"
-	ln -s "$BUILD/guests" "$MVMSCALE_DATA/guests"
-	ln -s "$t_root/profiles/presets" "$MVMSCALE_DATA/presets"
-	ln -s "$t_root/profiles/cpu" "$MVMSCALE_DATA/profiles"
-	ln -s "$t_root/profiles/matrix" "$MVMSCALE_DATA/matrix"
-	ln -s "$t_root/profiles/slo" "$MVMSCALE_DATA/slo"
-	ln -s "$t_root/profiles/libvirt" "$MVMSCALE_DATA/libvirt"
-	ln -s "$t_root/profiles/advice" "$MVMSCALE_DATA/advice"
-	ln -s "$t_root/plots" "$MVMSCALE_DATA/plots"
-	export MVMSCALE_DATA
-fi
+MVMSCALE_DATA=${MVMSCALE_DATA:-$BUILD/data}
+export MVMSCALE_DATA
 
 t_tmp() {
 	mktemp -d "$t_base/tmp.XXXXXX"
