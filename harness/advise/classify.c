@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "advise/parts.h"
+#include "base/text.h"
 #include "model/usl.h"
 #include "record/metric.h"
 #include "report/plot_text.h"
@@ -200,14 +201,11 @@ static void format_curve(FILE *out, const struct metric_advice *m)
 
 char *classify_text(const struct run_record *r, const struct advice *a)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	struct textbuf buf;
+	FILE *out = textbuf_open(&buf);
 	_cleanup_free_ char *seen = plot_thousands(a->measured_to, 0);
 	struct usl_fit u;
 
-	if (!out)
-		return xstrdup("out of memory\n");
 	fprintf(out, "%s: %s (probability %.2f), measured to %s VMs\n", r->dir, a->class_name,
 		a->class_probability, seen);
 	for (size_t i = 0; i < RESOURCE_COUNT; i++)
@@ -225,6 +223,5 @@ char *classify_text(const struct run_record *r, const struct advice *a)
 		else
 			fprintf(out, "%.4g at %s\n", usl_at(&u, a->measured_to), seen);
 	}
-	fclose(out);
-	return text;
+	return textbuf_close(&buf);
 }

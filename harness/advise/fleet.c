@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "advise/verdict.h"
+#include "base/text.h"
 #include "report/plot_text.h"
 
 #define FLEET_THRESHOLD 90.0
@@ -223,12 +224,9 @@ json_t *fleet_json(const struct fleet *f, const struct fleet_plan *p)
 
 char *fleet_text(const struct fleet *f, const struct fleet_plan *p)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	struct textbuf buf;
+	FILE *out = textbuf_open(&buf);
 
-	if (!out)
-		return xstrdup("out of memory\n");
 	for (size_t i = 0; i < f->n_hosts; i++)
 		fprintf(out, "%.0f x %s\n", p->used[i], f->hosts[i].name);
 	if (p->left > 0) {
@@ -246,6 +244,5 @@ char *fleet_text(const struct fleet *f, const struct fleet_plan *p)
 	fprintf(out,
 		"Price %g; no plan is below %g. Filled at %g %%: RAM %.0f %%, CPU %.0f %% of the room.\n",
 		p->price, p->bound, f->threshold_pct, 100 * p->fill[FLEET_RAM], 100 * p->fill[FLEET_CPU]);
-	fclose(out);
-	return text;
+	return textbuf_close(&buf);
 }

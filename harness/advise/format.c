@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "advise/parts.h"
+#include "base/text.h"
 #include "report/plot_text.h"
 
 char *advice_spoken(const struct advice *a, const char *resource)
@@ -13,20 +14,6 @@ char *advice_spoken(const struct advice *a, const char *resource)
 	if (str_starts(resource, "limit:"))
 		return xasprintf("the limit %s", resource + 6);
 	return xstrdup("nothing");
-}
-
-char *advice_commas(const struct strlist *l)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		return xstrdup("");
-	for (size_t i = 0; i < l->count; i++)
-		fprintf(out, "%s%s", i ? ", " : "", l->items[i]);
-	fclose(out);
-	return text;
 }
 
 static void format_answer(const struct advice *a, FILE *out)
@@ -213,12 +200,9 @@ static void format_remedy(const struct advice *a, FILE *out)
 
 char *advice_text(const struct advice *a)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	struct textbuf buf;
+	FILE *out = textbuf_open(&buf);
 
-	if (!out)
-		return xstrdup("out of memory\n");
 	format_answer(a, out);
 	for (size_t i = 0; i < a->reasons.count && !a->ok; i++)
 		fprintf(out, "- %s.\n", a->reasons.items[i]);
@@ -241,6 +225,5 @@ char *advice_text(const struct advice *a)
 		format_assumptions(a, out);
 	if (a->ok && a->falsify)
 		fprintf(out, "To refute this: %s\n", a->falsify);
-	fclose(out);
-	return text;
+	return textbuf_close(&buf);
 }

@@ -36,8 +36,6 @@ bool advice_tells_both(const struct advice *a, char **missing);
 bool advice_raises_limits(const struct run_record *r, const char *name);
 /* null for what is not finite; a new reference. */
 json_t *advice_real(double v);
-/* The items with ", " between them; the caller frees it. */
-char *advice_commas(const struct strlist *l);
 /* "RAM" for "ram", "the limit pid_max" for "limit:pid_max"; the caller frees it. */
 char *advice_spoken(const struct advice *a, const char *resource);
 

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "report/plot_text.h"
 
 static const char *const counts[] = { "vm_count", "vms", "mvms", "n" };
@@ -36,7 +37,7 @@ static char *label_of(const struct csv *t, size_t row)
 		if (isfinite(v) && !is_ours(t->names[c]))
 			strlist_addf(&l, "%s %g", t->names[c], v);
 	}
-	char *text = advice_commas(&l);
+	char *text = strlist_join_by(&l, ", ");
 	strlist_clear(&l);
 	return text;
 }
@@ -154,12 +155,9 @@ json_t *published_json(const struct published_row *rows, size_t n)
 
 char *published_text(const struct published_row *rows, size_t n)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	struct textbuf buf;
+	FILE *out = textbuf_open(&buf);
 
-	if (!out)
-		return xstrdup("out of memory\n");
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_free_ char *vms =
 			isfinite(rows[i].vms) ? plot_thousands(rows[i].vms, 0) : xstrdup("?");
@@ -169,6 +167,5 @@ char *published_text(const struct published_row *rows, size_t n)
 			fprintf(out, " (%s)", rows[i].label);
 		fprintf(out, ": %s. %s\n", rows[i].class_name, rows[i].reason);
 	}
-	fclose(out);
-	return text;
+	return textbuf_close(&buf);
 }

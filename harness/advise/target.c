@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "report/plot_text.h"
 
 /* A resource of which the measured host has `size`: how much of it holds the VMs below the threshold. */
@@ -71,17 +72,13 @@ json_t *host_need_json(const struct host_need *n)
 char *host_need_text(const struct host_need *n, const struct advice *a)
 {
 	_cleanup_free_ char *vms = plot_thousands(n->vms, 0), *hosts = plot_thousands(n->hosts, 0);
-	_cleanup_free_ char *limits = advice_commas(&n->limits);
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	_cleanup_free_ char *limits = strlist_join_by(&n->limits, ", ");
+	struct textbuf buf;
+	FILE *out = textbuf_open(&buf);
 
-	if (!out)
-		return xstrdup("out of memory\n");
 	if (!isfinite(n->ram_kb) && !isfinite(n->cores)) {
 		fprintf(out, "What %s VMs take is not known.\n", vms);
-		fclose(out);
-		return text;
+		return textbuf_close(&buf);
 	}
 	fprintf(out, "%s VMs on one host at %g %%", vms, a->threshold_pct - a->reserve_pct);
 	if (isfinite(n->ram_kb))
@@ -94,6 +91,5 @@ char *host_need_text(const struct host_need *n, const struct advice *a)
 		fprintf(out, "Limits to be raised to: %s.\n", limits);
 	if (isfinite(n->hosts))
 		fprintf(out, "Or %s host%s such as the one measured.\n", hosts, n->hosts == 1 ? "" : "s");
-	fclose(out);
-	return text;
+	return textbuf_close(&buf);
 }

@@ -75,7 +75,7 @@ static char *difference(const struct run_record *r, const struct run_record *oth
 		if (is && would && !str_eq(is, would))
 			strlist_addf(&l, "%s %s instead of %s", keys[i][1], would, is);
 	}
-	char *text = advice_commas(&l);
+	char *text = strlist_join_by(&l, ", ");
 	strlist_clear(&l);
 	return text;
 }

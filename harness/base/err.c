@@ -74,6 +74,14 @@ error *err_wrap(error *e, const char *fmt, ...)
 	return e;
 }
 
+error *err_first(error *a, error *b)
+{
+	if (!a)
+		return b;
+	err_free(b);
+	return a;
+}
+
 void err_free(error *e)
 {
 	if (!e)

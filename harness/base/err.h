@@ -33,6 +33,8 @@ error *err_sys(enum exit_code code, int sys, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4))) ERR_MUST_CHECK;
 /* Puts "<context>: " in front of the message; e keeps its code. Returns e. */
 error *err_wrap(error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3))) ERR_MUST_CHECK;
+/* Of two errors the first; both are taken. */
+error *err_first(error *a, error *b) ERR_MUST_CHECK;
 void err_free(error *e);
 static inline void err_freep(error **e)
 {

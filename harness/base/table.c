@@ -150,19 +150,15 @@ static char *one_line(const char *text)
 
 char *table_escape(const char *text, enum table_format f)
 {
-	_cleanup_free_ char *line = f == TABLE_CSV ? xstrdup(text) : one_line(text), *got = NULL;
-	size_t size;
+	_cleanup_free_ char *line = f == TABLE_CSV ? xstrdup(text) : one_line(text);
+	struct textbuf buf;
 
 	if (f == TABLE_MARKDOWN)
 		return text_markdown(line);
 	if (f == TABLE_TEXT || f == TABLE_JSON)
 		return STEAL(line);
-	FILE *out = open_memstream(&got, &size);
-	if (!out)
-		return xstrdup("");
-	(f == TABLE_CSV ? put_csv : put_latex)(out, line);
-	fclose(out);
-	return STEAL(got);
+	(f == TABLE_CSV ? put_csv : put_latex)(textbuf_open(&buf), line);
+	return textbuf_close(&buf);
 }
 
 /* Row 0 is that of the headings, or of the names for programs. */

@@ -7,6 +7,24 @@
 
 #include "base/util.h"
 
+FILE *textbuf_open(struct textbuf *b)
+{
+	*b = (struct textbuf){ 0 };
+	b->f = open_memstream(&b->text, &b->len);
+	if (!b->f)
+		out_of_memory();
+	return b->f;
+}
+
+char *textbuf_close(struct textbuf *b)
+{
+	bool whole = !ferror(b->f);
+
+	if (fclose(b->f) != 0 || !whole)
+		out_of_memory();
+	return b->text;
+}
+
 size_t text_width(const char *s)
 {
 	size_t n = 0;

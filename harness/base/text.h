@@ -8,6 +8,18 @@
 
 /* Texts that people read. All are pure but the last two; the caller frees what they return. */
 
+/* A text that is written like a file. It must not be moved until it is closed; out of memory ends the
+ * program.
+ */
+struct textbuf {
+	FILE *f;
+	char *text;
+	size_t len;
+};
+FILE *textbuf_open(struct textbuf *b);
+/* What was written, which is also in ->text, and its length in ->len. */
+char *textbuf_close(struct textbuf *b);
+
 /* Characters as they stand on a terminal, not bytes: those that go on with a character of UTF-8 do not count.
  */
 size_t text_width(const char *s);

@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/text.h"
 
-static void out_of_memory(void)
+void out_of_memory(void)
 {
 	static const char text[] = "mvmscale: out of memory: the harness itself could not allocate\n";
 
@@ -117,16 +118,17 @@ void strlist_add_words(struct strlist *l, const char *s)
 
 char *strlist_join(const struct strlist *l)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *f = open_memstream(&text, &size);
+	return strlist_join_by(l, " ");
+}
 
-	if (!f)
-		out_of_memory();
+char *strlist_join_by(const struct strlist *l, const char *between)
+{
+	struct textbuf buf;
+	FILE *f = textbuf_open(&buf);
+
 	for (size_t i = 0; i < l->count; i++)
-		fprintf(f, "%s%s", i ? " " : "", l->items[i]);
-	fclose(f);
-	return text;
+		fprintf(f, "%s%s", i ? between : "", l->items[i]);
+	return textbuf_close(&buf);
 }
 
 void strlist_clear(struct strlist *l)

@@ -51,6 +51,7 @@ static inline int steal_fd(int *fd)
 	})
 
 /* Allocation never fails softly: out of memory ends the program with status 3. */
+void out_of_memory(void) __attribute__((noreturn));
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
 /* Room for one more item in an array of `count` that grew by this alone: it doubles when it is full. */
@@ -71,8 +72,9 @@ void strlist_add(struct strlist *l, const char *s);
 void strlist_addf(struct strlist *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Adds the words of s, split at blanks; "..." keeps blanks inside a word. */
 void strlist_add_words(struct strlist *l, const char *s);
-/* The items joined by one blank; the caller frees it. */
+/* The items joined by one blank, or by this text between them; the caller frees it. */
 char *strlist_join(const struct strlist *l);
+char *strlist_join_by(const struct strlist *l, const char *between);
 void strlist_clear(struct strlist *l);
 
 /* Whole decimal number in [min, max]; false on anything else, trailing text included. */

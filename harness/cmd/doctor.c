@@ -426,15 +426,9 @@ static error *look_at_hosts(struct doctor *d)
 {
 	error *e = NULL;
 
-	for (size_t i = 0; i < d->uris.count; i++) {
-		error *one = libvirt_leftovers(d->uris.items[i], d->restore,
-					       d->restore ? &d->restored : &d->pending);
-
-		if (e)
-			err_free(one);
-		else
-			e = one;
-	}
+	for (size_t i = 0; i < d->uris.count; i++)
+		e = err_first(e, libvirt_leftovers(d->uris.items[i], d->restore,
+						   d->restore ? &d->restored : &d->pending));
 	return e;
 }
 
@@ -443,7 +437,7 @@ static int run(int argc, char **argv)
 	_cleanup_(
 		doctor_free) struct doctor d = { .backend = &backend_qemu, .vm_mem_kb = -1, .vm_tasks = -1 };
 	bool all = true;
-	error *e = NULL, *pending, *hosts;
+	error *e = NULL;
 
 	cmd_parse(&cmd_doctor, argc, argv, &d);
 	if ((e = declared_cost(&d)))
@@ -455,14 +449,9 @@ static int run(int argc, char **argv)
 		e = apply(&d, &all);
 	host_read(&d.host, "");
 	host_warnings(&d.host, &d.warnings);
-	pending = settings_list_pending(&d.pending);
-	hosts = look_at_hosts(&d);
+	e = err_first(e, settings_list_pending(&d.pending));
+	e = err_first(e, look_at_hosts(&d));
 	show(&d);
-	e = e ? e : pending ? pending : hosts;
-	if (pending != e)
-		err_free(pending);
-	if (hosts != e)
-		err_free(hosts);
 	if (e)
 		return cmd_fail(e);
 	return all ? EXIT_DONE

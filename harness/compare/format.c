@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/table.h"
+#include "base/text.h"
 
 static char *range_text(const struct compare_row *r)
 {
@@ -26,7 +27,6 @@ static char *p_text(double p)
 static char *names_with(const struct comparison *c, enum verdict v)
 {
 	struct strlist names = { 0 };
-	char *joined = NULL;
 
 	for (size_t i = 0; i < c->n_rows; i++) {
 		if (c->rows[i].verdict != v)
@@ -34,14 +34,9 @@ static char *names_with(const struct comparison *c, enum verdict v)
 		_cleanup_free_ char *change = figure_change_text(c->rows[i].figure, c->rows[i].change);
 		strlist_addf(&names, "%s %s", figure_table[c->rows[i].figure].label, change);
 	}
-	for (size_t i = 0; i < names.count; i++) {
-		char *more = joined ? xasprintf("%s, %s", joined, names.items[i]) : xstrdup(names.items[i]);
-
-		free(joined);
-		joined = more;
-	}
+	char *joined = strlist_join_by(&names, ", ");
 	strlist_clear(&names);
-	return joined ? joined : xstrdup("");
+	return joined;
 }
 
 char *comparison_headline(const struct comparison *c)
@@ -148,9 +143,8 @@ static void reasons(const struct comparison *c, FILE *out, const char *bullet)
 
 static char *comparison_text(const struct comparison *c)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	struct textbuf buf;
+	FILE *out = textbuf_open(&buf);
 	_cleanup_free_ char *headline = comparison_headline(c);
 
 	fprintf(out, "%s\n\n", headline);
@@ -166,15 +160,13 @@ static char *comparison_text(const struct comparison *c)
 	write_table(c, TABLE_TEXT, out);
 	fputc('\n', out);
 	reasons(c, out, "");
-	fclose(out);
-	return text;
+	return textbuf_close(&buf);
 }
 
 static char *comparison_markdown(const struct comparison *c)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	struct textbuf buf;
+	FILE *out = textbuf_open(&buf);
 	_cleanup_free_ char *headline = comparison_headline(c);
 
 	fprintf(out, "### mvmscale: %s\n\n", headline);
@@ -188,8 +180,7 @@ static char *comparison_markdown(const struct comparison *c)
 		c->top);
 	fputc('\n', out);
 	reasons(c, out, "- ");
-	fclose(out);
-	return text;
+	return textbuf_close(&buf);
 }
 
 static json_t *number(double v)
@@ -353,9 +344,9 @@ static void junit_row(FILE *out, const struct compare_row *r)
 
 static char *comparison_junit(const struct comparison *c)
 {
-	char *text = NULL;
-	size_t len, failures = 0, skipped = 0, invalid = c->verdict == VERDICT_INVALID;
-	FILE *out = open_memstream(&text, &len);
+	struct textbuf buf;
+	size_t failures = 0, skipped = 0, invalid = c->verdict == VERDICT_INVALID;
+	FILE *out = textbuf_open(&buf);
 	_cleanup_free_ char *headline = comparison_headline(c), *broken = strlist_join(&c->broken);
 
 	failures = c->broken.count > 0;
@@ -374,15 +365,13 @@ static char *comparison_junit(const struct comparison *c)
 	for (size_t i = 0; i < c->n_rows; i++)
 		junit_row(out, &c->rows[i]);
 	fputs("  </testsuite>\n</testsuites>\n", out);
-	fclose(out);
-	return text;
+	return textbuf_close(&buf);
 }
 
 static char *comparison_tap(const struct comparison *c)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	struct textbuf buf;
+	FILE *out = textbuf_open(&buf);
 	_cleanup_free_ char *headline = comparison_headline(c);
 
 	fprintf(out, "TAP version 13\n1..%zu\n# %s\n", c->n_rows + 1 + (c->limits != NULL), headline);
@@ -404,8 +393,7 @@ static char *comparison_tap(const struct comparison *c)
 		fprintf(out, "%s %zu - limits\n", c->broken.count ? "not ok" : "ok", c->n_rows + 2);
 	for (size_t i = 0; i < c->broken.count; i++)
 		fprintf(out, "# %s\n", c->broken.items[i]);
-	fclose(out);
-	return text;
+	return textbuf_close(&buf);
 }
 
 const struct comparison_format comparison_formats[] = {

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/text.h"
 
 #define SCHEMA_VERSION 1
 #define BUSY_MS 10000
@@ -170,9 +171,8 @@ char *history_series(const struct run_record *r)
 /* intervals.csv once more, from the table as it was read: derived tables have no file. */
 static char *intervals_text(const struct csv *t)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	struct textbuf buf;
+	FILE *f = textbuf_open(&buf);
 
 	for (size_t c = 0; c < t->columns; c++)
 		fprintf(f, "%s%s", c ? "," : "", t->names[c]);
@@ -187,8 +187,7 @@ static char *intervals_text(const struct csv *t)
 		}
 		fputc('\n', f);
 	}
-	fclose(f);
-	return text;
+	return textbuf_close(&buf);
 }
 
 /* The same run is known again by its own record, wherever its folder is. */

@@ -8,6 +8,7 @@
 
 #include "base/child.h"
 #include "base/fs.h"
+#include "base/text.h"
 
 #define TEXT_MIN 3
 #define DISASM_TIMEOUT_MS 20000
@@ -193,7 +194,8 @@ error *disasm_image(const struct guest_image *img, const struct guest_schema *sc
 {
 	_cleanup_(strlist_clear) struct strlist cmd = { 0 };
 	_cleanup_free_ char *program = fs_find_program("ndisasm"), *listing = NULL;
-	size_t len = image_code_size(img), size = 0;
+	size_t len = image_code_size(img);
+	struct textbuf buf;
 	int status = 0;
 
 	*ret = NULL;
@@ -209,10 +211,7 @@ error *disasm_image(const struct guest_image *img, const struct guest_schema *sc
 	if (status)
 		return err_new(EXIT_CANNOT, "%s failed (wait status 0x%x): the image cannot be disassembled",
 			       program, (unsigned int)status);
-	FILE *out = open_memstream(ret, &size);
-	if (!out)
-		return err_sys(EXIT_CANNOT, errno, "cannot keep the output of %s", program);
-	disasm_annotate(listing, img, schema, out);
-	fclose(out);
+	disasm_annotate(listing, img, schema, textbuf_open(&buf));
+	*ret = textbuf_close(&buf);
 	return NULL;
 }

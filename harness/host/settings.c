@@ -279,15 +279,6 @@ const char *settings_folder(const struct settings *s)
 	return s->own.folder;
 }
 
-/* Of two errors the first; both are taken. */
-static error *first_of(error *a, error *b)
-{
-	if (!a)
-		return b;
-	err_free(b);
-	return a;
-}
-
 error *settings_restore(struct settings *s, struct strlist *said)
 {
 	error *e = NULL;
@@ -301,10 +292,10 @@ error *settings_restore(struct settings *s, struct strlist *said)
 						.own = s->host.journal,
 						.dead_too = true },
 			  said);
-	return first_of(e, sweep(&(struct sweep_args){ .what = SWEEP_OWN,
-						       .folder = s->own.folder,
-						       .own = s->own.journal },
-				 said));
+	return err_first(e, sweep(&(struct sweep_args){ .what = SWEEP_OWN,
+							.folder = s->own.folder,
+							.own = s->own.journal },
+				  said));
 }
 
 static error *sweep_existing(const char *folder, enum sweep what, const char *state, struct strlist *said)
@@ -322,7 +313,7 @@ static error *sweep_places(enum sweep what, struct strlist *said)
 	_cleanup_free_ char *own = journal_folder(), *host = journal_host_folder();
 	error *e = sweep_existing(host, what, own, said);
 
-	return str_eq(own, host) ? e : first_of(e, sweep_existing(own, what, NULL, said));
+	return str_eq(own, host) ? e : err_first(e, sweep_existing(own, what, NULL, said));
 }
 
 error *settings_recover(struct strlist *said)
@@ -400,5 +391,5 @@ error *settings_list_pending(struct strlist *ret)
 	_cleanup_free_ char *own = journal_folder(), *host = journal_host_folder();
 	error *e = list_pending(host, ret);
 
-	return str_eq(own, host) ? e : first_of(e, list_pending(own, ret));
+	return str_eq(own, host) ? e : err_first(e, list_pending(own, ret));
 }

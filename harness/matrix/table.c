@@ -556,12 +556,9 @@ static void put_latex(FILE *out, const struct matrix_table *t, const struct tabl
 
 char *matrix_table_render(const struct matrix_table *t, enum table_format f)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	struct textbuf buf;
+	FILE *out = textbuf_open(&buf);
 
-	if (!out)
-		return xstrdup("");
 	struct table rows = f == TABLE_CSV || f == TABLE_JSON ? whole_table(t, f) : shown_table(t);
 	if (f == TABLE_CSV)
 		table_write(&rows, f, out);
@@ -572,6 +569,5 @@ char *matrix_table_render(const struct matrix_table *t, enum table_format f)
 	else
 		put_shown(out, t, &rows, f);
 	table_clear(&rows);
-	fclose(out);
-	return STEAL(text);
+	return textbuf_close(&buf);
 }

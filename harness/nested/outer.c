@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
+#include "base/text.h"
 #include "nested/console.h"
 #include "nested/inside.h"
 #include "nested/machine.h"
@@ -135,20 +136,19 @@ static error *mark_nested(const struct machine *m, const char *why)
 static error *move_files(const char *from, const char *to)
 {
 	struct pack none = { 0 };
-	char *text = NULL;
-	size_t len = 0;
+	struct textbuf buf;
 	error *e;
 
 	/* the two may lie on different file systems: pack and unpack in memory */
-	none.archive.out = open_memstream(&text, &len);
+	none.archive.out = textbuf_open(&buf);
 	e = pack_folder(&none, from, "/");
 	cpio_end(&none.archive);
-	fclose(none.archive.out);
+	textbuf_close(&buf);
 	if (!e)
 		e = fs_mkdirs(to);
 	if (!e)
-		e = cpio_unpack(text, len, from, to);
-	free(text);
+		e = cpio_unpack(buf.text, buf.len, from, to);
+	free(buf.text);
 	pack_clear(&none);
 	return e;
 }

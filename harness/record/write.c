@@ -10,23 +10,11 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "record/nodes.h"
 
-/* The text of one row, built in memory so that it reaches the file in a single write. */
-struct row {
-	char *text;
-	size_t len;
-	FILE *f;
-};
-
-static void row_open(struct row *r)
-{
-	*r = (struct row){ 0 };
-	r->f = open_memstream(&r->text, &r->len);
-}
-
-static void row_number(struct row *r, double v)
+static void row_number(struct textbuf *r, double v)
 {
 	if (isnan(v))
 		fputc(',', r->f);
@@ -43,10 +31,11 @@ static error *append(int fd, const struct run_folder *r, const char *file, const
 	return dir_append(fd, what, text, len);
 }
 
-static error *row_append(struct row *row, int fd, const struct run_folder *r, const char *file)
+/* The text of one row is built in memory, so that it reaches the file in a single write. */
+static error *row_append(struct textbuf *row, int fd, const struct run_folder *r, const char *file)
 {
 	fputc('\n', row->f);
-	fclose(row->f);
+	textbuf_close(row);
 	error *e = append(fd, r, file, row->text, row->len);
 	free(row->text);
 	return e;
@@ -54,9 +43,9 @@ static error *row_append(struct row *row, int fd, const struct run_folder *r, co
 
 static error *samples_header(struct run_folder *r)
 {
-	struct row row;
+	struct textbuf row;
 
-	row_open(&row);
+	textbuf_open(&row);
 	fputs("time_s,vm_count", row.f);
 	for (int m = 0; m < METRIC_COUNT; m++)
 		fprintf(row.f, ",%s", metric_table[m].column);
@@ -181,9 +170,9 @@ error *run_folder_save(struct run_folder *r)
 error *run_folder_sample(struct run_folder *r, const struct sample *s, uint32_t vm_count, unsigned interval,
 			 unsigned repeat, enum phase phase)
 {
-	struct row row;
+	struct textbuf row;
 
-	row_open(&row);
+	textbuf_open(&row);
 	fprintf(row.f, "%.6f,%u", (double)(s->at_ns - r->start_ns) / 1e9, vm_count);
 	for (int m = 0; m < METRIC_COUNT; m++)
 		row_number(&row, s->v[m]);
@@ -195,12 +184,12 @@ error *run_folder_nodes(struct run_folder *r, const struct node_memory *nodes, s
 			unsigned interval, unsigned repeat)
 {
 	bool first = r->nodes_fd < 0;
-	struct row row;
+	struct textbuf row;
 	error *e = first ? dir_create(&r->at, "nodes.csv", &r->nodes_fd) : NULL;
 
 	if (e)
 		return e;
-	row_open(&row);
+	textbuf_open(&row);
 	if (first)
 		fputs("time_s,vm_count,interval,repeat,node,total_kb,free_kb,used_kb,anon_kb,file_kb,kernel_stack_kb,page_tables_kb,slab_kb\n",
 		      row.f);
@@ -234,13 +223,13 @@ error *run_folder_event(struct run_folder *r, const char *event, json_t *detail)
 
 error *run_folder_teardown(struct run_folder *r, const struct teardown_row *t)
 {
-	struct row row;
+	struct textbuf row;
 	bool first = r->teardown_fd < 0;
 	error *e = first ? dir_create(&r->at, "teardown.csv", &r->teardown_fd) : NULL;
 
 	if (e)
 		return e;
-	row_open(&row);
+	textbuf_open(&row);
 	if (first)
 		fputs("repeat,time_s,vm_count,ram_pct,swap_pct,tasks\n", row.f);
 	fprintf(row.f, "%u,%.6f,%u", t->repeat, t->seconds, t->vms);
@@ -279,7 +268,7 @@ static void intervals_header(FILE *f, int nodes)
 	fputs(",invalid_samples\n", f);
 }
 
-static void interval_row(struct row *row, const struct interval *i, int nodes)
+static void interval_row(struct textbuf *row, const struct interval *i, int nodes)
 {
 	fprintf(row->f, "%.0f", moments_mean(&i->vm_count));
 	for (int m = 0; m < METRIC_COUNT; m++) {
@@ -306,9 +295,9 @@ error *run_folder_hosts(struct run_folder *r, const char *rows, size_t len)
 error *run_folder_intervals(struct run_folder *r, const struct interval *rows, size_t n)
 {
 	int nodes = nodes_of(rows, n);
-	struct row all;
+	struct textbuf all;
 
-	row_open(&all);
+	textbuf_open(&all);
 	intervals_header(all.f, nodes);
 	for (size_t i = 0; i < n; i++)
 		interval_row(&all, &rows[i], nodes);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/util.h"
 
 #define COLOUR "\033[36m"
@@ -83,12 +84,9 @@ char *curve_text(const struct curve_text *t, const double *values, size_t n)
 {
 	struct grid g = { .width = curve_text_points(t),
 			  .height = t->rows * (t->braille ? CURVE_DOTS_Y : 1) };
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	struct textbuf buf;
+	FILE *out = textbuf_open(&buf);
 
-	if (!out)
-		return xstrdup("");
 	g.dots = xcalloc(g.width * g.height, sizeof(*g.dots));
 	draw(t, values, n, &g);
 	for (size_t r = 0; r < t->rows; r++)
@@ -99,7 +97,6 @@ char *curve_text(const struct curve_text *t, const double *values, size_t n)
 		fputs(t->braille ? "─" : "-", out);
 	int gap = (int)t->columns - 1 - (int)strlen(t->x_label);
 	fprintf(out, "\n%*s0%*s%s\n", margin + 1, "", gap > 0 ? gap : 1, "", t->x_label);
-	fclose(out);
 	free(g.dots);
-	return text;
+	return textbuf_close(&buf);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/util.h"
 
 static const struct table_column columns[RUNTABLE_COLUMN_COUNT] = {
@@ -94,22 +95,17 @@ static error *add_run(const struct run_record *r, struct table *t)
 error *runtable_render(struct run_record *const *runs, size_t n, enum table_format format, char **ret)
 {
 	struct table t = table_new(columns, RUNTABLE_COLUMN_COUNT);
-	size_t size = 0;
 	error *e = NULL;
 
 	for (size_t i = 0; i < n && !e; i++)
 		e = add_run(runs[i], &t);
 	if (!e) {
-		FILE *f = open_memstream(ret, &size);
+		struct textbuf buf;
 
 		if (format == TABLE_TEXT || format == TABLE_MARKDOWN)
 			table_drop_empty(&t);
-		if (f) {
-			table_write(&t, format, f);
-			fclose(f);
-		} else {
-			e = err_new(EXIT_CANNOT, "out of memory");
-		}
+		table_write(&t, format, textbuf_open(&buf));
+		*ret = textbuf_close(&buf);
 	}
 	table_clear(&t);
 	return e;

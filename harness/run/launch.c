@@ -145,10 +145,7 @@ static error *take_events(struct session *s, int timeout_ms)
 			one = note_death(s, &ev[i]);
 		}
 		free(ev[i].reason);
-		if (e)
-			err_free(one);
-		else
-			e = one;
+		e = err_first(e, one);
 	}
 	return e;
 }

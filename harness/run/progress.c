@@ -119,12 +119,10 @@ static void cut(char *text, int width)
 
 static char *line_of(const struct run_status *s, enum thrift t, bool colour)
 {
-	char *text = NULL, eta[40];
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	struct textbuf buf;
+	FILE *f = textbuf_open(&buf);
+	char eta[40];
 
-	if (!f)
-		return xstrdup("");
 	if (t < THRIFT_NO_NAMES)
 		fprintf(f, t >= THRIFT_NO_BARS ? "%s " : "%-8s ", run_stage_names[s->stage]);
 	fprintf(f, "%u/%u%s", s->ready, s->stage == STAGE_STOP ? 0 : s->target,
@@ -146,8 +144,7 @@ static char *line_of(const struct run_status *s, enum thrift t, bool colour)
 			s->forecast.upper, s->forecast.resource);
 	else if (t < THRIFT_NO_FORECAST && s->predicted_end && s->predicted_end < s->max)
 		fprintf(f, "  stop near %u", s->predicted_end);
-	fclose(f);
-	return text;
+	return textbuf_close(&buf);
 }
 
 char *progress_line(const struct run_status *s, int width, bool colour)
@@ -212,11 +209,8 @@ void progress_interval(struct progress *p, const struct run_status *s, double me
 		print_row(p, xasprintf("%9s  %9s  %8s %8s %8s  %12s  %s", "interval", "VMs", "CPU %", "RAM %",
 				       "swap %", "kB per VM", "settled"));
 	p->header_done = true;
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-	if (!f)
-		return;
+	struct textbuf buf;
+	FILE *f = textbuf_open(&buf);
 	fprintf(f, "%5u/%-3u  %9u  %8.2f %8.2f ", s->interval, s->intervals, s->ready, s->cpu_pct,
 		s->ram_pct);
 	if (s->has_swap)
@@ -233,7 +227,6 @@ void progress_interval(struct progress *p, const struct run_status *s, double me
 	if (s->forecast.ok)
 		fprintf(f, "  stop at %.0f (%.0f to %.0f) by %s", s->forecast.vms, s->forecast.lower,
 			s->forecast.upper, s->forecast.resource);
-	fclose(f);
-	print_row(p, text);
+	print_row(p, textbuf_close(&buf));
 	fflush(p->out);
 }

@@ -244,11 +244,7 @@ static error *all_ramps(struct session *s)
 		e = one_interval(s, 0, 0);
 		if (!e)
 			e = climb(s, &r);
-		error *e2 = teardown(s);
-		if (e)
-			err_free(e2);
-		else
-			e = e2;
+		e = err_first(e, teardown(s));
 	}
 	return e;
 }
@@ -256,7 +252,7 @@ static error *all_ramps(struct session *s)
 error *run_ramp(const struct run_options *o, const struct run_observer *obs, struct run_outcome *ret)
 {
 	struct session s = { .o = o, .obs = obs, .out = ret };
-	error *e, *save;
+	error *e;
 
 	*ret = (struct run_outcome){ 0 };
 	e = session_open(&s);
@@ -277,11 +273,9 @@ error *run_ramp(const struct run_options *o, const struct run_observer *obs, str
 	if (s.folder.dir) {
 		bool failed = e || ret->stop.kind == STOP_FAILED;
 
-		save = session_save(&s, failed ? "failed" : run_interrupted ? "interrupted" : "complete");
-		if (e)
-			err_free(save);
-		else
-			e = save;
+		e = err_first(e, session_save(&s, failed	    ? "failed"
+						  : run_interrupted ? "interrupted"
+								    : "complete"));
 	}
 	session_close(&s);
 	return e;

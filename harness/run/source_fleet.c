@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 /* A reading is a round trip to each host. */
 #define PEEK_PERIOD_NS 250000000ULL
@@ -207,17 +208,13 @@ static void put_host(FILE *f, const struct session *s, size_t i, unsigned interv
 
 static error *hosts_end(struct session *s, unsigned interval)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len = 0;
-
-	FILE *f = open_memstream(&text, &len);
-	if (!f)
-		return err_sys(EXIT_CANNOT, errno, "hosts.csv");
+	struct textbuf buf;
+	FILE *f = textbuf_open(&buf);
 	_cleanup_free_ uint32_t *unproven = unproven_by_host(s);
 	for (size_t i = 0; i < s->source.fleet->count; i++)
 		put_host(f, s, i, interval, unproven[i]);
-	fclose(f);
-	return run_folder_hosts(&s->folder, text, len);
+	_cleanup_free_ char *text = textbuf_close(&buf);
+	return run_folder_hosts(&s->folder, text, buf.len);
 }
 
 static error *close_host(struct session *s, size_t i, const char *metric, double value)

@@ -101,9 +101,9 @@ static char *cpu_spenders(const struct interval *row)
 		double v = moments_mean(&row->metric[parts[i].m]);
 
 		if (v >= 1)
-			strlist_addf(&l, "%s%s %.1f %%", l.count ? ", " : "", parts[i].name, v);
+			strlist_addf(&l, "%s %.1f %%", parts[i].name, v);
 	}
-	char *text = l.count ? strlist_join(&l) : xstrdup("no part above 1 %");
+	char *text = l.count ? strlist_join_by(&l, ", ") : xstrdup("no part above 1 %");
 	strlist_clear(&l);
 	return text;
 }

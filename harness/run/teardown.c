@@ -101,13 +101,9 @@ error *teardown(struct session *s)
 	for (uint32_t i = 0; i < s->vm_slots; i++)
 		s->vms[i] = (struct vm){ 0 };
 	s->ready = s->next_id = s->lost = s->failures_in_row = 0;
-	if (e) {
-		err_free(t.e);
-		return e;
-	}
+	if (e)
+		return err_first(e, t.e);
 	double returned_s = watch_return(&t, base);
 	e = record(s, vms, seconds, returned_s, &t, tasks_before);
-	if (t.e)
-		err_free(e);
-	return t.e ? t.e : e;
+	return err_first(t.e, e);
 }

@@ -29,12 +29,7 @@ error *lv_leftovers(virConnectPtr conn, const char *host, bool remove, struct st
 	if (n < 0)
 		return lv_error(EXIT_CANNOT, "cannot list the domains on %s", host);
 	for (int i = 0; i < n; i++) {
-		error *one = list_one(all[i], host, remove, said, ret_count);
-
-		if (e)
-			err_free(one);
-		else
-			e = one;
+		e = err_first(e, list_one(all[i], host, remove, said, ret_count));
 		virDomainFree(all[i]);
 	}
 	free(all);

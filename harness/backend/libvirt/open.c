@@ -39,10 +39,7 @@ static void *open_some(void *user)
 			continue;
 		e = err_wrap(e, "host %s (%s)", h->spec->name, h->spec->uri);
 		pthread_mutex_lock(&o->lock);
-		if (o->e)
-			err_free(e);
-		else
-			o->e = e;
+		o->e = err_first(o->e, e);
 		pthread_mutex_unlock(&o->lock);
 	}
 }

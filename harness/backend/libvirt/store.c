@@ -228,12 +228,7 @@ error *lv_store_leftovers(virConnectPtr conn, const char *host, bool remove, str
 
 	virResetLastError(); /* a driver without storage has none of ours */
 	for (int i = 0; i < n; i++) {
-		error *one = leftover(conn, all[i], host, remove, said, count);
-
-		if (e)
-			err_free(one);
-		else
-			e = one;
+		e = err_first(e, leftover(conn, all[i], host, remove, said, count));
 		virStoragePoolFree(all[i]);
 	}
 	free(all);

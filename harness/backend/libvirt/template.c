@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/ini.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "guest/image.h"
 
@@ -164,9 +165,8 @@ char *lv_xml_escaped(const char *s)
 	static const char special[] = "&<>'\"\n\t\r";
 	static const char *const instead[] = { "&amp;",	 "&lt;",  "&gt;", "&apos;",
 					       "&quot;", "&#10;", "&#9;", "&#13;" };
-	char *out = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&out, &len);
+	struct textbuf buf;
+	FILE *f = textbuf_open(&buf);
 
 	if (!f)
 		abort(); /* out of memory: as xcalloc() would */
@@ -178,15 +178,13 @@ char *lv_xml_escaped(const char *s)
 		else
 			putc(*s, f);
 	}
-	fclose(f);
-	return out;
+	return textbuf_close(&buf);
 }
 
 char *lv_template_fill(const struct lv_template *t, const struct lv_values *v)
 {
-	char *out = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&out, &len);
+	struct textbuf buf;
+	FILE *f = textbuf_open(&buf);
 
 	if (!f)
 		abort(); /* out of memory: as xcalloc() would */
@@ -202,6 +200,5 @@ char *lv_template_fill(const struct lv_template *t, const struct lv_values *v)
 		fputs(text, f);
 		s += strlen(placeholders[p].text);
 	}
-	fclose(f);
-	return out;
+	return textbuf_close(&buf);
 }

@@ -317,10 +317,7 @@ static error *oci_stop_all(struct backend *b, void (*progress)(void *, uint32_t)
 	for (uint32_t i = 0; i < o->supervisor.max; i++)
 		if (o->supervisor.vms[i].state != VM_NONE)
 			o->supervisor.vms[i].state = VM_GONE;
-	if (!e)
-		return e2;
-	err_free(e2);
-	return e;
+	return err_first(e, e2);
 }
 
 static void oci_close(struct backend *b)

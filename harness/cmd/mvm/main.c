@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/dir.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "cmd/mvm/mvm.h"
 
@@ -116,21 +117,17 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static char *help_text(int key, const char *text, void *input)
 {
-	char *list = NULL;
-	size_t size = 0;
+	struct textbuf buf;
 
 	(void)input;
 	if (key != ARGP_KEY_HELP_POST_DOC)
 		return (char *)text;
-	FILE *f = open_memstream(&list, &size);
-	if (!f)
-		return (char *)text;
+	FILE *f = textbuf_open(&buf);
 	fprintf(f, "Verbs:\n");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		fprintf(f, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
 	fprintf(f, "\n%s", text);
-	fclose(f);
-	return list;
+	return textbuf_close(&buf);
 }
 
 static const struct argp main_argp = {
