@@ -160,7 +160,6 @@ static int run(int argc, char **argv)
 					.cpus = sysconf(_SC_NPROCESSORS_ONLN),
 					.timeout_s = 600,
 					.notice = say } };
-	bool plotted;
 	int status = EXIT_DONE;
 
 	cmd_parse(&cmd_kernel, argc, argv, &a);
@@ -184,9 +183,10 @@ static int run(int argc, char **argv)
 	if (e) {
 		status = cmd_fail(e);
 	} else {
-		_cleanup_free_ char *advice = outcome_finish(a.out, &plotted);
+		_cleanup_(aftermath_clear) struct aftermath after;
 
-		printf("%sRun folder: %s\n", advice, a.out);
+		outcome_finish(a.out, &after);
+		printf("%sRun folder: %s\n", after.text, a.out);
 	}
 	run_args_clear(&a.parsed);
 	strlist_clear(&a.run);

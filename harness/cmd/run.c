@@ -70,7 +70,7 @@ static int run_main(int argc, char **argv)
 	_cleanup_(run_args_clear) struct run_args a = { 0 };
 	struct run_outcome out = { 0 };
 	struct progress p;
-	bool plotted = false;
+	_cleanup_(aftermath_clear) struct aftermath after = { 0 };
 	_cleanup_(slo_freep) struct slo *slo = NULL;
 	error *e = NULL;
 
@@ -109,15 +109,15 @@ static int run_main(int argc, char **argv)
 	}
 	bool said = e || (out.stop.kind == STOP_FAILED && out.reached == 0);
 	int status = e ? cmd_fail(e) : outcome_status(&out);
-	_cleanup_free_ char *advice = outcome_finish(out.dir, &plotted);
+	outcome_finish(out.dir, &after);
 	if (out.stop.kind == STOP_FAILED && out.reached == 0 && !e)
 		fprintf(stderr, "mvmscale: no VM came up: %s\n", out.stop.evidence);
 	if (slo)
-		status = outcome_check_slo(out.dir, slo, status);
+		status = outcome_check_slo(&after, slo, status);
 	if (a.json)
-		outcome_print_json(&out, status);
+		outcome_print_json(&out, &after, status);
 	else if (!a.quiet)
-		outcome_print(&out, advice, plotted);
+		outcome_print(&out, &after);
 	else if (!said && (out.failed || outcome_status(&out) != EXIT_DONE))
 		outcome_headline(&out, stderr);
 	run_outcome_clear(&out);

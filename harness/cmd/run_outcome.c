@@ -18,42 +18,39 @@
 #include "report/plot.h"
 
 /* What the forecast was worth; into the ledger with it. */
-static void judge_forecast(const struct run_record *r, const struct advice *a)
+static json_t *judge_forecast(const struct run_record *r, const struct advice *a)
 {
 	_cleanup_free_ char *ledger = ledger_path(), *path = NULL, *dump = NULL;
 	struct forecast_check c;
 	error *e = NULL;
 
 	if (!forecast_check(r, a, &c))
-		return;
+		return NULL;
 	json_t *j = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:s, s:b}", "forecast", c.forecast,
 			      "lower", c.lower, "upper", c.upper, "at", c.at, "truth", c.truth, "error_pct",
 			      c.error_pct, "resource", c.resource, "stop", c.stop, "counts", (int)c.counts);
 	path = xasprintf("%s/forecast.json", r->dir);
 	dump = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
-	json_decref(j);
 	e = fs_write_atomic(path, dump, strlen(dump));
 	if (!e && ledger)
 		e = ledger_add(ledger, r, a, &c);
 	if (e)
 		cmd_fail(err_wrap(e, "the forecast is not in the ledger"));
 	forecast_check_clear(&c);
+	return j;
 }
 
-static void print_forecast(const struct run_record *r)
+static void print_forecast(const json_t *j)
 {
-	_cleanup_free_ char *path = xasprintf("%s/forecast.json", r->dir);
-	json_t *j = json_load_file(path, 0, NULL);
 	double v[6];
 	const char *resource = NULL, *stop = NULL;
 
-	if (j && json_unpack(j, "{s:F, s:F, s:F, s:F, s:F, s:F, s:s, s:s}", "forecast", &v[0], "lower", &v[1],
-			     "upper", &v[2], "at", &v[3], "truth", &v[4], "error_pct", &v[5], "resource",
-			     &resource, "stop", &stop) == 0)
+	if (j && json_unpack((json_t *)j, "{s:F, s:F, s:F, s:F, s:F, s:F, s:s, s:s}", "forecast", &v[0],
+			     "lower", &v[1], "upper", &v[2], "at", &v[3], "truth", &v[4], "error_pct", &v[5],
+			     "resource", &resource, "stop", &stop) == 0)
 		printf("\nForecast at %.0f VMs: %.0f (95 %% interval %.0f to %.0f) by %s. It was %.0f by %s: %.1f %% off, %s the interval.\n",
 		       v[3], v[0], v[1], v[2], resource, v[4], stop, v[5],
 		       v[4] >= v[1] - 1 && v[4] <= v[2] + 1 ? "inside" : "outside");
-	json_decref(j);
 }
 
 /* The figure, and one of each host where there are several. */
@@ -75,52 +72,54 @@ static error *draw(struct run_record *r)
 	return e;
 }
 
-/* Plot and advice of a finished run; what cannot be made is said and does not undo the run. */
-char *outcome_finish(const char *dir, bool *ret_plotted)
+static error *write_advice(const struct run_record *r, struct advice *advice, struct aftermath *a)
 {
-	_cleanup_(run_record_freep) struct run_record *r = NULL;
-	struct advice *advice = NULL;
-	char *text = NULL;
-	error *e = run_record_load(dir, &r);
+	_cleanup_free_ char *json_path = xasprintf("%s/advice.json", r->dir);
+	_cleanup_free_ char *text_path = xasprintf("%s/advice.txt", r->dir);
+	_cleanup_free_ char *ledger = ledger_path();
+	error *e = advice_complete(r, advice, NULL, 0, ledger);
 
-	*ret_plotted = false;
-	if (!e)
-		e = draw(r);
-	*ret_plotted = !e;
-	if (e) {
-		cmd_fail(err_wrap(e, "no plot"));
-		e = NULL;
-	}
-	if (r && !(e = advise_run(r, 0, &advice))) {
-		_cleanup_free_ char *json_path = xasprintf("%s/advice.json", dir);
-		_cleanup_free_ char *text_path = xasprintf("%s/advice.txt", dir);
-		_cleanup_free_ char *ledger = ledger_path();
-
-		judge_forecast(r, advice);
-		e = advice_complete(r, advice, NULL, 0, ledger);
-		if (e)
-			cmd_fail(err_wrap(e, "the advice lacks what others measured"));
-		json_t *j = advice_json(advice);
-		_cleanup_free_ char *dump = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
-
-		json_decref(j);
-		text = advice_text(advice);
-		e = fs_write_atomic(json_path, dump, strlen(dump));
-		if (!e)
-			e = fs_write_atomic(text_path, text, strlen(text));
-		advice_free(advice);
-	}
 	if (e)
-		cmd_fail(err_wrap(e, "no advice"));
-	return text ? text : xstrdup("");
+		cmd_fail(err_wrap(e, "the advice lacks what others measured"));
+	a->advice = advice_json(advice);
+	a->text = advice_text(advice);
+	_cleanup_free_ char *dump = json_dumps(a->advice, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+	e = fs_write_atomic(json_path, dump, strlen(dump));
+	return e ? e : fs_write_atomic(text_path, a->text, strlen(a->text));
 }
 
-void outcome_print_json(const struct run_outcome *out, int status)
+void outcome_finish(const char *dir, struct aftermath *a)
 {
-	_cleanup_free_ char *path = out->dir ? xasprintf("%s/advice.json", out->dir) : xstrdup("");
-	json_t *advice = json_load_file(path, 0, NULL);
-	_cleanup_free_ char *forecast_path = out->dir ? xasprintf("%s/forecast.json", out->dir) : xstrdup("");
-	json_t *forecast = json_load_file(forecast_path, 0, NULL);
+	_cleanup_(advice_freep) struct advice *advice = NULL;
+
+	*a = (struct aftermath){ 0 };
+	a->unread = run_record_load(dir, &a->record);
+	error *e = a->record ? draw(a->record) : err_new(a->unread->code, "%s", a->unread->msg);
+	a->plotted = !e;
+	if (e)
+		cmd_fail(err_wrap(e, "no plot"));
+	if (a->record && !(e = advise_run(a->record, 0, &advice))) {
+		a->forecast = judge_forecast(a->record, advice);
+		e = write_advice(a->record, advice, a);
+	}
+	if (a->record && e)
+		cmd_fail(err_wrap(e, "no advice"));
+	if (!a->text)
+		a->text = xstrdup("");
+}
+
+void aftermath_clear(struct aftermath *a)
+{
+	run_record_free(a->record);
+	err_free(a->unread);
+	json_decref(a->advice);
+	json_decref(a->forecast);
+	free(a->text);
+	*a = (struct aftermath){ 0 };
+}
+
+void outcome_print_json(const struct run_outcome *out, const struct aftermath *a, int status)
+{
 	_cleanup_free_ char *dir = text_line(out->dir ? out->dir : "");
 	json_t *j = json_pack(
 		"{s:s,s:s,s:s?,s:s?,s:o,s:s?,s:i,s:i,s:i,s:i,s:i,s:i,s:o?,s:o?,s:i}", "dir", dir, "stop",
@@ -128,7 +127,8 @@ void outcome_print_json(const struct run_outcome *out, int status)
 		"value", isfinite(out->stop.value) ? json_real(out->stop.value) : json_null(), "evidence",
 		out->stop.evidence, "vms", (int)out->reached, "died", (int)out->died, "failed",
 		(int)out->failed, "asked", (int)out->asked, "answered", (int)out->answered, "silent",
-		(int)out->silent, "advice", advice, "forecast", forecast, "exit_status", status);
+		(int)out->silent, "advice", json_incref(a->advice), "forecast", json_incref(a->forecast),
+		"exit_status", status);
 
 	cmd_print_json(j, 10);
 }
@@ -144,19 +144,18 @@ int outcome_status(const struct run_outcome *out)
 	return out->stop.kind == STOP_FAILED ? EXIT_CANNOT : EXIT_DONE;
 }
 
-int outcome_check_slo(const char *dir, const struct slo *slo, int status)
+int outcome_check_slo(struct aftermath *a, const struct slo *slo, int status)
 {
-	_cleanup_(run_record_freep) struct run_record *r = NULL;
-	error *e = run_record_load(dir, &r);
 	double figures[FIGURE_COUNT];
 	struct slo_result res;
 
-	if (e) {
-		int unchecked = cmd_fail(err_wrap(e, "limits not checked"));
+	if (a->unread) {
+		int unchecked = cmd_fail(err_wrap(a->unread, "limits not checked"));
 
+		a->unread = NULL;
 		return status == EXIT_DONE ? unchecked : status;
 	}
-	figures_read(r, 0, figures);
+	figures_read(a->record, 0, figures);
 	slo_check(slo, figures, &res);
 	for (size_t i = 0; i < res.broken.count; i++)
 		fprintf(stderr, "mvmscale: limit broken: %s\n", res.broken.items[i]);
@@ -194,16 +193,9 @@ static void print_parts(const struct run_record *r, const struct part *parts, si
 /* Where the memory of a VM went, and the CPU: from the last row of the record. */
 static void print_ledgers(const struct run_record *r)
 {
-	static const struct part memory[] = {
-		{ "ledger_anon_kb", "anonymous" },
-		{ "ledger_shmem_kb", "shared" },
-		{ "ledger_slab_kb", "slab" },
-		{ "ledger_page_tables_kb", "page tables" },
-		{ "ledger_kernel_stack_kb", "kernel stacks" },
-		{ "ledger_percpu_kb", "per-CPU" },
-		{ "ledger_vmalloc_kb", "vmalloc" },
-		{ "ledger_rest_kb", "unexplained" },
-	};
+#define MEMORY_PART(sym, column, name, words, kernel) { (column), (words) },
+	static const struct part memory[] = { COST_PARTS(MEMORY_PART) };
+#undef MEMORY_PART
 	static const struct part cpu[] = {
 		{ "cpu_guests_pct_mean", "guests" },
 		{ "cpu_harness_pct_mean", "harness" },
@@ -277,23 +269,20 @@ void outcome_headline(const struct run_outcome *out, FILE *to)
 			out->dir);
 }
 
-void outcome_print(const struct run_outcome *out, const char *advice, bool plotted)
+void outcome_print(const struct run_outcome *out, const struct aftermath *a)
 {
-	_cleanup_(run_record_freep) struct run_record *r = NULL;
-	error *e = run_record_load(out->dir, &r);
+	const struct run_record *r = a->record;
 
-	err_free(e); /* outcome_finish() has said it */
 	putchar('\n');
 	outcome_headline(out, stdout);
 	if (r && r->intervals->rows) {
 		print_ledgers(r);
 		print_fidelity(r);
 	}
-	if (r)
-		print_forecast(r);
-	if (*advice)
-		printf("\n%s", advice);
+	print_forecast(a->forecast);
+	if (*a->text)
+		printf("\n%s", a->text);
 	printf("\nRun folder: %s\n", out->dir);
-	if (plotted)
+	if (a->plotted)
 		printf("Plot:       %s/plot.png (and plot.svg)\n", out->dir);
 }
