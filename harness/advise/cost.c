@@ -50,7 +50,7 @@ static double wakes_of(const struct run_record *r)
 }
 
 /* PSS of the processes looked at in the last interval that has one, and what the kernel holds for a VM. */
-static double inside_of(const struct run_record *r, const struct vm_cost *c)
+static double inside_of(const struct run_record *r, const struct measured_cost *c)
 {
 	for (size_t i = r->intervals->rows; i-- > 0;) {
 		double pss = csv_cell(r->intervals, i, "guest_pss_kb_mean");
@@ -61,10 +61,10 @@ static double inside_of(const struct run_record *r, const struct vm_cost *c)
 	return (double)NAN;
 }
 
-void vm_cost_of(const struct run_record *r, struct vm_cost *ret)
+void vm_cost_of(const struct run_record *r, struct measured_cost *ret)
 {
 	double cores = run_num(r, "host.cores");
-	struct vm_cost c = { .woken_kb = (double)NAN };
+	struct measured_cost c = { .woken_kb = (double)NAN };
 
 	for (int i = 0; i < COST_PART_COUNT; i++) {
 		double kb = run_slope(r, parts[i].column);
@@ -84,7 +84,7 @@ void vm_cost_of(const struct run_record *r, struct vm_cost *ret)
 	*ret = c;
 }
 
-json_t *vm_cost_json(const struct vm_cost *c)
+json_t *vm_cost_json(const struct measured_cost *c)
 {
 	json_t *memory = json_object(), *kernel = json_object();
 

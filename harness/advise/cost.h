@@ -25,7 +25,7 @@ enum cost_part {
 };
 
 /* What one more VM takes: slopes over the VM count. NAN: not recorded. */
-struct vm_cost {
+struct measured_cost {
 	double part_kb[COST_PART_COUNT];
 	double user_kb, kernel_kb; /* sums of the parts that are known */
 	double inside_kb; /* what VMs hold by their own count: PSS and the kernel's parts; NAN where unknown
@@ -38,8 +38,8 @@ struct vm_cost {
 };
 
 /* Fits each ledger column; pure. */
-void vm_cost_of(const struct run_record *r, struct vm_cost *ret);
-json_t *vm_cost_json(const struct vm_cost *c);
+void vm_cost_of(const struct run_record *r, struct measured_cost *ret);
+json_t *vm_cost_json(const struct measured_cost *c);
 /* The robust slope of any column of intervals.csv over vm_count; NAN where there is none. */
 double run_slope(const struct run_record *r, const char *column);
 

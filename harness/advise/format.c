@@ -101,7 +101,7 @@ static void format_safe(const struct advice *a, FILE *out)
 }
 
 /* "18 KiB of user memory, 150 of the kernel's (page tables 96, slab 38, ...)" */
-static void format_ledger(const struct vm_cost *c, FILE *out)
+static void format_ledger(const struct measured_cost *c, FILE *out)
 {
 	static const struct {
 		const char *words;

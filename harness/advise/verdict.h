@@ -90,7 +90,7 @@ struct advice {
 	double ram_kb, cpu_pct, core_pct, swap_kb; /* per VM; core_pct of one core */
 	double holdout_pct;			   /* of the binding metric; of a limit, of the runner-up */
 	struct metric_advice metrics[RESOURCE_COUNT];
-	struct vm_cost cost;
+	struct measured_cost cost;
 	enum run_class class;
 	char *class_name;	  /* cpu-bound, limit-bound (pid_max), ... */
 	double class_probability; /* 0 to 1 */

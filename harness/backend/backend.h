@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "guest/image.h"
 #include "guest/vary.h"
+#include "host/limits.h"
 #include "host/settings.h"
 
 enum vm_state {
@@ -103,12 +104,6 @@ struct backend_event {
 	int sys;      /* errno behind a failure, 0 when none */
 };
 
-/* Declared cost of one VM. */
-struct backend_cost {
-	double tasks, fds, mem_kb;
-	double harness_fds; /* descriptors the harness itself holds for each VM */
-};
-
 /* What a backend can do: C(symbol, name, meaning). The command line refuses options that need what it cannot.
  */
 #define BACKEND_CAPABILITIES(C)                                                                      \
@@ -186,8 +181,9 @@ struct backend_ops {
 	/* Kills the whole population and waits until it is gone; progress may be NULL. */
 	error *(*stop_all)(struct backend *b, void (*progress)(void *user, uint32_t left), void *user);
 	void (*close)(struct backend *b); /* also stops what still runs */
-	/* NULL: as declared before anything is opened; no memory where that depends on what is opened. */
-	struct backend_cost (*cost)(const struct backend *b);
+	/* What a VM is declared to cost. NULL: before anything is opened; no memory where that depends on
+	   what is opened. */
+	struct vm_cost (*cost)(const struct backend *b);
 	/* For run.json: binary, version, sha256, argv, environment, launch mode and its proof... */
 	json_t *(*describe)(const struct backend *b);
 	/* BACKEND_SYNTHETIC only: the resources that the living VMs use now. */

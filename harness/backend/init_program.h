@@ -5,6 +5,9 @@
 #include "backend/backend.h"
 
 /* mvminit, the process that does what a guest does, and the image whose parameters it follows. */
+/* What a process of it takes of the commit limit: its stack. */
+#define INIT_COMMIT_KB 136
+
 struct init_program {
 	char *path, *sha256;
 	char *image; /* written into the runtime folder */

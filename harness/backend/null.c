@@ -116,11 +116,11 @@ static void null_close(struct backend *b)
 	free(n);
 }
 
-static struct backend_cost null_cost(const struct backend *b)
+static struct vm_cost null_cost(const struct backend *b)
 {
 	if (!b)
-		return (struct backend_cost){ .mem_kb = 1000 };
-	return (struct backend_cost){ .mem_kb = ((const struct null_backend *)b)->cost->mem_kb };
+		return (struct vm_cost){ .mem_kb = 1000 };
+	return (struct vm_cost){ .mem_kb = ((const struct null_backend *)b)->cost->mem_kb };
 }
 
 static json_t *null_describe(const struct backend *b)

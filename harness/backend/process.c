@@ -107,10 +107,10 @@ static error *process_open(const struct backend_config *cfg, struct vm *vms, uin
 	return NULL;
 }
 
-static struct backend_cost process_cost(const struct backend *b)
+static struct vm_cost process_cost(const struct backend *b)
 {
 	(void)b;
-	return (struct backend_cost){ .tasks = 1, .fds = 4, .mem_kb = 90 };
+	return (struct vm_cost){ .tasks = 1, .fds_vm = 4, .mem_kb = 90, .commit_kb = INIT_COMMIT_KB };
 }
 
 static json_t *process_describe(const struct backend *b)

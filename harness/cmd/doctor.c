@@ -158,23 +158,16 @@ static error *declared_cost(struct doctor *d)
 		if (e)
 			return e;
 		enum accel a = likely_accel(p);
-		const struct preset_accel *pa = &p->accel[a];
 
-		d->cost = (struct vm_cost){ .tasks = (double)pa->tasks,
-					    .fds_vm = (double)pa->fds,
-					    .mem_kb = (double)pa->mem_kb };
+		d->cost = preset_vm_cost(&p->accel[a]);
 		d->source = xasprintf("as preset %s declares for %s", p->name, accel_names[a]);
 	} else {
-		struct backend_cost c = d->backend->cost(NULL);
-
-		if (!(c.mem_kb > 0) && !(d->vm_mem_kb >= 0))
+		d->cost = d->backend->cost(NULL);
+		if (!(d->cost.mem_kb > 0) && !(d->vm_mem_kb >= 0))
 			return err_new(
 				EXIT_BAD_INPUT,
 				"--backend %s: what a VM costs stands in its template: give --vm-mem and --vm-tasks",
 				d->backend->name);
-		d->cost = (struct vm_cost){
-			.tasks = c.tasks, .fds_vm = c.fds, .mem_kb = c.mem_kb, .fds_harness = c.harness_fds
-		};
 		d->source = xasprintf("as backend %s declares", d->backend->name);
 	}
 	if (d->vm_mem_kb >= 0)

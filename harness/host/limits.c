@@ -211,8 +211,8 @@ static void add_memory(struct limits *l, const struct limit_raw *raw, const stru
 		finish(lim, " kB committed", "vm.overcommit_memory=2",
 		       "left alone: strict accounting is a decision; vm.overcommit_memory=0 lifts it");
 	}
-	add_sysctl(l, raw, SYSCTL_MAX_MAP_COUNT, "max_map_count", raw->maps_self, cost->mappings_one_process,
-		   CEILING_INT, NULL);
+	add_sysctl(l, raw, SYSCTL_MAX_MAP_COUNT, "max_map_count", raw->maps_self, cost->mappings, CEILING_INT,
+		   NULL);
 }
 
 static void add_rest(struct limits *l, const struct limit_raw *raw, const struct vm_cost *cost)
@@ -220,8 +220,6 @@ static void add_rest(struct limits *l, const struct limit_raw *raw, const struct
 	bool privileged = raw->cap_sys_admin || raw->cap_sys_resource;
 
 	add_sysctl(l, raw, SYSCTL_PTY_MAX, "pty", raw->ptys_used, cost->ptys, CEILING_PTY, NULL);
-	add_sysctl(l, raw, SYSCTL_AIO_MAX, "aio-max-nr", raw->aio_used, cost->aio, CEILING_LONG, NULL);
-	add_sysctl(l, raw, SYSCTL_INOTIFY, "inotify", 0, cost->inotify, CEILING_INT, NULL);
 	add_sysctl(l, raw, raw->uid0 ? SYSCTL_KEYS_ROOT : SYSCTL_KEYS, "keys", raw->keys_used, cost->keys,
 		   CEILING_INT, NULL);
 	add_sysctl(l, raw, SYSCTL_PIPE_HARD, "pipe-user-pages-hard", 0, cost->pipes * PIPE_PAGES,

@@ -19,8 +19,6 @@ static const char *const sysctl_paths[SYSCTL_COUNT] = {
 	[SYSCTL_NR_OPEN] = "/proc/sys/fs/nr_open",
 	[SYSCTL_PTY_MAX] = "/proc/sys/kernel/pty/max",
 	[SYSCTL_MAX_MAP_COUNT] = "/proc/sys/vm/max_map_count",
-	[SYSCTL_AIO_MAX] = "/proc/sys/fs/aio-max-nr",
-	[SYSCTL_INOTIFY] = "/proc/sys/fs/inotify/max_user_instances",
 	[SYSCTL_KEYS] = "/proc/sys/kernel/keys/maxkeys",
 	[SYSCTL_KEYS_ROOT] = "/proc/sys/kernel/keys/root_maxkeys",
 	[SYSCTL_PIPE_HARD] = "/proc/sys/fs/pipe-user-pages-hard",
@@ -361,7 +359,6 @@ void limits_read(const char *root, struct limit_raw *r)
 	r->tasks = loadavg_tasks(loadavg);
 	r->files_used = slurp_value(root, "/proc/sys/fs", "file-nr");
 	r->ptys_used = slurp_value(root, "/proc/sys/kernel/pty", "nr");
-	r->aio_used = slurp_value(root, "/proc/sys/fs", "aio-nr");
 	r->overcommit = slurp_value(root, "/proc/sys/vm", "overcommit_memory");
 	r->memory_cgroups = memory_cgroups(root);
 	read_process(r, root);

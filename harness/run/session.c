@@ -234,10 +234,7 @@ static void preflight(struct session *s)
 	s->preflight_end = s->o->max;
 	if (!s->source.ops->limits)
 		return;
-	struct backend_cost c = s->backend->ops->cost(s->backend);
-	struct vm_cost cost = {
-		.tasks = c.tasks, .fds_vm = c.fds, .mem_kb = c.mem_kb, .fds_harness = c.harness_fds
-	};
+	struct vm_cost cost = s->backend->ops->cost(s->backend);
 	struct limit_raw raw;
 	struct limits limits;
 	struct limit_raises raises = { 0 };
@@ -276,7 +273,7 @@ static void preflight(struct session *s)
 	}
 	json_object_set_new(s->folder.meta, "limits", limits_json(&limits));
 	json_object_set_new(s->folder.meta, "raised", limit_raises_json(&raises));
-	confine_preflight(s, c.tasks);
+	confine_preflight(s, cost.tasks);
 	json_object_set_new(s->folder.meta, "predicted_end", json_integer(s->preflight_end));
 	limits_free(&limits);
 	limit_raises_free(&raises);

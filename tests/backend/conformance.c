@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/util.h"
+#include "counts.h"
 #include "guest/profile.h"
 #include "host/affinity.h"
 #include "inspect.h"
@@ -313,6 +314,50 @@ static void clones(struct subject *s)
 	json_decref(d);
 }
 
+struct count {
+	const char *what;
+	double declared, counted; /* of one VM */
+	double factor;		  /* by so much either may be larger */
+};
+
+/* What a VM is declared to cost, against what the kernel counts. What differs from one version of QEMU to the
+   next is told roughly; the rest must be right. */
+static void costs(struct subject *s)
+{
+	struct vm_cost d = s->ops->cost(s->b), c = { 0 };
+
+	for (uint32_t i = 0; i < VMS; i++) {
+		bool seen = false;
+
+		for (uint32_t k = 0; k < i; k++)
+			seen = seen || process_of(s, k) == process_of(s, i);
+		if (!seen)
+			counts_add_process(process_of(s, i), &c);
+	}
+	counts_add_keys(&c);
+	const struct count counts[] = {
+		{ "tasks", d.tasks, c.tasks / VMS, 1.6 },
+		{ "open files", d.fds_vm, c.fds_vm / VMS, 1.6 },
+		{ "kB of commit limit", d.commit_kb, c.commit_kb / VMS, 2 },
+		{ "FIFOs", d.pipes, c.pipes / VMS, 1 },
+		{ "pseudoterminals", d.ptys, c.ptys / VMS, 1 },
+		{ "keys", d.keys, c.keys / VMS, 1 },
+		{ "memory cgroups", d.cgroups, c.cgroups / VMS, 1 },
+	};
+	_cleanup_free_ char *wrong = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+		const struct count *k = &counts[i];
+
+		if (k->declared > k->counted * k->factor || k->counted > k->declared * k->factor) {
+			free(wrong);
+			wrong = xasprintf("declared %g %s of a VM, counted %g", k->declared, k->what,
+					  k->counted);
+		}
+	}
+	check(!wrong, "a VM takes of what the host rations what is declared", wrong);
+}
+
 /* The work of a backend that opened. */
 static void examine(struct subject *s)
 {
@@ -325,6 +370,8 @@ static void examine(struct subject *s)
 		processes(s);
 	if (can(s, BACKEND_WAKE))
 		wake(s);
+	if (process_of(s, 0) > 0)
+		costs(s); /* of VMs that have been awake: some make their threads then */
 	if (can(s, BACKEND_QEMU) && str_eq(s->cfg.preset->launch, launch_names[LAUNCH_CLONE]))
 		clones(s);
 	if (process_of(s, 2) > 0)
@@ -395,6 +442,7 @@ static error *prepare(struct subject *s, const char *accel, const char *preset, 
 					  .null = &s->null,
 					  .libvirt = &s->libvirt,
 					  .settings = s->settings,
+					  .shard = VMS / 2, /* full ones */
 					  .kvm_debugfs = true,
 					  .seed = 1 };
 	return NULL;

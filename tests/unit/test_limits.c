@@ -157,7 +157,7 @@ static void v2_user(void **state)
 					     .fds_vm = 20,
 					     .keys = 1,
 					     .fds_harness = 1,
-					     .mappings_one_process = 2 };
+					     .mappings = 2 };
 	struct limit_raw raw;
 	struct limits l;
 	size_t pids = 0;

@@ -67,7 +67,7 @@ struct kvm {
 /* open.c: the ops that begin and describe a population. */
 error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max,
 		struct backend **ret) ERR_MUST_CHECK;
-struct backend_cost kvm_cost(const struct backend *b);
+struct vm_cost kvm_cost(const struct backend *b);
 json_t *kvm_describe(const struct backend *b);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "backend/kvm/board.h"
 #include "backend/kvm/kvm.h"
 #include "base/fault.h"
 #include "base/fs.h"
@@ -18,6 +19,9 @@
 #define SHARD_DEFAULT 250
 /* Descriptors of a runner beside its VMs' two each, and the numbers that vm.c leaves free. */
 #define RUNNER_FDS 96
+/* What a runner has open, our end of its socket included, and the memory of ours that it is a copy of. */
+#define RUNNER_OPEN_FDS 6
+#define RUNNER_COMMIT_KB 1600
 #define PROBE_LIMIT_NS 20000000000ULL
 /* What a VM takes by our own measurement; the first interval replaces the memory by what it finds. */
 #define VM_KB 400
@@ -136,15 +140,24 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 	return NULL;
 }
 
-struct backend_cost kvm_cost(const struct backend *b)
+struct vm_cost kvm_cost(const struct backend *b)
 {
 	const struct kvm *k = (const struct kvm *)b;
-	double per_runner = 1.0 / (k ? k->shard_cfg.runner.capacity : SHARD_DEFAULT);
-
-	/* a VM's task is the kernel's own: kvm-nx-lpage-recovery */
-	return (struct backend_cost){
-		.tasks = 1 + per_runner, .fds = 2, .mem_kb = VM_KB, .harness_fds = per_runner
+	uint32_t capacity = k ? k->shard_cfg.runner.capacity : SHARD_DEFAULT;
+	double per_runner = 1.0 / capacity;
+	struct vm_cost cost = {
+		/* a VM's task is the kernel's own: kvm-nx-lpage-recovery */
+		.tasks = 1 + per_runner,
+		.fds_vm = 2 + RUNNER_OPEN_FDS * per_runner,
+		.fds_harness = per_runner,
+		.mem_kb = VM_KB,
+		.commit_kb = (double)board_memory_size(k ? k->shard_cfg.runner.memory_mb : 1) / 1024 +
+			     RUNNER_COMMIT_KB * per_runner,
 	};
+	/* each VM's vCPU is mapped; as many runners as cores fill up side by side */
+	if (k)
+		cost.mappings = MIN(capacity, (k->max + k->cores - 1) / k->cores) / (double)k->max;
+	return cost;
 }
 
 json_t *kvm_describe(const struct backend *b)

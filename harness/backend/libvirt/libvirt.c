@@ -369,17 +369,19 @@ static error *lv_open(const struct backend_config *cfg, struct vm *vms, uint32_t
 	return NULL;
 }
 
-static struct backend_cost lv_cost(const struct backend *base)
+static struct vm_cost lv_cost(const struct backend *base)
 {
 	const struct lv *b = (const struct lv *)base;
 	const struct lv_template *t = b ? b->hosts[0].template : NULL;
 
 	if (!b || b->fleet) /* their limits are not this machine's */
-		return (struct backend_cost){ 0 };
-	return (struct backend_cost){ .tasks = (double)t->tasks,
-				      .fds = (double)t->fds,
-				      .mem_kb = (double)t->mem_kb,
-				      .harness_fds = b->hosts[0].embed ? 2 : 0 };
+		return (struct vm_cost){ 0 };
+	return (struct vm_cost){ .tasks = (double)t->tasks,
+				 .fds_vm = (double)t->fds,
+				 .fds_harness = b->hosts[0].embed ? 2 : 0,
+				 .ptys = (double)t->ptys + (t->uses_serial && !b->hosts[0].embed),
+				 .mem_kb = (double)t->mem_kb,
+				 .commit_kb = (double)t->commit_kb };
 }
 
 static size_t lv_hosts(struct backend *base, struct backend_host *ret, size_t max)

@@ -37,8 +37,13 @@ static const struct {
 	[PH_NUMATUNE] = { "{numatune}", true }, [PH_INIT] = { "{init}", false },
 };
 
-static const char *const allowed_keys[] = { "template.ready", "template.tasks", "template.fds",
-					    "template.mem_kb", NULL };
+static const char *const allowed_keys[] = { "template.ready",
+					    "template.tasks",
+					    "template.fds",
+					    "template.ptys",
+					    "template.mem_kb",
+					    "template.commit_kb",
+					    NULL };
 
 /* The placeholder that begins at s; PH_COUNT when none does. */
 static enum placeholder placeholder_at(const char *s)
@@ -82,7 +87,9 @@ static error *read_head(struct lv_template *t, const char *text, size_t len)
 			       ready);
 	t->console = !str_eq(ready, "running");
 	if ((e = ini_get_long(f, "template", "tasks", 0, 1000, 4, &t->tasks)) ||
-	    (e = ini_get_long(f, "template", "fds", 0, 100000, 20, &t->fds)))
+	    (e = ini_get_long(f, "template", "fds", 0, 100000, 20, &t->fds)) ||
+	    (e = ini_get_long(f, "template", "ptys", 0, 1000, 0, &t->ptys)) ||
+	    (e = ini_get_long(f, "template", "commit_kb", 0, 1L << 40, 40000, &t->commit_kb)))
 		return e;
 	return ini_get_long(f, "template", "mem_kb", 1, 1L << 40, 20000, &t->mem_kb);
 }
@@ -103,6 +110,7 @@ error *lv_template_parse(const char *text, const char *path, struct lv_template 
 	if ((e = read_head(t, text, (size_t)(xml - text))) || (e = check_placeholders(t)))
 		return e;
 	t->uses_accel = strstr(t->xml, "{type}");
+	t->uses_serial = strstr(t->xml, "{serial}");
 	t->uses_cpuset = strstr(t->xml, "{cpuset}");
 	t->uses_numatune = strstr(t->xml, "{numatune}");
 	t->uses_emulator = strstr(t->xml, "{emulator}");

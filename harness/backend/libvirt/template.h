@@ -13,11 +13,12 @@
 struct lv_template {
 	char *name, *path;
 	char *xml;
-	bool console;	 /* ready = console: the guest's ready line counts; else that libvirt says running */
-	bool uses_accel; /* has {type}: may run under KVM or TCG */
-	bool uses_files; /* has {image}, {firmware} or {init} */
+	bool console;	  /* ready = console: the guest's ready line counts; else that libvirt says running */
+	bool uses_accel;  /* has {type}: may run under KVM or TCG */
+	bool uses_files;  /* has {image}, {firmware} or {init} */
+	bool uses_serial; /* has {serial}: a pty each, through a daemon */
 	bool uses_cpuset, uses_numatune, uses_emulator, uses_init; /* has these placeholders */
-	long tasks, fds, mem_kb;				   /* declared cost of one domain */
+	long tasks, fds, ptys, mem_kb, commit_kb; /* declared cost of one domain, without a pty of {serial} */
 };
 
 /* What the placeholders stand for; texts are escaped when they are put in. */

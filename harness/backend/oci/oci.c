@@ -401,10 +401,16 @@ static error *oci_open(const struct backend_config *cfg, struct vm *vms, uint32_
 	return NULL;
 }
 
-static struct backend_cost oci_cost(const struct backend *b)
+/* Its console is two FIFOs; the runtime makes it a session keyring. */
+static struct vm_cost oci_cost(const struct backend *b)
 {
-	(void)b;
-	return (struct backend_cost){ .tasks = 1, .fds = 6, .mem_kb = 700 };
+	return (struct vm_cost){ .tasks = 1,
+				 .fds_vm = 3,
+				 .mem_kb = 700,
+				 .commit_kb = INIT_COMMIT_KB,
+				 .pipes = 2,
+				 .keys = 1,
+				 .cgroups = b && ((const struct oci *)b)->no_cgroups ? 0 : 1 };
 }
 
 static json_t *oci_describe(const struct backend *b)

@@ -11,11 +11,13 @@ const char *const accel_names[ACCEL_COUNT] = { [ACCEL_TCG] = "tcg", [ACCEL_KVM] 
 const char *const device_names[DEVICE_COUNT] = { [DEVICE_DISK] = "disk", [DEVICE_NET] = "net" };
 
 static const char *const allowed_keys[] = {
-	"preset.summary", "preset.launch", "preset.tune",	"preset.prefer",     "tcg.binary",
-	"tcg.args",	  "tcg.boot",	   "tcg.tasks",		"tcg.fds",	     "tcg.mem_kb",
-	"kvm.binary",	  "kvm.args",	   "kvm.boot",		"kvm.tasks",	     "kvm.fds",
-	"kvm.mem_kb",	  "tcg.tune",	   "kvm.tune",		"tcg.disk",	     "tcg.net",
-	"kvm.disk",	  "kvm.net",	   "tcg.device_binary", "kvm.device_binary", NULL,
+	"preset.summary",    "preset.launch",	  "preset.tune", "preset.prefer",
+	"tcg.binary",	     "tcg.args",	  "tcg.boot",	 "tcg.tasks",
+	"tcg.fds",	     "tcg.mem_kb",	  "kvm.binary",	 "kvm.args",
+	"kvm.boot",	     "kvm.tasks",	  "kvm.fds",	 "kvm.mem_kb",
+	"tcg.commit_kb",     "kvm.commit_kb",	  "tcg.tune",	 "kvm.tune",
+	"tcg.disk",	     "tcg.net",		  "kvm.disk",	 "kvm.net",
+	"tcg.device_binary", "kvm.device_binary", NULL,
 };
 
 error *device_set(const struct strlist *words, const char *what, unsigned *ret)
@@ -91,7 +93,8 @@ static error *load_accel(const struct ini_file *f, enum accel a, struct preset_a
 			       f->path, section, str_eq(boot, "firmware") ? "firmware" : "image");
 	if ((e = ini_get_long(f, section, "tasks", 1, 1000, 3, &ret->tasks)) ||
 	    (e = ini_get_long(f, section, "fds", 1, 100000, 12, &ret->fds)) ||
-	    (e = ini_get_long(f, section, "mem_kb", 1, 1L << 40, 16000, &ret->mem_kb)))
+	    (e = ini_get_long(f, section, "mem_kb", 1, 1L << 40, 16000, &ret->mem_kb)) ||
+	    (e = ini_get_long(f, section, "commit_kb", 0, 1L << 40, 40000, &ret->commit_kb)))
 		return e;
 	ret->present = true;
 	ret->firmware_boot = str_eq(boot, "firmware");
@@ -108,6 +111,14 @@ static error *load_accel(const struct ini_file *f, enum accel a, struct preset_a
 	const char *device_binary = ini_get(f, section, "device_binary");
 	ret->device_binary = device_binary ? programs_from(folder, device_binary) : NULL;
 	return NULL;
+}
+
+struct vm_cost preset_vm_cost(const struct preset_accel *pa)
+{
+	return (struct vm_cost){ .tasks = (double)pa->tasks,
+				 .fds_vm = (double)pa->fds,
+				 .mem_kb = (double)pa->mem_kb,
+				 .commit_kb = (double)pa->commit_kb };
 }
 
 static error *find_preset(const char *name, char **ret_path)

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/util.h"
+#include "host/limits.h"
 
 enum accel { ACCEL_TCG, ACCEL_KVM, ACCEL_COUNT };
 extern const char *const accel_names[ACCEL_COUNT];
@@ -24,7 +25,7 @@ struct preset_accel {
 	char *device_binary;		 /* programs instead of binary for a VM with any device, or NULL */
 	bool firmware_boot;
 	/* Declared cost of one VM; the first interval replaces it by what was measured. */
-	long tasks, fds, mem_kb;
+	long tasks, fds, mem_kb, commit_kb;
 };
 
 struct preset {
@@ -45,6 +46,9 @@ static inline void preset_freep(struct preset **p)
 {
 	preset_free(*p);
 }
+
+/* Declared cost of one VM, with the memory that the preset gives it. */
+struct vm_cost preset_vm_cost(const struct preset_accel *pa);
 
 /* Words naming devices -> 1 << enum device; an unknown one is an error that lists the known. Pure. */
 error *device_set(const struct strlist *words, const char *what, unsigned *ret) ERR_MUST_CHECK;

@@ -339,17 +339,16 @@ static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32
 	return NULL;
 }
 
-static struct backend_cost qemu_cost(const struct backend *b)
+static struct vm_cost qemu_cost(const struct backend *b)
 {
 	const struct qemu *q = self_const(b);
 
 	if (!q) /* its preset says */
-		return (struct backend_cost){ 0 };
-	const struct preset_accel *pa = &q->cfg.preset->accel[q->plan.accel];
+		return (struct vm_cost){ 0 };
+	struct vm_cost cost = preset_vm_cost(&q->cfg.preset->accel[q->plan.accel]);
 
-	return (struct backend_cost){ .tasks = (double)pa->tasks,
-				      .fds = (double)pa->fds,
-				      .mem_kb = (double)pa->mem_kb };
+	cost.commit_kb += q->cfg.memory_mb * 1024.0;
+	return cost;
 }
 
 static json_t *qemu_describe(const struct backend *b)
