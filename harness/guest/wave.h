@@ -126,10 +126,6 @@ double wave_asked_mean(const struct wave *w);
 double wave_load_at(const struct wave_code *c, uint32_t seed, double ms);
 /* Mean load from `from` to `to`, both ms after the start. */
 double wave_load_between(const struct wave_code *c, uint32_t seed, double from, double to);
-/* What was asked for, at share x (0..1) of its period. */
-double wave_asked_at(const struct wave *w, double x);
 struct wave_error wave_error_of(const struct wave *w, const struct wave_code *c);
-/* Sum of the loads of n VMs in percent of `cores` cores, at most 100; at_ms[i] is where VM i stands. */
-double wave_population(const struct wave_code *c, const double *at_ms, size_t n, double cores);
 
 #endif

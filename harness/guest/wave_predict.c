@@ -69,18 +69,6 @@ double wave_asked_mean(const struct wave *w)
 	return sum / wave_asked_ms(w);
 }
 
-double wave_asked_at(const struct wave *w, double x)
-{
-	double at = x * wave_asked_ms(w);
-
-	for (size_t i = 0; i + 1 < w->count; i++) {
-		if (at < w->steps[i].ms)
-			return w->steps[i].load_pct;
-		at -= w->steps[i].ms;
-	}
-	return w->steps[w->count - 1].load_pct;
-}
-
 /* The guest as it plays, phase by phase: the same generator, the same rounding. */
 struct player {
 	const struct wave_code *c;
@@ -186,13 +174,4 @@ struct wave_error wave_error_of(const struct wave *w, const struct wave_code *c)
 	r.mean = sum;
 	r.rms = sqrt(squares);
 	return r;
-}
-
-double wave_population(const struct wave_code *c, const double *at_ms, size_t n, double cores)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += wave_load_at(c, 0, at_ms[i]);
-	return fmin(sum / cores, 100);
 }

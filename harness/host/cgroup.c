@@ -44,15 +44,10 @@ static char *find_v1(const char *root)
 /* Our own cgroup v2 folder: below it an unprivileged user may have been given the right to make more. */
 static char *own_v2(const char *root)
 {
-	_cleanup_free_ char *text = NULL;
-	error *e = fs_read("/proc/self/cgroup", &text, NULL);
-	const char *line = e ? NULL : strstr(text, "0::/");
+	_cleanup_free_ char *text = proc_text("", "/proc/self/cgroup");
+	_cleanup_free_ char *own = cgroup_of(text, NULL);
 
-	err_free(e);
-	if (geteuid() == 0 || !line)
-		return xstrdup(root);
-	line += strlen("0::");
-	return xasprintf("%s%.*s", root, (int)strcspn(line, "\n"), line);
+	return xasprintf("%s%s", root, geteuid() == 0 || !own ? "" : own);
 }
 
 /* The hierarchy to use: v2, else v1; a v2 beside v1 has the controllers only where there is no v1. The folder

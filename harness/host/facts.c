@@ -3,41 +3,11 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/fs.h"
-
-static const char *next_line(const char *line)
-{
-	const char *end = strchr(line, '\n');
-
-	return end ? end + 1 : NULL;
-}
-
-char *proc_field(const char *text, const char *key)
-{
-	size_t n = strlen(key);
-
-	for (const char *line = text; line && *line; line = next_line(line)) {
-		if (strncmp(line, key, n) != 0)
-			continue;
-		const char *p = line + n + strspn(line + n, " \t");
-		if (*p != ':')
-			continue;
-		p += 1 + strspn(p + 1, " \t");
-		return xasprintf("%.*s", (int)(strcspn(p, "\n")), p);
-	}
-	return NULL;
-}
-
-long long proc_number(const char *text, const char *key)
-{
-	_cleanup_free_ char *v = proc_field(text, key);
-
-	if (!v || !isdigit((unsigned char)*v))
-		return -1;
-	return strtoll(v, NULL, 10);
-}
+#include "host/procfs.h"
 
 long cpulist_count(const char *text)
 {
@@ -78,50 +48,9 @@ char *setting_chosen(const char *text)
 	return ret;
 }
 
-const char *cgroup_version(const char *mountinfo)
-{
-	bool v1 = strstr(mountinfo, " - cgroup ") != NULL;
-	bool v2 = strstr(mountinfo, " - cgroup2 ") != NULL;
-
-	if (v1 && v2)
-		return "hybrid";
-	return v1 ? "1" : v2 ? "2" : "";
-}
-
-char *os_release_value(const char *text, const char *key)
-{
-	size_t n = strlen(key);
-
-	for (const char *line = text; line && *line; line = next_line(line)) {
-		if (strncmp(line, key, n) != 0 || line[n] != '=')
-			continue;
-		const char *v = line + n + 1;
-		if (*v == '"' || *v == '\'')
-			return xasprintf("%.*s", (int)(strcspn(v + 1, *v == '"' ? "\"\n" : "'\n")), v + 1);
-		return xasprintf("%.*s", (int)(strcspn(v, "\n")), v);
-	}
-	return NULL;
-}
-
-/* The text of root/path, "" when it cannot be read. NUL bytes (environ) become newlines. */
-static char *slurp(const char *root, const char *path)
-{
-	_cleanup_free_ char *full = xasprintf("%s%s", root, path);
-	char *text = NULL;
-	size_t len = 0;
-	_cleanup_err_ error *e = fs_read(full, &text, &len);
-
-	if (e)
-		return xstrdup("");
-	for (size_t i = 0; i < len; i++)
-		if (!text[i])
-			text[i] = '\n';
-	return text;
-}
-
 static char *slurp_chosen(const char *root, const char *path)
 {
-	_cleanup_free_ char *text = slurp(root, path);
+	_cleanup_free_ char *text = proc_text(root, path);
 
 	return setting_chosen(text);
 }
@@ -180,22 +109,13 @@ static char *read_mitigations(const char *root)
 	return or_empty(ret);
 }
 
-/* A namespace of users that maps less than all of them is a container's. */
-static bool partial_uid_map(const char *text)
-{
-	unsigned long inside, outside, count;
-
-	return *text && (sscanf(text, "%lu %lu %lu", &inside, &outside, &count) != 3 || inside || outside ||
-			 count != 4294967295UL);
-}
-
 static char *container_evidence(const char *root)
 {
 	static const char *const marks[] = { "/.dockerenv", "/run/.containerenv", "/run/systemd/container" };
 	static const char *const words[] = { "/docker", "kubepods", "/lxc", "libpod", "containerd" };
-	_cleanup_free_ char *environ1 = slurp(root, "/proc/1/environ");
-	_cleanup_free_ char *cgroup1 = slurp(root, "/proc/1/cgroup");
-	_cleanup_free_ char *uid_map = slurp(root, "/proc/self/uid_map");
+	_cleanup_free_ char *environ1 = proc_text(root, "/proc/1/environ");
+	_cleanup_free_ char *cgroup1 = proc_text(root, "/proc/1/cgroup");
+	_cleanup_free_ char *uid_map = proc_text(root, "/proc/self/uid_map");
 
 	for (size_t i = 0; i < ARRAY_LEN(marks); i++)
 		if (exists(root, marks[i]))
@@ -205,7 +125,7 @@ static char *container_evidence(const char *root)
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (strstr(cgroup1, words[i]))
 			return xasprintf("/proc/1/cgroup names '%s'", words[i]);
-	if (partial_uid_map(uid_map))
+	if (uid_map_is_partial(uid_map))
 		return xstrdup("the user namespace does not map every user");
 	return xstrdup("");
 }
@@ -222,7 +142,7 @@ static int count_kdamond(const char *root)
 		if (!isdigit((unsigned char)e->d_name[0]))
 			continue;
 		_cleanup_free_ char *path = xasprintf("/proc/%s/comm", e->d_name);
-		_cleanup_free_ char *comm = slurp(root, path);
+		_cleanup_free_ char *comm = proc_text(root, path);
 
 		n += str_starts(comm, "kdamond");
 	}
@@ -232,11 +152,12 @@ static int count_kdamond(const char *root)
 
 static void read_cpu(struct host *h, const char *root)
 {
-	_cleanup_free_ char *cpuinfo = slurp(root, "/proc/cpuinfo");
+	_cleanup_free_ char *cpuinfo = proc_text(root, "/proc/cpuinfo");
 	_cleanup_free_ char *flags = proc_field(cpuinfo, "flags");
-	_cleanup_free_ char *online = slurp(root, "/sys/devices/system/cpu/online");
-	_cleanup_free_ char *nodes = slurp(root, "/sys/devices/system/node/online");
-	_cleanup_free_ char *load = slurp(root, "/proc/loadavg");
+	_cleanup_free_ char *online = proc_text(root, "/sys/devices/system/cpu/online");
+	_cleanup_free_ char *nodes = proc_text(root, "/sys/devices/system/node/online");
+	_cleanup_free_ char *load = proc_text(root, "/proc/loadavg");
+	struct loadavg now;
 
 	h->cpu_model = or_empty(proc_field(cpuinfo, "model name"));
 	h->nested = flags ? strstr(flags, " hypervisor") != NULL : -1;
@@ -244,18 +165,21 @@ static void read_cpu(struct host *h, const char *root)
 	h->numa_nodes = cpulist_count(nodes);
 	h->governor = slurp_chosen(root, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
 	h->mitigations = read_mitigations(root);
-	h->load1 = *load ? strtod(load, NULL) : -1;
+	parse_loadavg(load, &now);
+	h->load1 = isnan(now.load1) ? -1 : now.load1;
 	h->kdamond = count_kdamond(root);
 }
 
 static void read_memory(struct host *h, const char *root)
 {
-	_cleanup_free_ char *meminfo = slurp(root, "/proc/meminfo");
+	_cleanup_free_ char *text = proc_text(root, "/proc/meminfo");
+	struct meminfo m;
 
-	h->mem_total_kb = proc_number(meminfo, "MemTotal");
-	h->mem_available_kb = proc_number(meminfo, "MemAvailable");
-	h->swap_total_kb = proc_number(meminfo, "SwapTotal");
-	h->swap_free_kb = proc_number(meminfo, "SwapFree");
+	parse_meminfo(text, &m);
+	h->mem_total_kb = m.total;
+	h->mem_available_kb = m.available;
+	h->swap_total_kb = m.swap_total;
+	h->swap_free_kb = m.swap_free;
 	h->thp = slurp_chosen(root, "/sys/kernel/mm/transparent_hugepage/enabled");
 	h->ksm_present = exists(root, "/sys/kernel/mm/ksm/run");
 	h->ksm_run = slurp_int(root, "/sys/kernel/mm/ksm/run");
@@ -266,7 +190,7 @@ static void read_memory(struct host *h, const char *root)
 /* Uid: real effective saved filesystem */
 static int effective_root(const char *root)
 {
-	_cleanup_free_ char *status = slurp(root, "/proc/self/status");
+	_cleanup_free_ char *status = proc_text(root, "/proc/self/status");
 	_cleanup_free_ char *uid = proc_field(status, "Uid");
 	long real, effective;
 
@@ -277,8 +201,8 @@ static int effective_root(const char *root)
 
 void host_read(struct host *h, const char *root)
 {
-	_cleanup_free_ char *mountinfo = slurp(root, "/proc/self/mountinfo");
-	_cleanup_free_ char *os = slurp(root, "/etc/os-release");
+	_cleanup_free_ char *mountinfo = proc_text(root, "/proc/self/mountinfo");
+	_cleanup_free_ char *os = proc_text(root, "/etc/os-release");
 
 	*h = (struct host){ 0 };
 	read_cpu(h, root);

@@ -41,19 +41,10 @@ void host_warnings(const struct host *h, struct strlist *ret);
 
 /* The parsers, all without I/O. */
 
-/* "Key: value" or "Key\t: value" of /proc/cpuinfo and /proc/PID/status; the caller frees it; NULL without
- * such a line. */
-char *proc_field(const char *text, const char *key);
-/* A number of such a line (the unit is left out); -1 without one. */
-long long proc_number(const char *text, const char *key);
 /* How many there are in "0-3,8"; -1 when that is not such a list. */
 long cpulist_count(const char *text);
 /* The chosen word of "always [madvise] never", or the whole text without brackets, blanks joined; the caller
  * frees it. */
 char *setting_chosen(const char *text);
-/* "1", "2", "hybrid" or "" by the mounts of /proc/self/mountinfo. */
-const char *cgroup_version(const char *mountinfo);
-/* Value of KEY="value" in os-release's format; the caller frees it; NULL without it. */
-char *os_release_value(const char *text, const char *key);
 
 #endif

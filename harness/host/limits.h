@@ -141,13 +141,5 @@ char *count_text(double v);
 double limit_value(const char *text);
 /* "Max open files" and the like of /proc/self/limits. */
 void rlimit_parse(const char *text, const char *label, double *soft, double *hard);
-/* The second of "1/84" in /proc/loadavg. */
-double loadavg_tasks(const char *text);
-/*
- * Where the cgroup of a process is mounted, by /proc/self/cgroup and /proc/self/mountinfo:
- * its folder, and in *ret_top the mount point where walking up ends. controller NULL
- * means v2. NULL when it is not mounted. The caller frees both.
- */
-char *cgroup_folder(const char *self_cgroup, const char *mountinfo, const char *controller, char **ret_top);
 
 #endif

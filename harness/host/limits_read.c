@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/fs.h"
-#include "host/facts.h"
 #include "host/limits.h"
+#include "host/procfs.h"
 
 /* Bits of CapEff, capability.h. */
 #define CAP_BIT_SYS_ADMIN 21
@@ -53,100 +53,10 @@ void rlimit_parse(const char *text, const char *label, double *soft, double *har
 	*hard = limit_value(line);
 }
 
-double loadavg_tasks(const char *text)
-{
-	const char *slash = strchr(text, '/');
-
-	return slash ? limit_value(slash + 1) : NAN;
-}
-
-/* Field number n (from 0) of a blank-separated line, up to `end`; the caller frees it. */
-static char *word_at(const char *line, const char *end, int n)
-{
-	for (const char *p = line; p < end;) {
-		size_t len = strcspn(p, " \n");
-
-		if (n-- == 0)
-			return xasprintf("%.*s", (int)(len), p);
-		p += len + strspn(p + len, " ");
-	}
-	return NULL;
-}
-
-/* Whether the comma-separated words before `end` contain `word`. */
-static bool has_option(const char *list, const char *end, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *p = list; p < end; p += strcspn(p, ",\n") + 1)
-		if (strncmp(p, word, n) == 0 && (p[n] == ',' || p + n >= end))
-			return true;
-	return false;
-}
-
-/* "9:cpu,pids:/a/b" -> "/a/b" for the controller; "0::/a/b" for NULL. */
-static char *own_cgroup(const char *self_cgroup, const char *controller)
-{
-	for (const char *line = self_cgroup; *line;) {
-		const char *end = line + strcspn(line, "\n");
-		const char *list = memchr(line, ':', (size_t)(end - line));
-		const char *path = list ? memchr(list + 1, ':', (size_t)(end - list - 1)) : NULL;
-
-		if (path && (controller ? has_option(list + 1, path, controller) : path == list + 1))
-			return xasprintf("%.*s", (int)(end - path - 1), path + 1);
-		line = *end ? end + 1 : end;
-	}
-	return NULL;
-}
-
-/* Mount point and mounted root of a hierarchy: fields 4 and 3 of mountinfo's line. */
-static bool cgroup_mount(const char *mountinfo, const char *controller, char **point, char **top)
-{
-	const char *type = controller ? " - cgroup " : " - cgroup2 ";
-
-	for (const char *line = mountinfo; *line;) {
-		const char *end = line + strcspn(line, "\n");
-		const char *sep = memmem(line, (size_t)(end - line), type, strlen(type));
-		const char *options = sep ? memrchr(sep, ' ', (size_t)(end - sep)) : NULL;
-
-		if (options && (!controller || has_option(options + 1, end, controller))) {
-			*top = word_at(line, end, 3);
-			*point = word_at(line, end, 4);
-			return *top && *point;
-		}
-		line = *end ? end + 1 : end;
-	}
-	return false;
-}
-
-char *cgroup_folder(const char *self_cgroup, const char *mountinfo, const char *controller, char **ret_top)
-{
-	_cleanup_free_ char *own = own_cgroup(self_cgroup, controller);
-	_cleanup_free_ char *point = NULL, *top = NULL;
-
-	if (!own || !cgroup_mount(mountinfo, controller, &point, &top))
-		return NULL;
-	/* A bind mount (container) shows only what is below `top`; what is not below it is unseen. */
-	size_t n = str_eq(top, "/") ? 0 : strlen(top);
-	bool below = strncmp(own, top, n) == 0 && own[n] == '/' && own[n + 1] && !strstr(own + n, "/..");
-	char *folder = xasprintf("%s%s", point, below ? own + n : "");
-	*ret_top = STEAL(point);
-	return folder;
-}
-
-static char *slurp(const char *root, const char *path)
-{
-	_cleanup_free_ char *full = xasprintf("%s%s", root, path);
-	char *text = NULL;
-	_cleanup_err_ error *e = fs_read(full, &text, NULL);
-
-	return e ? xstrdup("") : text;
-}
-
 static double slurp_value(const char *root, const char *folder, const char *name)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", folder, name);
-	_cleanup_free_ char *text = slurp(root, path);
+	_cleanup_free_ char *text = proc_text(root, path);
 
 	return limit_value(text);
 }
@@ -160,7 +70,7 @@ static double known(double v)
 static double inactive_file(const char *root, const char *folder, const char *key)
 {
 	_cleanup_free_ char *path = xasprintf("%s/memory.stat", folder);
-	_cleanup_free_ char *stat = slurp(root, path);
+	_cleanup_free_ char *stat = proc_text(root, path);
 	_cleanup_free_ char *line = xasprintf("\n%s ", key);
 	const char *at = str_starts(stat, line + 1) ? stat : strstr(stat, line);
 
@@ -173,7 +83,7 @@ static double refusals(const char *root, const char *folder, bool memory, bool v
 	if (memory && !v2)
 		return slurp_value(root, folder, "memory.failcnt");
 	_cleanup_free_ char *path = xasprintf("%s/%s", folder, memory ? "memory.events" : "pids.events");
-	_cleanup_free_ char *text = slurp(root, path);
+	_cleanup_free_ char *text = proc_text(root, path);
 	const char *at = str_starts(text, "max ") ? text : strstr(text, "\nmax ");
 
 	return at ? limit_value(strchr(at, ' ')) : NAN;
@@ -206,8 +116,8 @@ static void note_cgroup(struct limit_raw *r, const char *root, const char *folde
 
 static void walk_cgroups(struct limit_raw *r, const char *root, const char *controller, bool v2)
 {
-	_cleanup_free_ char *own = slurp(root, "/proc/self/cgroup");
-	_cleanup_free_ char *mounts = slurp(root, "/proc/self/mountinfo");
+	_cleanup_free_ char *own = proc_text(root, "/proc/self/cgroup");
+	_cleanup_free_ char *mounts = proc_text(root, "/proc/self/mountinfo");
 	_cleanup_free_ char *top = NULL;
 	_cleanup_free_ char *folder = cgroup_folder(own, mounts, v2 ? NULL : controller, &top);
 	bool memory = str_eq(controller, "memory");
@@ -257,7 +167,7 @@ static double count_user_tasks(const char *root, long uid)
 		if (!isdigit((unsigned char)e->d_name[0]))
 			continue;
 		_cleanup_free_ char *path = xasprintf("/proc/%s/status", e->d_name);
-		_cleanup_free_ char *status = slurp(root, path);
+		_cleanup_free_ char *status = proc_text(root, path);
 
 		if (proc_number(status, "Uid") == uid)
 			n += MAX(1.0, (double)proc_number(status, "Threads"));
@@ -278,7 +188,7 @@ static double count_lines(const char *text)
 /* "memory 4 7 1": hierarchy, number of cgroups, enabled. */
 static double memory_cgroups(const char *root)
 {
-	_cleanup_free_ char *text = slurp(root, "/proc/cgroups");
+	_cleanup_free_ char *text = proc_text(root, "/proc/cgroups");
 	const char *line = strstr(text, "\nmemory\t");
 	double n;
 
@@ -288,7 +198,7 @@ static double memory_cgroups(const char *root)
 /* "  1000:  5 4/4 3/200 62/20000" of /proc/key-users: keys that the user owns, before its maximum. */
 static double user_keys(const char *root, long uid)
 {
-	_cleanup_free_ char *text = slurp(root, "/proc/key-users");
+	_cleanup_free_ char *text = proc_text(root, "/proc/key-users");
 
 	char line[128];
 
@@ -304,19 +214,17 @@ static double user_keys(const char *root, long uid)
 
 static void read_process(struct limit_raw *r, const char *root)
 {
-	_cleanup_free_ char *status = slurp(root, "/proc/self/status");
+	_cleanup_free_ char *status = proc_text(root, "/proc/self/status");
 	_cleanup_free_ char *caps = proc_field(status, "CapEff");
-	_cleanup_free_ char *limits = slurp(root, "/proc/self/limits");
-	_cleanup_free_ char *uid_map = slurp(root, "/proc/self/uid_map");
-	_cleanup_free_ char *maps = slurp(root, "/proc/self/maps");
+	_cleanup_free_ char *limits = proc_text(root, "/proc/self/limits");
+	_cleanup_free_ char *uid_map = proc_text(root, "/proc/self/uid_map");
+	_cleanup_free_ char *maps = proc_text(root, "/proc/self/maps");
 	unsigned long long bits = caps ? strtoull(caps, NULL, 16) : 0;
-	unsigned long inside = 1, outside = 1, count = 0;
 	long uid = (long)proc_number(status, "Uid");
 	double as_hard;
 
 	/* Capabilities of an inner user namespace do not free of the host's limits. */
-	bool first_ns = !*uid_map || (sscanf(uid_map, "%lu %lu %lu", &inside, &outside, &count) == 3 &&
-				      !inside && !outside && count == 4294967295UL);
+	bool first_ns = !uid_map_is_partial(uid_map);
 	r->cap_sys_admin = first_ns && (bits >> CAP_BIT_SYS_ADMIN & 1);
 	r->cap_sys_resource = first_ns && (bits >> CAP_BIT_SYS_RESOURCE & 1);
 	r->uid0 = first_ns && uid == 0;
@@ -329,34 +237,34 @@ static void read_process(struct limit_raw *r, const char *root)
 	r->user_tasks = r->uid0 ? NAN : count_user_tasks(root, uid);
 }
 
+/* -1 of a parser is NAN here. */
+static double counted(long long v)
+{
+	return v < 0 ? (double)NAN : (double)v;
+}
+
 void limits_read(const char *root, struct limit_raw *r)
 {
-	_cleanup_free_ char *loadavg = slurp(root, "/proc/loadavg");
-	_cleanup_free_ char *meminfo = slurp(root, "/proc/meminfo");
-	static const struct {
-		const char *key;
-		size_t offset;
-	} fields[] = {
-		{ "MemTotal", offsetof(struct limit_raw, mem_total_kb) },
-		{ "MemAvailable", offsetof(struct limit_raw, mem_available_kb) },
-		{ "CommitLimit", offsetof(struct limit_raw, commit_limit_kb) },
-		{ "Committed_AS", offsetof(struct limit_raw, committed_kb) },
-	};
+	_cleanup_free_ char *loadavg = proc_text(root, "/proc/loadavg");
+	_cleanup_free_ char *meminfo = proc_text(root, "/proc/meminfo");
+	struct loadavg load;
+	struct meminfo mem;
 
 	*r = (struct limit_raw){ 0 };
 	for (int i = 0; i < SYSCTL_COUNT; i++) {
-		_cleanup_free_ char *text = slurp(root, sysctl_paths[i]);
+		_cleanup_free_ char *text = proc_text(root, sysctl_paths[i]);
 
 		r->sysctl[i].file = xasprintf("%s%s", root, sysctl_paths[i]);
 		r->sysctl[i].value = limit_value(text);
 		r->sysctl[i].writable = access(r->sysctl[i].file, W_OK) == 0;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-		long long v = proc_number(meminfo, fields[i].key);
-
-		*(double *)(void *)((char *)r + fields[i].offset) = v < 0 ? NAN : (double)v;
-	}
-	r->tasks = loadavg_tasks(loadavg);
+	parse_meminfo(meminfo, &mem);
+	r->mem_total_kb = counted(mem.total);
+	r->mem_available_kb = counted(mem.available);
+	r->commit_limit_kb = counted(mem.commit_limit);
+	r->committed_kb = counted(mem.committed);
+	parse_loadavg(loadavg, &load);
+	r->tasks = counted(load.tasks);
 	r->files_used = slurp_value(root, "/proc/sys/fs", "file-nr");
 	r->ptys_used = slurp_value(root, "/proc/sys/kernel/pty", "nr");
 	r->overcommit = slurp_value(root, "/proc/sys/vm", "overcommit_memory");

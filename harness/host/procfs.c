@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/util.h"
 
 struct field {
@@ -63,6 +64,8 @@ void parse_meminfo(const char *text, struct meminfo *ret)
 		F("Percpu", percpu),
 		F("SwapTotal", swap_total),
 		F("SwapFree", swap_free),
+		F("CommitLimit", commit_limit),
+		F("Committed_AS", committed),
 	};
 #undef F
 	parse_fields(text, fields, ARRAY_LEN(fields), ret);
@@ -205,4 +208,158 @@ double meminfo_swap_pct(const struct meminfo *m)
 		return NAN;
 	return m->swap_total == 0 ? 0
 				  : 100.0 * (double)(m->swap_total - m->swap_free) / (double)m->swap_total;
+}
+
+/* The text of root/path, "" when it cannot be read. NUL bytes (environ) become newlines. */
+char *proc_text(const char *root, const char *path)
+{
+	_cleanup_free_ char *full = xasprintf("%s%s", root, path);
+	char *text = NULL;
+	size_t len = 0;
+	_cleanup_err_ error *e = fs_read(full, &text, &len);
+
+	if (e)
+		return xstrdup("");
+	for (size_t i = 0; i < len; i++)
+		if (!text[i])
+			text[i] = '\n';
+	return text;
+}
+
+static const char *next_line(const char *line)
+{
+	const char *end = strchr(line, '\n');
+
+	return end ? end + 1 : NULL;
+}
+
+char *proc_field(const char *text, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (const char *line = text; line && *line; line = next_line(line)) {
+		if (strncmp(line, key, n) != 0)
+			continue;
+		const char *p = line + n + strspn(line + n, " \t");
+		if (*p != ':')
+			continue;
+		p += 1 + strspn(p + 1, " \t");
+		return xasprintf("%.*s", (int)(strcspn(p, "\n")), p);
+	}
+	return NULL;
+}
+
+long long proc_number(const char *text, const char *key)
+{
+	_cleanup_free_ char *v = proc_field(text, key);
+
+	if (!v || !isdigit((unsigned char)*v))
+		return -1;
+	return strtoll(v, NULL, 10);
+}
+
+char *os_release_value(const char *text, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (const char *line = text; line && *line; line = next_line(line)) {
+		if (strncmp(line, key, n) != 0 || line[n] != '=')
+			continue;
+		const char *v = line + n + 1;
+		if (*v == '"' || *v == '\'')
+			return xasprintf("%.*s", (int)(strcspn(v + 1, *v == '"' ? "\"\n" : "'\n")), v + 1);
+		return xasprintf("%.*s", (int)(strcspn(v, "\n")), v);
+	}
+	return NULL;
+}
+
+const char *cgroup_version(const char *mountinfo)
+{
+	bool v1 = strstr(mountinfo, " - cgroup ") != NULL;
+	bool v2 = strstr(mountinfo, " - cgroup2 ") != NULL;
+
+	if (v1 && v2)
+		return "hybrid";
+	return v1 ? "1" : v2 ? "2" : "";
+}
+
+/* Field number n (from 0) of a blank-separated line, up to `end`; the caller frees it. */
+static char *word_at(const char *line, const char *end, int n)
+{
+	for (const char *p = line; p < end;) {
+		size_t len = strcspn(p, " \n");
+
+		if (n-- == 0)
+			return xasprintf("%.*s", (int)(len), p);
+		p += len + strspn(p + len, " ");
+	}
+	return NULL;
+}
+
+/* Whether the comma-separated words before `end` contain `word`. */
+static bool has_option(const char *list, const char *end, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; p < end; p += strcspn(p, ",\n") + 1)
+		if (strncmp(p, word, n) == 0 && (p[n] == ',' || p + n >= end))
+			return true;
+	return false;
+}
+
+char *cgroup_of(const char *self_cgroup, const char *controller)
+{
+	for (const char *line = self_cgroup; *line;) {
+		const char *end = line + strcspn(line, "\n");
+		const char *list = memchr(line, ':', (size_t)(end - line));
+		const char *path = list ? memchr(list + 1, ':', (size_t)(end - list - 1)) : NULL;
+
+		if (path && (controller ? has_option(list + 1, path, controller) : path == list + 1))
+			return xasprintf("%.*s", (int)(end - path - 1), path + 1);
+		line = *end ? end + 1 : end;
+	}
+	return NULL;
+}
+
+/* Mount point and mounted root of a hierarchy: fields 4 and 3 of mountinfo's line. */
+static bool cgroup_mount(const char *mountinfo, const char *controller, char **point, char **top)
+{
+	const char *type = controller ? " - cgroup " : " - cgroup2 ";
+
+	for (const char *line = mountinfo; *line;) {
+		const char *end = line + strcspn(line, "\n");
+		const char *sep = memmem(line, (size_t)(end - line), type, strlen(type));
+		const char *options = sep ? memrchr(sep, ' ', (size_t)(end - sep)) : NULL;
+
+		if (options && (!controller || has_option(options + 1, end, controller))) {
+			*top = word_at(line, end, 3);
+			*point = word_at(line, end, 4);
+			return *top && *point;
+		}
+		line = *end ? end + 1 : end;
+	}
+	return false;
+}
+
+char *cgroup_folder(const char *self_cgroup, const char *mountinfo, const char *controller, char **ret_top)
+{
+	_cleanup_free_ char *own = cgroup_of(self_cgroup, controller);
+	_cleanup_free_ char *point = NULL, *top = NULL;
+
+	if (!own || !cgroup_mount(mountinfo, controller, &point, &top))
+		return NULL;
+	/* A bind mount (container) shows only what is below `top`; what is not below it is unseen. */
+	size_t n = str_eq(top, "/") ? 0 : strlen(top);
+	bool below = strncmp(own, top, n) == 0 && own[n] == '/' && own[n + 1] && !strstr(own + n, "/..");
+	char *folder = xasprintf("%s%s", point, below ? own + n : "");
+	*ret_top = STEAL(point);
+	return folder;
+}
+
+bool uid_map_is_partial(const char *text)
+{
+	unsigned long inside, outside, count;
+
+	return *text && (sscanf(text, "%lu %lu %lu", &inside, &outside, &count) != 3 || inside || outside ||
+			 count != 4294967295UL);
 }

@@ -7,14 +7,19 @@
 #include <sys/types.h>
 
 /*
- * Pure parsers of /proc text. A field that a kernel does not have is -1 (or NAN),
- * never 0: absent and zero are different findings.
+ * The parsers of /proc, all pure; each file is understood here and nowhere else. A field that a kernel does
+ * not have is -1 (or NAN), never 0: absent and zero are different findings. What the numbers mean for a run
+ * is for facts.h, limits.h and the sampler to say.
  */
+
+/* The text of root/path ("" is this host), "" when it cannot be read; NUL bytes (environ) become newlines.
+   Not pure; the caller frees it. */
+char *proc_text(const char *root, const char *path);
 
 struct meminfo {
 	long long total, free, available, buffers, cached, swap_cached, active_file, inactive_file, anon,
 		shmem, slab, slab_reclaimable, kreclaimable, page_tables, sec_page_tables, kernel_stack,
-		vmalloc, percpu, swap_total, swap_free; /* kB */
+		vmalloc, percpu, swap_total, swap_free, commit_limit, committed; /* kB */
 };
 void parse_meminfo(const char *text, struct meminfo *ret);
 
@@ -76,5 +81,28 @@ long long parse_cgroup_cpu_stat(const char *text);
    NAN where fields are missing. */
 double meminfo_ram_pct(const struct meminfo *m);
 double meminfo_swap_pct(const struct meminfo *m);
+
+/* "Key: value" or "Key\t: value" of /proc/cpuinfo and /proc/PID/status; the caller frees it; NULL without
+ * such a line. */
+char *proc_field(const char *text, const char *key);
+/* A number of such a line (the unit is left out); -1 without one. */
+long long proc_number(const char *text, const char *key);
+/* Value of KEY="value" in os-release's format; the caller frees it; NULL without it. */
+char *os_release_value(const char *text, const char *key);
+
+/* "1", "2", "hybrid" or "" by the mounts of /proc/self/mountinfo. */
+const char *cgroup_version(const char *mountinfo);
+/* "/a/b" of the line "9:cpu,pids:/a/b" of /proc/PID/cgroup for that controller, of "0::/a/b" for NULL; NULL
+   without one. The caller frees it. */
+char *cgroup_of(const char *self_cgroup, const char *controller);
+/*
+ * Where the cgroup of a process is mounted, by /proc/self/cgroup and /proc/self/mountinfo:
+ * its folder, and in *ret_top the mount point where walking up ends. controller NULL
+ * means v2. NULL when it is not mounted. The caller frees both.
+ */
+char *cgroup_folder(const char *self_cgroup, const char *mountinfo, const char *controller, char **ret_top);
+
+/* Whether a /proc/PID/uid_map maps less than all users: that namespace is a container's. */
+bool uid_map_is_partial(const char *text);
 
 #endif

@@ -168,12 +168,10 @@ static void forget(struct cell_run *run)
 
 static double available_kb(double *ret_total)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = proc_text("", "/proc/meminfo");
 	struct meminfo mem;
-	error *e = fs_read("/proc/meminfo", &text, NULL);
 
-	err_free(e);
-	parse_meminfo(text ? text : "", &mem);
+	parse_meminfo(text, &mem);
 	*ret_total = (double)mem.total;
 	return (double)mem.available;
 }

@@ -475,8 +475,3 @@ double sampler_stall_us(struct sampler *s)
 	parse_pressure(read_source(s, SRC_PSI_MEM), &some, &full);
 	return full < 0 ? (double)NAN : (double)full;
 }
-
-const struct meminfo *sampler_meminfo(const struct sampler *s)
-{
-	return &s->mem;
-}

@@ -44,7 +44,5 @@ double sampler_kernel_pct(const struct sampler *s);
 double sampler_stall_us(struct sampler *s);
 /* Tasks on the host; -1 unknown. */
 long long sampler_tasks(struct sampler *s);
-/* The last meminfo read, for ledgers and checks. */
-const struct meminfo *sampler_meminfo(const struct sampler *s);
 
 #endif

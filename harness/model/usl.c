@@ -178,11 +178,6 @@ double usl_at(const struct usl_fit *f, double n)
 	return f->lambda * (f->kind == USL_THROUGHPUT ? n : 1) / slow;
 }
 
-double usl_peak(const struct usl_fit *f)
-{
-	return f->kappa > 0 ? sqrt(fmax(1 - f->sigma, 0) / f->kappa) : INFINITY;
-}
-
 /* sigma (N - 1) + kappa N (N - 1) = 1, a quadratic in N. */
 double usl_twofold(const struct usl_fit *f)
 {

@@ -32,8 +32,6 @@ struct usl_fit {
 bool usl_fit(const double *n, const double *y, size_t count, enum usl_kind kind, struct usl_fit *ret);
 bool usl_fit_column(const struct run_record *r, const char *column, enum usl_kind kind, struct usl_fit *ret);
 double usl_at(const struct usl_fit *f, double n);
-/* N of the greatest throughput, sqrt((1 - sigma) / kappa); INFINITY without crosstalk. */
-double usl_peak(const struct usl_fit *f);
 /* N where the rate is half, or the latency twice, that of one VM; INFINITY when never. */
 double usl_twofold(const struct usl_fit *f);
 

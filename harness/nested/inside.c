@@ -23,6 +23,7 @@
 #include "base/fs.h"
 #include "base/spawn.h"
 #include "base/util.h"
+#include "host/procfs.h"
 #include "nested/pack.h"
 
 #define CONSOLE "/dev/ttyS0"
@@ -241,11 +242,11 @@ static int wait_for_run(struct line *l, pid_t pid)
 
 static long long free_kb(void)
 {
-	_cleanup_free_ char *text = NULL;
-	_cleanup_err_ error *e = fs_read("/proc/meminfo", &text, NULL);
-	const char *at = e ? NULL : strstr(text, "MemFree:");
+	_cleanup_free_ char *text = proc_text("", "/proc/meminfo");
+	struct meminfo mem;
 
-	return at ? strtoll(at + strlen("MemFree:"), NULL, 10) : 0;
+	parse_meminfo(text, &mem);
+	return MAX(mem.free, 0LL);
 }
 
 /* What was freed while booting, the initramfs above all, stands in lists of the processors that no counter

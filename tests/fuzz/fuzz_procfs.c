@@ -81,7 +81,6 @@ static void host(const char *text)
 	rlimit_parse(text, "Max open files", &soft, &hard);
 	fuzz_must(isnan(soft) || soft >= 0, "a limit is %g", soft);
 	fuzz_must(isnan(limit_value(text)) || limit_value(text) >= 0, "a value is %g", limit_value(text));
-	fuzz_must(isnan(loadavg_tasks(text)) || loadavg_tasks(text) >= 0, "tasks");
 	fuzz_must(cpulist_count(text) >= -1, "%ld CPUs", cpulist_count(text));
 	_cleanup_free_ char *folder = cgroup_folder(text, second, "pids", &top);
 	fuzz_must(!folder || top, "a folder without a top");

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/facts.h"
+#include "host/procfs.h"
 
 #define HOSTS "tests/fixtures/hosts"
 

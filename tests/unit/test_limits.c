@@ -14,6 +14,7 @@
 
 #include "base/fs.h"
 #include "host/limits.h"
+#include "host/procfs.h"
 #include "host/refusal.h"
 #include "host/settings.h"
 
@@ -39,8 +40,6 @@ static void parsers(void **state)
 	assert_true(isnan(limit_value("")));
 	assert_true(isnan(limit_value("-1")));
 	assert_true(limit_value(" 42\n") == 42);
-	assert_true(loadavg_tasks("0.08 0.02 0.01 1/84 7127\n") == 84);
-	assert_true(isnan(loadavg_tasks("")));
 	rlimit_parse("Max open files            1024                 unlimited            files\n",
 		     "Max open files", &soft, &hard);
 	assert_true(soft == 1024 && isinf(hard));

@@ -301,18 +301,6 @@ static void test_bad_traces(void **state)
 		refused("trace = t.csv\n", traces[i][0], traces[i][1]);
 }
 
-static void test_population(void **state)
-{
-	_cleanup_(wave_freep) struct wave *w = parsed("phases = 0%x1s 100%x1s\n", NULL);
-	struct wave_code c = encoded(w);
-	const double same[] = { 1500, 1500, 1500, 1500 }, spread[] = { 250, 750, 1250, 1750 };
-
-	(void)state;
-	near(wave_population(&c, spread, 4, 4), 50, 0.1);
-	near(wave_population(&c, same, 4, 8), 50, 0.1);
-	near(wave_population(&c, same, 4, 2), 100, 0);
-}
-
 static void test_profile(void **state)
 {
 	_cleanup_(profile_freep) struct profile *p = NULL, *none = NULL;
@@ -396,7 +384,6 @@ int main(void)
 		cmocka_unit_test(test_payload_round_trip),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_bad_traces),
-		cmocka_unit_test(test_population),
 		cmocka_unit_test(test_profile),
 		cmocka_unit_test(test_fidelity),
 		cmocka_unit_test(test_lives),
