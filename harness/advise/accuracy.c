@@ -272,7 +272,7 @@ static error *offer_past(sqlite3 *db, const char *path, const struct run_record 
 			p.core_pct = sqlite3_column_double(st, 4);
 		p.what = xasprintf("preset %s, launch %s, accelerator %s", sqlite3_column_text(st, 0),
 				   sqlite3_column_text(st, 1), sqlite3_column_text(st, 2));
-		advice_gain_past(a, &p);
+		advice_whatif_past(a, &p);
 		free(p.what);
 	}
 	sqlite3_finalize(st);

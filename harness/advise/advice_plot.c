@@ -5,7 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "advise/parts.h"
+#include "advise/steps.h"
+#include "base/text.h"
 #include "record/metric.h"
 #include "report/gnuplot.h"
 #include "report/plot_text.h"
@@ -138,7 +139,7 @@ static error *write_model(const struct picture *p, const char *dir)
 static char *title_of(const struct picture *p)
 {
 	const struct advice *a = p->a;
-	_cleanup_free_ char *who = advice_spoken(a, a->binding), *vms = plot_thousands(a->vms, 0);
+	_cleanup_free_ char *who = advice_spoken(a, a->binding), *vms = text_thousands(a->vms, 0);
 
 	if (p->residuals)
 		return xasprintf("%s: what the %s fit leaves", p->m->label,
@@ -179,7 +180,7 @@ static double put_words(const struct picture *p, FILE *out)
 static void put_marks(const struct picture *p, FILE *out)
 {
 	const struct advice *a = p->a;
-	_cleanup_free_ char *safe = plot_thousands(a->safe, 0);
+	_cleanup_free_ char *safe = text_thousands(a->safe, 0);
 	_cleanup_free_ char *words = xasprintf("plan with %s", safe);
 	bool marked = a->ok && isfinite(a->safe) && a->safe <= p->x_max && !p->residuals;
 

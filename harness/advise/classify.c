@@ -6,11 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "advise/parts.h"
+#include "advise/steps.h"
 #include "base/text.h"
 #include "model/usl.h"
 #include "record/metric.h"
-#include "report/plot_text.h"
 
 #define DRAWS 2000
 #define Z95 1.96
@@ -178,9 +177,9 @@ json_t *classify_json(const struct run_record *r, const struct advice *a)
 
 static void format_curve(FILE *out, const struct metric_advice *m)
 {
-	_cleanup_free_ char *knee = plot_thousands(m->trend.shape.knee, 0);
-	_cleanup_free_ char *lower = plot_thousands(m->trend.shape.knee_lower, 0);
-	_cleanup_free_ char *upper = plot_thousands(m->trend.shape.knee_upper, 0);
+	_cleanup_free_ char *knee = text_thousands(m->trend.shape.knee, 0);
+	_cleanup_free_ char *lower = text_thousands(m->trend.shape.knee_lower, 0);
+	_cleanup_free_ char *upper = text_thousands(m->trend.shape.knee_upper, 0);
 
 	fprintf(out, "  %-5s %-11s", m->label, shape_names[m->trend.shape.shape]);
 	if (m->trend.shape.shape == SHAPE_KNEE)
@@ -203,7 +202,7 @@ char *classify_text(const struct run_record *r, const struct advice *a)
 {
 	struct textbuf buf;
 	FILE *out = textbuf_open(&buf);
-	_cleanup_free_ char *seen = plot_thousands(a->measured_to, 0);
+	_cleanup_free_ char *seen = text_thousands(a->measured_to, 0);
 	struct usl_fit u;
 
 	fprintf(out, "%s: %s (probability %.2f), measured to %s VMs\n", r->dir, a->class_name,
@@ -214,7 +213,7 @@ char *classify_text(const struct run_record *r, const struct advice *a)
 	for (size_t i = 0; i < ARRAY_LEN(timed); i++) {
 		if (!usl_fit_column(r, timed[i].column, timed[i].kind, &u))
 			continue;
-		_cleanup_free_ char *twofold = plot_thousands(usl_twofold(&u), 0);
+		_cleanup_free_ char *twofold = text_thousands(usl_twofold(&u), 0);
 		fprintf(out, "  %s: %.4g at the first VM, ", timed[i].label, u.lambda);
 		if (!u.slows)
 			fputs("no worse with more of them\n", out);

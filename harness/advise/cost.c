@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "advise/cost.h"
-#include "advise/parts.h"
+#include "advise/steps.h"
 
 #include <math.h>
 
@@ -61,7 +61,7 @@ static double inside_of(const struct run_record *r, const struct measured_cost *
 	return (double)NAN;
 }
 
-void vm_cost_of(const struct run_record *r, struct measured_cost *ret)
+void measured_cost_of(const struct run_record *r, struct measured_cost *ret)
 {
 	double cores = run_num(r, "host.cores");
 	struct measured_cost c = { .woken_kb = (double)NAN };
@@ -84,7 +84,7 @@ void vm_cost_of(const struct run_record *r, struct measured_cost *ret)
 	*ret = c;
 }
 
-json_t *vm_cost_json(const struct measured_cost *c)
+json_t *measured_cost_json(const struct measured_cost *c)
 {
 	json_t *memory = json_object(), *kernel = json_object();
 

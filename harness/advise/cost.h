@@ -38,8 +38,8 @@ struct measured_cost {
 };
 
 /* Fits each ledger column; pure. */
-void vm_cost_of(const struct run_record *r, struct measured_cost *ret);
-json_t *vm_cost_json(const struct measured_cost *c);
+void measured_cost_of(const struct run_record *r, struct measured_cost *ret);
+json_t *measured_cost_json(const struct measured_cost *c);
 /* The robust slope of any column of intervals.csv over vm_count; NAN where there is none. */
 double run_slope(const struct run_record *r, const char *column);
 

@@ -14,7 +14,7 @@ enum fleet_axis { FLEET_CPU = RESOURCE_CPU, FLEET_RAM = RESOURCE_RAM, FLEET_AXES
 _Static_assert(FLEET_AXES == 2, "hosts are packed by all that lies between them");
 
 /* A kind of host that may be bought. */
-struct fleet_host {
+struct fleet_kind {
 	char *name;
 	double room[FLEET_AXES]; /* what VMs may take of one, threshold and use at rest left out */
 	double price;		 /* of one; 1 where the file has none, so that hosts are counted */
@@ -29,7 +29,7 @@ struct fleet_demand {
 };
 
 struct fleet {
-	struct fleet_host *hosts;
+	struct fleet_kind *hosts;
 	size_t n_hosts;
 	struct fleet_demand *demands;
 	size_t n_demands;

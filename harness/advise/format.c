@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The answer in words and as JSON. */
 #include <math.h>
 #include <string.h>
 
-#include "advise/parts.h"
+#include "advise/steps.h"
 #include "base/text.h"
-#include "report/plot_text.h"
 
 char *advice_spoken(const struct advice *a, const char *resource)
 {
@@ -18,9 +18,9 @@ char *advice_spoken(const struct advice *a, const char *resource)
 
 static void format_answer(const struct advice *a, FILE *out)
 {
-	_cleanup_free_ char *who = advice_spoken(a, a->binding), *vms = plot_thousands(a->vms, 0);
-	_cleanup_free_ char *lower = plot_thousands(a->lower, 0), *upper = plot_thousands(a->upper, 0);
-	_cleanup_free_ char *seen = plot_thousands(a->measured_to, 0);
+	_cleanup_free_ char *who = advice_spoken(a, a->binding), *vms = text_thousands(a->vms, 0);
+	_cleanup_free_ char *lower = text_thousands(a->lower, 0), *upper = text_thousands(a->upper, 0);
+	_cleanup_free_ char *seen = text_thousands(a->measured_to, 0);
 	bool limit = str_starts(a->binding, "limit:");
 
 	if (!(a->measured_to > 0))
@@ -75,7 +75,7 @@ static void format_cost(const struct advice *a, FILE *out)
 
 static void format_next(const struct advice *a, FILE *out)
 {
-	_cleanup_free_ char *next = advice_spoken(a, a->runner_up), *at = plot_thousands(a->runner_up_vms, 0);
+	_cleanup_free_ char *next = advice_spoken(a, a->runner_up), *at = text_thousands(a->runner_up_vms, 0);
 
 	if (strcmp(a->runner_up, "none") == 0)
 		fputs("Nothing else comes closer to its end.\n", out);
@@ -90,7 +90,7 @@ static void format_next(const struct advice *a, FILE *out)
 
 static void format_safe(const struct advice *a, FILE *out)
 {
-	_cleanup_free_ char *safe = plot_thousands(a->safe, 0);
+	_cleanup_free_ char *safe = text_thousands(a->safe, 0);
 
 	if (!a->ok || !isfinite(a->safe))
 		return;
@@ -134,15 +134,15 @@ static void format_ledger(const struct measured_cost *c, FILE *out)
 			c->wake_core_us, c->wakes_per_s);
 }
 
-static void format_gains(const struct advice *a, FILE *out)
+static void format_whatif(const struct advice *a, FILE *out)
 {
-	if (a->n_gains)
+	if (a->n_whatif)
 		fputs("What would gain most:\n", out);
-	for (size_t i = 0; i < a->n_gains; i++) {
-		_cleanup_free_ char *vms = plot_thousands(a->gains[i].vms, 0);
+	for (size_t i = 0; i < a->n_whatif; i++) {
+		_cleanup_free_ char *vms = text_thousands(a->whatif[i].vms, 0);
 
-		fprintf(out, "%zu. %s: +%s VMs (%.0f %%), %s.\n", i + 1, a->gains[i].change, vms,
-			a->gains[i].pct, a->gains[i].source);
+		fprintf(out, "%zu. %s: +%s VMs (%.0f %%), %s.\n", i + 1, a->whatif[i].change, vms,
+			a->whatif[i].pct, a->whatif[i].source);
 	}
 }
 
@@ -169,7 +169,7 @@ static void format_past(const struct advice *a, FILE *out)
 
 static void format_trust(const struct advice *a, FILE *out)
 {
-	_cleanup_free_ char *seen = plot_thousands(a->measured_to, 0);
+	_cleanup_free_ char *seen = text_thousands(a->measured_to, 0);
 
 	if (a->ok && a->extrapolated)
 		fprintf(out, "Measured to %s VMs; the rest follows the fitted line.\n", seen);
@@ -184,7 +184,7 @@ static void format_remedy(const struct advice *a, FILE *out)
 {
 	const char *what = NULL;
 
-	if (!a->ok || a->n_gains)
+	if (!a->ok || a->n_whatif)
 		return;
 	if (strcmp(a->binding, "ram") == 0)
 		what = "more RAM, or less per VM ('mvmscale plot RUN --metric slab_kb', anon_kb and page_tables_kb show where it goes)";
@@ -218,7 +218,7 @@ char *advice_text(const struct advice *a)
 	format_trust(a, out);
 	for (size_t i = 0; i < a->reasons.count && a->ok; i++)
 		fprintf(out, "Note: %s.\n", a->reasons.items[i]);
-	format_gains(a, out);
+	format_whatif(a, out);
 	format_remedy(a, out);
 	/* without an answer the reasons say which run is needed */
 	if (a->ok)
@@ -226,4 +226,103 @@ char *advice_text(const struct advice *a)
 	if (a->ok && a->falsify)
 		fprintf(out, "To refute this: %s\n", a->falsify);
 	return textbuf_close(&buf);
+}
+
+json_t *advice_real(double v)
+{
+	return isfinite(v) ? json_real(v) : json_null();
+}
+
+static json_t *whole_or_null(double v)
+{
+	return isfinite(v) && fabs(v) < 1e15 ? json_integer((json_int_t)v) : json_null();
+}
+
+static json_t *metric_json(const struct metric_advice *m)
+{
+	json_t *o = json_pack("{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "name", m->name, "rises",
+			      (int)m->rises, "measured", (int)m->measured, "baseline_pct",
+			      advice_real(m->baseline_pct), "per_vm_pct", advice_real(m->per_vm_pct),
+			      "per_vm_pct_lower", advice_real(m->per_vm_pct - m->per_vm_half),
+			      "per_vm_pct_upper", advice_real(m->per_vm_pct + m->per_vm_half),
+			      "holdout_error_pct", advice_real(m->holdout_pct));
+
+	json_object_set_new(o, "shape", json_string(shape_names[m->trend.shape.shape]));
+	json_object_set_new(o, "shape_probability", advice_real(m->trend.shape.probability));
+	json_object_set_new(o, "knee",
+			    isfinite(m->trend.shape.knee) ? json_real(m->trend.shape.knee) : json_null());
+	return o;
+}
+
+static json_t *assumptions_json(const struct advice *a)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < a->n_assumptions; i++)
+		json_array_append_new(all,
+				      json_pack("{s:s, s:s, s:s}", "name", a->assumptions[i].name, "value",
+						a->assumptions[i].value, "effect", a->assumptions[i].effect));
+	return all;
+}
+
+static json_t *whatif_json(const struct advice *a)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < a->n_whatif; i++)
+		json_array_append_new(all, json_pack("{s:s, s:o, s:o, s:s}", "change", a->whatif[i].change,
+						     "vms", whole_or_null(a->whatif[i].vms), "pct",
+						     advice_real(a->whatif[i].pct), "source",
+						     a->whatif[i].source));
+	return all;
+}
+
+/* How well forecasts on such hosts, and on all, came true. */
+static json_t *record_json(const struct advice *a)
+{
+	if (!a->record.all_runs)
+		return json_null();
+	return json_pack("{s:i, s:o, s:o, s:i, s:o, s:o}", "runs_on_such_hosts", (int)a->record.runs,
+			 "median_error_pct", advice_real(a->record.median_pct), "p90_error_pct",
+			 advice_real(a->record.p90_pct), "runs", (int)a->record.all_runs,
+			 "all_median_error_pct", advice_real(a->record.all_median_pct), "all_p90_error_pct",
+			 advice_real(a->record.all_p90_pct));
+}
+
+json_t *advice_json(const struct advice *a)
+{
+	json_t *metrics = json_array(), *reasons = json_array();
+
+	for (size_t i = 0; i < RESOURCE_COUNT; i++)
+		if (a->metrics[i].present)
+			json_array_append_new(metrics, metric_json(&a->metrics[i]));
+	for (size_t i = 0; i < a->reasons.count; i++)
+		json_array_append_new(reasons, json_string(a->reasons.items[i]));
+	json_t *per_vm = json_pack("{s:o, s:o, s:o, s:o}", "ram_kb", advice_real(a->ram_kb), "cpu_pct",
+				   advice_real(a->cpu_pct), "core_pct", advice_real(a->core_pct), "swap_kb",
+				   advice_real(a->swap_kb));
+	json_t *o = json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:b, s:b, s:b}", "verdict",
+			      a->ok ? "ok" : "inconclusive", "binding_resource", a->binding, "runner_up",
+			      a->runner_up, "threshold_pct", a->threshold_pct, "vms_at_threshold",
+			      whole_or_null(a->vms), "lower", whole_or_null(a->lower), "upper",
+			      whole_or_null(a->upper), "measured_to", whole_or_null(a->measured_to),
+			      "extrapolated", (int)a->extrapolated, "measured", (int)a->measured, "projected",
+			      (int)a->projected);
+	json_object_set_new(o, "runner_up_vms", whole_or_null(a->runner_up_vms));
+	json_object_set_new(o, "per_vm", per_vm);
+	json_object_set_new(o, "holdout_error_pct", advice_real(a->holdout_pct));
+	json_object_set_new(o, "metrics", metrics);
+	json_object_set_new(o, "safe_vms", whole_or_null(a->safe));
+	json_object_set_new(o, "safe_rule", json_string(ADVICE_SAFE_RULE));
+	json_object_set_new(o, "reserve_pct", json_real(a->reserve_pct));
+	json_object_set_new(o, "headroom_pct", advice_real(a->headroom_pct));
+	json_object_set_new(o, "class", json_string(a->class_name));
+	json_object_set_new(o, "class_probability", json_real(a->class_probability));
+	json_object_set_new(o, "cost", measured_cost_json(&a->cost));
+	json_object_set_new(o, "assumptions", assumptions_json(a));
+	json_object_set_new(o, "gains", whatif_json(a));
+	json_object_set_new(o, "falsify", a->falsify ? json_string(a->falsify) : json_null());
+	json_object_set_new(o, "past_forecasts", record_json(a));
+	json_object_set_new(o, "reasons", reasons);
+	return o;
 }

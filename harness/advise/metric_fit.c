@@ -60,7 +60,8 @@ static struct point *take_points(const struct run_record *r, const char *column,
 	return p;
 }
 
-bool curve_crossing(const double *x, const double *y, const double *sd, size_t n, double at, double ret[3])
+/* The count at which a measured curve crosses `at` and stays there, and its 95 % interval. */
+static bool crossing(const double *x, const double *y, const double *sd, size_t n, double at, double ret[3])
 {
 	for (size_t i = 0; i < n; i++) {
 		/* A single outlier on the way up is no crossing. */
@@ -125,7 +126,7 @@ static void curve_free(struct curve *c)
 	free(c->held_kb);
 }
 
-static struct curve curve_take(const struct run_record *r, const char *column, const struct curve_view *v)
+static struct curve curve_take(const struct run_record *r, const char *column, const struct metric_view *v)
 {
 	double ram_kb = run_num(r, "host.ram_kb");
 	size_t n;
@@ -159,8 +160,8 @@ static struct curve curve_take(const struct run_record *r, const char *column, c
 	return c;
 }
 
-void curve_judge(const struct run_record *r, const char *column, const struct curve_view *v,
-		 struct metric_advice *m)
+void metric_judge(const struct run_record *r, const char *column, const struct metric_view *v,
+		  struct metric_advice *m)
 {
 	_cleanup_(curve_free) struct curve c = curve_take(r, column, v);
 	size_t n = c.in.n, skip = 0;
@@ -183,7 +184,7 @@ void curve_judge(const struct run_record *r, const char *column, const struct cu
 	c.in.vms += skip;
 	c.in.pct += skip;
 	judge_fit(&c.in, v->threshold, run_measured_to(r), m);
-	if (curve_crossing(c.x, c.y, c.sd, n, v->threshold, at)) {
+	if (crossing(c.x, c.y, c.sd, n, v->threshold, at)) {
 		m->measured = true;
 		m->bends = false;
 		m->vms = at[0];
@@ -192,8 +193,8 @@ void curve_judge(const struct run_record *r, const char *column, const struct cu
 	}
 }
 
-void curve_judge_overflow(const struct run_record *r, const struct metric_advice *ram, double swap_per_ram,
-			  double threshold, struct metric_advice *swap)
+void metric_judge_overflow(const struct run_record *r, const struct metric_advice *ram, double swap_per_ram,
+			   double threshold, struct metric_advice *swap)
 {
 	double full = forecast_overflow_pct(threshold, swap_per_ram);
 

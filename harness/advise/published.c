@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "advise/published.h"
-#include "advise/parts.h"
+#include "advise/steps.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "report/plot_text.h"
 
 static const char *const counts[] = { "vm_count", "vms", "mvms", "n" };
 
@@ -160,7 +159,7 @@ char *published_text(const struct published_row *rows, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_free_ char *vms =
-			isfinite(rows[i].vms) ? plot_thousands(rows[i].vms, 0) : xstrdup("?");
+			isfinite(rows[i].vms) ? text_thousands(rows[i].vms, 0) : xstrdup("?");
 
 		fprintf(out, "%zu. %s VMs", i + 1, vms);
 		if (*rows[i].label)

@@ -25,8 +25,8 @@ struct published_row {
  * missing; VMs are counted by vm_count, vms, mvms or n). threshold_pct: what counts as the end. `what` names
  * the table in errors. Pure. The caller frees *ret with published_free().
  */
-error *published_classify(const struct csv *t, const char *what, double threshold_pct, struct published_row **ret,
-		      size_t *ret_n) ERR_MUST_CHECK;
+error *published_classify(const struct csv *t, const char *what, double threshold_pct,
+			  struct published_row **ret, size_t *ret_n) ERR_MUST_CHECK;
 void published_free(struct published_row *rows, size_t n);
 json_t *published_json(const struct published_row *rows, size_t n);
 char *published_text(const struct published_row *rows, size_t n);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "advise/target.h"
-#include "advise/parts.h"
+#include "advise/steps.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "report/plot_text.h"
 
 /* A resource of which the measured host has `size`: how much of it holds the VMs below the threshold. */
 static double needed(const struct metric_advice *m, double threshold, double size, double vms)
@@ -71,7 +70,7 @@ json_t *host_need_json(const struct host_need *n)
 
 char *host_need_text(const struct host_need *n, const struct advice *a)
 {
-	_cleanup_free_ char *vms = plot_thousands(n->vms, 0), *hosts = plot_thousands(n->hosts, 0);
+	_cleanup_free_ char *vms = text_thousands(n->vms, 0), *hosts = text_thousands(n->hosts, 0);
 	_cleanup_free_ char *limits = strlist_join_by(&n->limits, ", ");
 	struct textbuf buf;
 	FILE *out = textbuf_open(&buf);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "advise/metric_fit.h"
-#include "advise/parts.h"
+#include "advise/steps.h"
 
 /* % of the measured host -> % of the asked one; 1 where either size is unknown. */
 static double scale_to(double measured, double asked)
@@ -41,8 +41,8 @@ static void judge_metrics(const struct run_record *r, const struct advise_option
 
 		m->name = resources[i].name;
 		m->label = resource_label(i);
-		curve_judge(r, resource_column(i),
-			    &(struct curve_view){ scale[i], model_error_of(r, o), threshold }, m);
+		metric_judge(r, resource_column(i),
+			     &(struct metric_view){ scale[i], model_error_of(r, o), threshold }, m);
 	}
 	if (swap_kb == 0 || (host && host->swap_kb == 0)) {
 		struct metric_advice *swap = &a->metrics[RESOURCE_SWAP];
@@ -57,8 +57,8 @@ static void judge_metrics(const struct run_record *r, const struct advise_option
 		swap_kb = host->swap_kb > 0 ? host->swap_kb : swap_kb;
 		ram_kb = host->ram_kb > 0 ? host->ram_kb : ram_kb;
 	}
-	curve_judge_overflow(r, &a->metrics[RESOURCE_RAM], swap_kb / ram_kb, threshold,
-			     &a->metrics[RESOURCE_SWAP]);
+	metric_judge_overflow(r, &a->metrics[RESOURCE_RAM], swap_kb / ram_kb, threshold,
+			      &a->metrics[RESOURCE_SWAP]);
 }
 
 static void per_vm(const struct run_record *r, const struct host_spec *host, struct advice *a)
@@ -273,7 +273,7 @@ error *advise_run_with(const struct run_record *r, const struct advise_options *
 	a->headroom_pct = (double)NAN;
 	judge_metrics(r, o, a);
 	per_vm(r, o->host, a);
-	vm_cost_of(r, &a->cost);
+	measured_cost_of(r, &a->cost);
 	if (a->metrics[RESOURCE_RAM].trend.woken.n)
 		a->cost.woken_kb = a->metrics[RESOURCE_RAM].trend.woken.kb;
 	add_metrics(r, a, &c);
@@ -304,9 +304,9 @@ void advice_free(struct advice *a)
 		free(a->assumptions[i].effect);
 	}
 	free(a->assumptions);
-	for (size_t i = 0; i < a->n_gains; i++) {
-		free(a->gains[i].change);
-		free(a->gains[i].source);
+	for (size_t i = 0; i < a->n_whatif; i++) {
+		free(a->whatif[i].change);
+		free(a->whatif[i].source);
 	}
 	strlist_clear(&a->reasons);
 	free(a);

@@ -73,7 +73,7 @@ struct assumption {
 };
 
 /* A change that gains VMs, with where its figure comes from. */
-struct gain {
+struct whatif {
 	char *change, *source;
 	double vms, pct; /* more VMs at the threshold */
 };
@@ -96,8 +96,8 @@ struct advice {
 	double class_probability; /* 0 to 1 */
 	struct assumption *assumptions;
 	size_t n_assumptions;
-	struct gain gains[3];
-	size_t n_gains;
+	struct whatif whatif[3];
+	size_t n_whatif;
 	char *falsify;		/* a command whose result could refute the answer; NULL without one */
 	struct strlist reasons; /* why inconclusive, and what to bear in mind */
 	bool projected;		/* onto another host */
@@ -132,8 +132,5 @@ static inline void advice_freep(struct advice **a)
 /* The shapes of a run's curves and what it is bound by, as JSON and as text (the caller frees both). */
 json_t *classify_json(const struct run_record *r, const struct advice *a);
 char *classify_text(const struct run_record *r, const struct advice *a);
-
-/* VM count at which a measured curve (in order of x) crosses y and stays there; false when it does not. */
-bool curve_crossing(const double *x, const double *y, const double *sd, size_t n, double at, double ret[3]);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "advise/whatif.h"
-#include "advise/parts.h"
+#include "advise/steps.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,30 +11,30 @@
 /* Keeps the best three; takes over both strings. */
 static void offer(struct advice *a, char *change, char *source, double vms)
 {
-	struct gain g = { change, source, floor(vms), 100 * vms / fmax(a->vms, 1) };
-	size_t at = a->n_gains;
+	struct whatif g = { change, source, floor(vms), 100 * vms / fmax(a->vms, 1) };
+	size_t at = a->n_whatif;
 
 	if (!isfinite(vms) || !(g.pct >= LEAST_GAIN_PCT)) {
 		free(change);
 		free(source);
 		return;
 	}
-	while (at > 0 && a->gains[at - 1].vms < g.vms)
+	while (at > 0 && a->whatif[at - 1].vms < g.vms)
 		at--;
-	if (a->n_gains == ARRAY_LEN(a->gains)) {
-		struct gain *last = &a->gains[ARRAY_LEN(a->gains) - 1];
+	if (a->n_whatif == ARRAY_LEN(a->whatif)) {
+		struct whatif *last = &a->whatif[ARRAY_LEN(a->whatif) - 1];
 
-		if (at == ARRAY_LEN(a->gains))
+		if (at == ARRAY_LEN(a->whatif))
 			last = &g;
 		free(last->change);
 		free(last->source);
-		if (at == ARRAY_LEN(a->gains))
+		if (at == ARRAY_LEN(a->whatif))
 			return;
-		a->n_gains--;
+		a->n_whatif--;
 	}
-	memmove(&a->gains[at + 1], &a->gains[at], (a->n_gains - at) * sizeof(g));
-	a->gains[at] = g;
-	a->n_gains++;
+	memmove(&a->whatif[at + 1], &a->whatif[at], (a->n_whatif - at) * sizeof(g));
+	a->whatif[at] = g;
+	a->n_whatif++;
 }
 
 /* Where growth ends when what binds now binds no more: the next end, or as far as fits are trusted. */
@@ -102,7 +102,7 @@ static error *from_runs(const struct run_record *r, struct advice *a, struct run
 	return NULL;
 }
 
-void advice_gain_past(struct advice *a, const struct past_run *p)
+void advice_whatif_past(struct advice *a, const struct past_run *p)
 {
 	double mine = binds(a, "cpu") ? a->core_pct : a->ram_kb;
 	double its = binds(a, "cpu") ? p->core_pct : p->ram_kb;

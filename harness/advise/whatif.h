@@ -6,7 +6,7 @@
 #include "base/ini.h"
 
 /*
- * Fills a->gains with the (at most three) changes that would gain most VMs at the threshold, best first.
+ * Fills a->whatif with the (at most three) changes that would gain most VMs at the threshold, best first.
  * Each figure comes from a measurement: another run's cost per VM, this run's own kernel threads or
  * counted limits, or the shipped ablation (NULL: none). What nobody measured is not offered.
  */
@@ -19,6 +19,6 @@ struct past_run {
 	double ram_kb, core_pct; /* per VM; NAN: not known */
 };
 /* Offers the change to a past run's configuration, as advice_whatif() does for a run folder. */
-void advice_gain_past(struct advice *a, const struct past_run *p);
+void advice_whatif_past(struct advice *a, const struct past_run *p);
 
 #endif

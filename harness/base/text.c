@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -23,6 +24,25 @@ char *textbuf_close(struct textbuf *b)
 	if (fclose(b->f) != 0 || !whole)
 		out_of_memory();
 	return b->text;
+}
+
+char *text_thousands(double v, int decimals)
+{
+	/* nothing that is counted comes near it: its digits would say nothing, and fill lines */
+	if (fabs(v) >= 1e15)
+		return xasprintf("%.3g", v);
+	_cleanup_free_ char *plain = xasprintf("%.*f", decimals, fabs(v));
+	size_t whole = strcspn(plain, "."), n = 0;
+	char *text = xcalloc(2 * strlen(plain) + 2, 1);
+
+	if (v < 0 && strspn(plain, "0.") != strlen(plain))
+		text[n++] = '-';
+	for (size_t i = 0; plain[i]; i++) {
+		if (i && i < whole && (whole - i) % 3 == 0)
+			text[n++] = ',';
+		text[n++] = plain[i];
+	}
+	return text;
 }
 
 size_t text_width(const char *s)

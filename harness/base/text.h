@@ -20,6 +20,8 @@ FILE *textbuf_open(struct textbuf *b);
 /* What was written, which is also in ->text, and its length in ->len. */
 char *textbuf_close(struct textbuf *b);
 
+/* "46,000", with as many decimals as asked. */
+char *text_thousands(double v, int decimals);
 /* Characters as they stand on a terminal, not bytes: those that go on with a character of UTF-8 do not count.
  */
 size_t text_width(const char *s);

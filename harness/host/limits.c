@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/text.h"
 #include "host/settings.h"
 
 /* The largest values that the kernel takes; what it really took is read back. */
@@ -26,22 +27,7 @@
 
 char *count_text(double v)
 {
-	char digits[64], *ret;
-	size_t n, out = 0;
-
-	if (isnan(v))
-		return xstrdup("unknown");
-	if (isinf(v))
-		return xstrdup("unlimited");
-	snprintf(digits, sizeof(digits), "%.0f", fabs(v) < 1e18 ? v : 1e18);
-	n = strlen(digits);
-	ret = xcalloc(n + n / 3 + 2, 1);
-	for (size_t i = 0; i < n; i++) {
-		if (i && (n - i) % 3 == 0 && digits[i - 1] != '-')
-			ret[out++] = ',';
-		ret[out++] = digits[i];
-	}
-	return ret;
+	return isnan(v) ? xstrdup("unknown") : isinf(v) ? xstrdup("unlimited") : text_thousands(v, 0);
 }
 
 static double fits(const struct limit *lim, double max)

@@ -80,9 +80,6 @@ error *matrix_prepare(struct matrix *m) ERR_MUST_CHECK;
 /* Seconds that what is still to be run will take; measured runs correct the estimates. */
 double matrix_seconds_left(const struct matrix *m);
 
-/* qemu_target.c: asks a QEMU what it emulates, and which program it really is (it may be a wrapper). */
-error *qemu_target(const char *program, char **ret_binary, char **ret_target) ERR_MUST_CHECK;
-
 /* drive.c: how it tells its caller what it does. Any member may be NULL. */
 struct matrix_observer {
 	void *user;

@@ -7,6 +7,7 @@
 
 #include "base/util.h"
 #include "report/gnuplot.h"
+#include "base/text.h"
 #include "report/plot_text.h"
 
 /* One column of a paper wide, as every figure of this program; sizes in points. */
@@ -109,7 +110,7 @@ static error *write_host(const struct host_curve *c, size_t index, const char *d
 
 static char *own_title(const struct picture *p)
 {
-	_cleanup_free_ char *vms = plot_thousands(run_measured_to(p->r), 0), *ends = NULL;
+	_cleanup_free_ char *vms = text_thousands(run_measured_to(p->r), 0), *ends = NULL;
 	size_t full = 0, lost = 0;
 
 	for (size_t i = 0; i < p->h->count; i++) {
@@ -172,7 +173,7 @@ static void put_end(FILE *out, const struct host_curve *c, double threshold)
 static char *state_of(const struct host_curve *c)
 {
 	const struct host_point *end = last_point(c);
-	_cleanup_free_ char *vms = plot_thousands(end ? end->vms : 0, 0);
+	_cleanup_free_ char *vms = text_thousands(end ? end->vms : 0, 0);
 
 	return xasprintf("%s%s VMs", c->lost ? "lost with " : c->full ? "full with " : "", vms);
 }

@@ -37,25 +37,6 @@ char *plot_quote(const char *s)
 	return quoted;
 }
 
-char *plot_thousands(double v, int decimals)
-{
-	/* nothing that is counted comes near it: its digits would say nothing, and fill lines */
-	if (fabs(v) >= 1e15)
-		return xasprintf("%.3g", v);
-	_cleanup_free_ char *plain = xasprintf("%.*f", decimals, fabs(v));
-	size_t whole = strcspn(plain, "."), n = 0;
-	char *text = xcalloc(2 * strlen(plain) + 2, 1);
-
-	if (v < 0 && strspn(plain, "0.") != strlen(plain))
-		text[n++] = '-';
-	for (size_t i = 0; plain[i]; i++) {
-		if (i && i < whole && (whole - i) % 3 == 0)
-			text[n++] = ',';
-		text[n++] = plain[i];
-	}
-	return text;
-}
-
 double plot_tick_step(double span, int most)
 {
 	static const double nice[] = { 1, 2, 5, 10 };
@@ -80,7 +61,7 @@ char *plot_ticks(double from, double to, int most)
 
 		if (at > to + step * 1e-9)
 			break;
-		_cleanup_free_ char *label = plot_thousands(at, decimals);
+		_cleanup_free_ char *label = text_thousands(at, decimals);
 		strlist_addf(&l, "%s'%s' %.10g", i ? ", " : "", label, at);
 	}
 	char *text = strlist_join(&l);
@@ -318,7 +299,7 @@ static char *title_of_one(const struct run_record *r)
 {
 	const char *kind = run_str(r, "stop.kind"), *metric = run_str(r, "stop.metric");
 	const char *limit = run_str(r, "stop.limit"), *guest = run_str(r, "guest.name");
-	_cleanup_free_ char *count = plot_thousands(run_measured_to(r), 0);
+	_cleanup_free_ char *count = text_thousands(run_measured_to(r), 0);
 	_cleanup_free_ char *who = xasprintf("%s %s%sVMs", count, guest ? guest : "", guest ? " " : "");
 	const struct csv *t = r->intervals;
 
@@ -347,7 +328,7 @@ char *plot_title(struct run_record *const *runs, size_t n, const char *what)
 		return title_of_one(runs[0]);
 	for (size_t i = 0; i < n; i++)
 		top = fmax(top, run_measured_to(runs[i]));
-	_cleanup_free_ char *count = plot_thousands(top, 0);
+	_cleanup_free_ char *count = text_thousands(top, 0);
 	if (what && text_width(what) > LONG_LABEL)
 		return xstrdup(what);
 	if (n == 1)

@@ -11,8 +11,6 @@
 
 /* A gnuplot string constant, quotes included, safe for any bytes. */
 char *plot_quote(const char *s);
-/* "46,000", with as many decimals as asked. */
-char *plot_thousands(double v, int decimals);
 /* A step of 1, 2 or 5 times a power of ten that cuts span into at most `most` parts. */
 double plot_tick_step(double span, int most);
 /* gnuplot's tick list ('1,000' 1000, ...) for [from, to]. */

@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "report/plot.h"
+#include "base/text.h"
 #include "report/plot_text.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
@@ -36,12 +37,12 @@ static void strings_are_quoted(void **state)
 static void numbers_are_separated(void **state)
 {
 	(void)state;
-	same(plot_thousands(0, 0), "0");
-	same(plot_thousands(999, 0), "999");
-	same(plot_thousands(46000, 0), "46,000");
-	same(plot_thousands(1234567.25, 2), "1,234,567.25");
-	same(plot_thousands(-1000, 0), "-1,000");
-	same(plot_thousands(-0.0001, 2), "0.00");
+	same(text_thousands(0, 0), "0");
+	same(text_thousands(999, 0), "999");
+	same(text_thousands(46000, 0), "46,000");
+	same(text_thousands(1234567.25, 2), "1,234,567.25");
+	same(text_thousands(-1000, 0), "-1,000");
+	same(text_thousands(-0.0001, 2), "0.00");
 }
 
 static void ticks_are_round(void **state)

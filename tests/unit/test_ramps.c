@@ -324,7 +324,7 @@ static void one_ramp_foretells_another(void **state)
 		assert_true(fabs(a->vms / pairs[i].vms - 1) < 0.02);
 		assert_true(a->lower <= pairs[i].vms && pairs[i].vms <= a->upper);
 		assert_null(advice_whatif(r, a, NULL, 0, NULL));
-		assert_true(a->n_gains > 0 && strstr(a->gains[0].change, "--verify 0"));
+		assert_true(a->n_whatif > 0 && strstr(a->whatif[0].change, "--verify 0"));
 	}
 }
 

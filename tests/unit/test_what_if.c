@@ -158,12 +158,12 @@ static void whatif_are_measured_ones(void **state)
 	assert_null(advise_run(r, 0, &a));
 	assert_null(advice_whatif(r, a, others, 1, ablation));
 	/* half the memory; but CPU ends it next, and nothing is promised beyond that */
-	assert_in_range(a->n_gains, 1, 2);
-	assert_non_null(strstr(a->gains[0].change, "launch fork instead of clone"));
-	assert_near(a->gains[0].vms, a->vms, 0.05 * a->vms);
+	assert_in_range(a->n_whatif, 1, 2);
+	assert_non_null(strstr(a->whatif[0].change, "launch fork instead of clone"));
+	assert_near(a->whatif[0].vms, a->vms, 0.05 * a->vms);
 	/* 25 kB of 9.4 MB is no gain: one that runs differ by is not offered */
-	for (size_t i = 0; i < a->n_gains; i++)
-		assert_null(strstr(a->gains[i].change, "noaslr"));
+	for (size_t i = 0; i < a->n_whatif; i++)
+		assert_null(strstr(a->whatif[i].change, "noaslr"));
 }
 
 static void ablation_is_offered_where_it_tells(void **state)
@@ -182,11 +182,11 @@ static void ablation_is_offered_where_it_tells(void **state)
 	assert_null(ini_load("profiles/advice/ablation.ini", &ablation));
 	assert_null(advise_run(r, 0, &a));
 	assert_null(advice_whatif(r, a, NULL, 0, ablation));
-	assert_int_equal(a->n_gains, 2);
-	assert_string_equal(a->gains[0].change, "--tune=+late-threads");
-	assert_string_equal(a->gains[1].change, "--tune=+noaslr");
-	assert_near(a->gains[1].pct, 100 * (170 / 159.0 - 1), 2);
-	assert_non_null(strstr(a->gains[0].source, "ablation"));
+	assert_int_equal(a->n_whatif, 2);
+	assert_string_equal(a->whatif[0].change, "--tune=+late-threads");
+	assert_string_equal(a->whatif[1].change, "--tune=+noaslr");
+	assert_near(a->whatif[1].pct, 100 * (170 / 159.0 - 1), 2);
+	assert_non_null(strstr(a->whatif[0].source, "ablation"));
 }
 
 static void raised_limits_gain_up_to_the_next_end(void **state)
@@ -201,11 +201,11 @@ static void raised_limits_gain_up_to_the_next_end(void **state)
 	assert_null(advise_run(r, 0, &a));
 	assert_string_equal(a->binding, "limit:pid_max");
 	assert_null(advice_whatif(r, a, NULL, 0, NULL));
-	assert_int_equal(a->n_gains, 1);
-	assert_near(a->gains[0].vms, 700, 20); /* RAM, 5 + 50 x, is next at 1,700 */
+	assert_int_equal(a->n_whatif, 1);
+	assert_near(a->whatif[0].vms, 700, 20); /* RAM, 5 + 50 x, is next at 1,700 */
 }
 
-static struct fleet fleet_of(struct fleet_host *h, size_t hosts, struct fleet_demand *d, size_t demands)
+static struct fleet fleet_of(struct fleet_kind *h, size_t hosts, struct fleet_demand *d, size_t demands)
 {
 	return (struct fleet){
 		.hosts = h, .n_hosts = hosts, .demands = d, .n_demands = demands, .threshold_pct = 90
@@ -214,7 +214,7 @@ static struct fleet fleet_of(struct fleet_host *h, size_t hosts, struct fleet_de
 
 static void fleets_are_packed(void **state)
 {
-	struct fleet_host one[] = { { "a", { 100, 1000 }, 1, INFINITY } };
+	struct fleet_kind one[] = { { "a", { 100, 1000 }, 1, INFINITY } };
 	/* what needs CPU and what needs RAM go together */
 	struct fleet_demand both[] = { { "c", "", 10, { 9, 10 } }, { "m", "", 10, { 1, 90 } } };
 	struct fleet f = fleet_of(one, 1, both, 2);
@@ -241,7 +241,7 @@ static void fleets_are_packed(void **state)
 
 static void the_last_host_is_a_small_one(void **state)
 {
-	struct fleet_host two[] = { { "big", { 1000, 1000 }, 10, INFINITY },
+	struct fleet_kind two[] = { { "big", { 1000, 1000 }, 10, INFINITY },
 				    { "small", { 100, 100 }, 2, INFINITY } };
 	struct fleet_demand d[] = { { "d", "", 105, { 10, 10 } } };
 	struct fleet f = fleet_of(two, 2, d, 1);

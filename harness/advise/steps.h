@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef MVM_ADVISE_PARTS_H
-#define MVM_ADVISE_PARTS_H
+#ifndef MVM_ADVISE_STEPS_H
+#define MVM_ADVISE_STEPS_H
 
 /* Private to the advise stage: the steps from a record to its advice. All pure. */
 
@@ -22,13 +22,12 @@ struct candidates {
 	size_t n; /* the first binds */
 };
 
-/* caveats.c: reasons; a doubt turns a->ok off. */
+/* caveats.c: reasons (a doubt turns a->ok off), what the answer rests on, and what would refute it. */
 void advice_caveats(const struct run_record *r, const struct candidates *c, struct advice *a);
-/* classify.c: fills class, class_name and class_probability. */
-void advice_classify(const struct run_record *r, const struct candidates *c, struct advice *a);
-/* assume.c: fills assumptions and falsify. */
 void advice_assume(const struct run_record *r, struct advice *a);
 void advice_falsify(const struct run_record *r, struct advice *a);
+/* classify.c: fills class, class_name and class_probability. */
+void advice_classify(const struct run_record *r, const struct candidates *c, struct advice *a);
 /* Whether the run tells enough of both CPU and RAM to say what they do; else `missing` names those of which
    it does not (the caller frees it; NULL: not wanted). */
 bool advice_tells_both(const struct advice *a, char **missing);
