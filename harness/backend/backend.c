@@ -40,13 +40,29 @@ json_t *backend_strings(const struct strlist *l)
 	return a;
 }
 
+json_t *backend_describe(struct backend *b)
+{
+	struct backend_facts f = b->ops->facts(b);
+	json_t *j = json_pack("{s:s,s:s*,s:s,s:s*,s:s,s:s*,s:s,s:{s:s,s:s},s:o*,s:o*}", "name", b->ops->name,
+			      "binary", f.binary, "version", f.version, "sha256", f.sha256, "accel", f.accel,
+			      "accel_note", f.accel_note, "machine", f.machine, "launch", "mode",
+			      launch_names[f.launch], "note", f.proof, "tuning",
+			      f.tuning ? tuning_json(f.tuning) : NULL, "notes",
+			      f.notes ? backend_strings(f.notes) : NULL);
+	json_t *details = b->ops->details(b);
+
+	json_object_update(j, details);
+	json_decref(details);
+	return j;
+}
+
 error *backend_check_table(void)
 {
 	for (size_t i = 0; backends[i]; i++) {
 		const struct backend_ops *o = backends[i];
 
 		if (!o->name || !o->summary || !o->needs || !o->open || !o->start || !o->room || !o->poll ||
-		    !o->stop_all || !o->close || !o->cost || !o->describe ||
+		    !o->stop_all || !o->close || !o->cost || !o->facts || !o->details ||
 		    (!o->ask && (o->flags & BACKEND_WAKE)) ||
 		    (!o->synthetic && (o->flags & BACKEND_SYNTHETIC)))
 			return err_new(EXIT_CANNOT,

@@ -10,6 +10,7 @@
 
 #include "backend/libvirt/host_list.h"
 #include "backend/qemu/preset.h"
+#include "backend/qemu/tune.h"
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/util.h"
@@ -160,6 +161,16 @@ struct backend_host {
 
 struct backend;
 
+/* What an opened backend runs. Strings are its own, NULL where there is nothing to say. */
+struct backend_facts {
+	const char *binary, *version, *sha256;
+	const char *accel, *accel_note, *machine;
+	enum launch_mode launch;
+	const char *proof;	     /* of the launch mode, or why it fell back */
+	struct tuning *tuning;	     /* what is in force may change while a run goes on */
+	const struct strlist *notes; /* for the user to know before the run */
+};
+
 struct backend_ops {
 	const char *name;
 	const char *summary;
@@ -184,8 +195,9 @@ struct backend_ops {
 	/* What a VM is declared to cost. NULL: before anything is opened; no memory where that depends on
 	   what is opened. */
 	struct vm_cost (*cost)(const struct backend *b);
-	/* For run.json: binary, version, sha256, argv, environment, launch mode and its proof... */
-	json_t *(*describe)(const struct backend *b);
+	struct backend_facts (*facts)(struct backend *b);
+	/* What run.json says of it besides its name and facts: argv, environment... */
+	json_t *(*details)(const struct backend *b);
 	/* BACKEND_SYNTHETIC only: the resources that the living VMs use now. */
 	void (*synthetic)(struct backend *b, double *ret_cpu_pct, double *ret_mem_kb);
 	/* Optional. Reads the hosts that the VMs run on where they are not this machine alone; fills at most
@@ -224,7 +236,9 @@ extern const struct backend_ops *const backends[];
 
 /* NULL when there is none of that name. */
 const struct backend_ops *backend_find(const char *name);
-/* A JSON array of the items, for describe(). */
+/* What run.json says of an opened backend. */
+json_t *backend_describe(struct backend *b);
+/* A JSON array of the items, for details(). */
 json_t *backend_strings(const struct strlist *l);
 /* Refuses a table with an incomplete or ambiguous entry; called at start-up. */
 error *backend_check_table(void) ERR_MUST_CHECK;

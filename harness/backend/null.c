@@ -123,14 +123,21 @@ static struct vm_cost null_cost(const struct backend *b)
 	return (struct vm_cost){ .mem_kb = ((const struct null_backend *)b)->cost->mem_kb };
 }
 
-static json_t *null_describe(const struct backend *b)
+static struct backend_facts null_facts(struct backend *b)
+{
+	(void)b;
+	return (struct backend_facts){ .version = MVM_VERSION,
+				       .accel = "none",
+				       .machine = "none",
+				       .proof = "no VM exists: synthetic numbers, for testing the harness" };
+}
+
+static json_t *null_details(const struct backend *b)
 {
 	const struct null_config *c = ((const struct null_backend *)b)->cost;
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:{s:s,s:s},s:{s:f,s:f,s:f,s:f}}", "name", "null", "version",
-			 MVM_VERSION, "accel", "none", "machine", "none", "launch", "mode", "exec", "note",
-			 "no VM exists: synthetic numbers, for testing the harness", "synthetic", "mem_kb",
-			 c->mem_kb, "cpu_pct", c->cpu_pct, "start_ms", c->start_ms, "noise", c->noise);
+	return json_pack("{s:{s:f,s:f,s:f,s:f}}", "synthetic", "mem_kb", c->mem_kb, "cpu_pct", c->cpu_pct,
+			 "start_ms", c->start_ms, "noise", c->noise);
 }
 
 static void null_synthetic(struct backend *b, double *ret_cpu_pct, double *ret_mem_kb)
@@ -155,6 +162,7 @@ const struct backend_ops backend_null = {
 	.stop_all = null_stop_all,
 	.close = null_close,
 	.cost = null_cost,
-	.describe = null_describe,
+	.facts = null_facts,
+	.details = null_details,
 	.synthetic = null_synthetic,
 };

@@ -113,14 +113,23 @@ static struct vm_cost process_cost(const struct backend *b)
 	return (struct vm_cost){ .tasks = 1, .fds_vm = 4, .mem_kb = 90, .commit_kb = INIT_COMMIT_KB };
 }
 
-static json_t *process_describe(const struct backend *b)
+static struct backend_facts process_facts(struct backend *b)
+{
+	const struct process *p = self(b);
+
+	return (struct backend_facts){ .binary = p->init.path,
+				       .version = MVM_VERSION,
+				       .sha256 = p->init.sha256,
+				       .accel = "none",
+				       .machine = "none",
+				       .proof = p->proof };
+}
+
+static json_t *process_details(const struct backend *b)
 {
 	const struct process *p = (const struct process *)b;
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:[s,s],s:[],s:{s:s,s:s}}", "name", "process", "binary",
-			 p->init.path, "version", MVM_VERSION, "sha256", p->init.sha256, "accel", "none",
-			 "machine", "none", "argv", p->init.path, p->init.image, "environment", "launch",
-			 "mode", "exec", "note", p->proof);
+	return json_pack("{s:[s,s],s:[]}", "argv", p->init.path, p->init.image, "environment");
 }
 
 const struct backend_ops backend_process = {
@@ -136,5 +145,6 @@ const struct backend_ops backend_process = {
 	.stop_all = process_stop_all,
 	.close = process_close,
 	.cost = process_cost,
-	.describe = process_describe,
+	.facts = process_facts,
+	.details = process_details,
 };

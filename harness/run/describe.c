@@ -81,7 +81,8 @@ error *record_begin(struct session *s)
 
 void record_environment(struct session *s)
 {
-	json_t *m = s->folder.meta, *backend = s->backend->ops->describe(s->backend);
+	json_t *m = s->folder.meta, *backend = backend_describe(s->backend);
+	const struct backend_facts facts = s->backend->ops->facts(s->backend);
 	const struct source_ops *from = s->source.ops;
 	const struct sampler *sampler = s->source.sampler;
 	double window = s->o->sample_s * s->o->samples;
@@ -89,11 +90,9 @@ void record_environment(struct session *s)
 	if (from->fleet)
 		json_object_set_new(m, "fleet", json_string(from->fleet));
 
-	const char *mode = json_string_value(json_object_get(json_object_get(backend, "launch"), "mode"));
-	s->cloned = str_eq(mode, "clone");
-	const char *binary = json_string_value(json_object_get(backend, "binary"));
+	s->cloned = facts.launch == LAUNCH_CLONE;
 	/* runners of many VMs are copies of this process, whatever becomes of its file */
-	if (!binary || (s->backend->ops->flags & BACKEND_SHARDS) || stat(binary, &s->program) < 0)
+	if (!facts.binary || (s->backend->ops->flags & BACKEND_SHARDS) || stat(facts.binary, &s->program) < 0)
 		s->program = (struct stat){ 0 };
 	/* launch stands at the top level too: readers ask for it often */
 	json_object_set(m, "launch", json_object_get(backend, "launch"));
@@ -129,9 +128,8 @@ static bool same_file(const struct stat *a, const struct stat *b)
 
 error *record_check_program(struct session *s)
 {
-	json_t *backend = json_object_get(s->folder.meta, "backend");
-	const char *binary = json_string_value(json_object_get(backend, "binary"));
-	const char *was = json_string_value(json_object_get(backend, "sha256"));
+	const struct backend_facts facts = s->backend->ops->facts(s->backend);
+	const char *binary = facts.binary, *was = facts.sha256;
 	_cleanup_free_ char *sha = NULL;
 	struct stat now = { 0 };
 
@@ -151,29 +149,32 @@ error *record_check_program(struct session *s)
 		       "%s %s while VMs were started from it: from here on the population may be of two "
 		       "versions; repeat the run",
 		       binary, sha ? "was replaced by another program" : "is gone");
-	json_object_set_new(backend, "sha256_later", sha ? json_string(sha) : json_null());
+	json_object_set_new(json_object_get(s->folder.meta, "backend"), "sha256_later",
+			    sha ? json_string(sha) : json_null());
 	return run_folder_event(&s->folder, "program_replaced",
 				json_pack("{s:s,s:s,s:s?}", "path", binary, "was", was, "is", sha));
 }
 
+void record_tuning(struct session *s)
+{
+	json_object_set_new(json_object_get(s->folder.meta, "backend"), "tuning",
+			    tuning_json(s->backend->ops->facts(s->backend).tuning));
+}
+
 /* "name, name" of the techniques that were asked for and are (not) in force; NULL of none. */
-static char *techniques(const json_t *tuning, bool in_force)
+static char *techniques(const struct tuning *t, bool in_force)
 {
 	struct strlist names = { 0 };
-	const char *name;
-	json_t *t;
 
-	json_object_foreach((json_t *)tuning, name, t)
-	{
-		const char *note = json_string_value(json_object_get(t, "note"));
+	for (int k = 0; t && k < TECH_COUNT; k++) {
+		const char *note = t->t[k].note;
 
-		if (!json_is_true(json_object_get(t, "asked")) ||
-		    json_is_true(json_object_get(t, "in_force")) != in_force)
+		if (!t->t[k].asked || t->t[k].in_force != in_force)
 			continue;
 		if (in_force)
-			strlist_add(&names, name);
+			strlist_add(&names, technique_names[k]);
 		else
-			strlist_addf(&names, "%s (%s)", name, note ? note : "not seen");
+			strlist_addf(&names, "%s (%s)", technique_names[k], note ? note : "not seen");
 	}
 	char *text = names.count ? strlist_join(&names) : NULL;
 	strlist_clear(&names);
@@ -182,18 +183,12 @@ static char *techniques(const json_t *tuning, bool in_force)
 
 void record_announce(struct session *s)
 {
-	json_t *backend = json_object_get(s->folder.meta, "backend");
-	json_t *tuning = json_object_get(backend, "tuning");
-	const char *note = json_string_value(json_object_get(json_object_get(backend, "launch"), "note"));
-	const char *mode = json_string_value(json_object_get(json_object_get(backend, "launch"), "mode"));
+	const struct backend_facts facts = s->backend->ops->facts(s->backend);
 
-	size_t i;
-	json_t *line;
-	json_array_foreach(json_object_get(backend, "notes"), i, line)
-		session_notice(s, "%s", json_string_value(line));
-	if (mode)
-		session_notice(s, "launch %s: %s", mode, note ? note : "");
-	_cleanup_free_ char *in = techniques(tuning, true), *out = techniques(tuning, false);
+	for (size_t i = 0; facts.notes && i < facts.notes->count; i++)
+		session_notice(s, "%s", facts.notes->items[i]);
+	session_notice(s, "launch %s: %s", launch_names[facts.launch], facts.proof);
+	_cleanup_free_ char *in = techniques(facts.tuning, true), *out = techniques(facts.tuning, false);
 	if (in)
 		session_notice(s, "techniques in force: %s", in);
 	if (out)

@@ -31,10 +31,9 @@ error *ksm_begin(struct session *s)
 		{ KSM_DIR "sleep_millisecs", HARD_SLEEP_MS },
 		{ KSM_DIR "run", "1" },
 	};
-	json_t *tuning = json_object_get(json_object_get(s->folder.meta, "backend"), "tuning");
-	json_t *ksm = json_object_get(tuning, "ksm");
+	struct tuning *tuning = s->backend->ops->facts(s->backend).tuning;
 
-	if (!json_is_true(json_object_get(ksm, "asked")))
+	if (!tuning || !tuning->t[TECH_KSM].asked)
 		return NULL;
 	error *e = fault_hit(FAULT_NO_KSM) ? err_new(EXIT_CANNOT, "this kernel has no KSM (injected)") : NULL;
 	for (size_t i = 0; i < ARRAY_LEN(steps) && !e; i++)
@@ -43,8 +42,8 @@ error *ksm_begin(struct session *s)
 	if (e) {
 		/* a density technique that the host refuses does not end the run */
 		session_notice(s, "technique ksm is not in force: %s", e->msg);
-		json_object_set_new(ksm, "in_force", json_false());
-		json_object_set_new(ksm, "note", json_string(e->msg));
+		tuning_note(tuning, TECH_KSM, false, "%s", e->msg);
+		record_tuning(s);
 		err_free(e);
 	}
 	return NULL;
@@ -94,10 +93,8 @@ error *ksm_converge(struct session *s)
 			return e;
 		session_status(s, STAGE_SETTLE, false);
 	}
-	json_t *ksm =
-		json_object_get(json_object_get(json_object_get(s->folder.meta, "backend"), "tuning"), "ksm");
-	_cleanup_free_ char *note = xasprintf("%lld pages share with %u VMs", now, s->ready);
-	json_object_set_new(ksm, "in_force", json_boolean(now > 0));
-	json_object_set_new(ksm, "note", json_string(note));
+	tuning_note(s->backend->ops->facts(s->backend).tuning, TECH_KSM, now > 0,
+		    "%lld pages share with %u VMs", now, s->ready);
+	record_tuning(s);
 	return set_sleep(s, SLOW_SLEEP_MS);
 }

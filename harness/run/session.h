@@ -93,6 +93,8 @@ void session_sample(struct session *s, struct sample *ret);
 /* describe.c: the run folder, --out or one of a name of its own; then the members of run.json. */
 error *record_begin(struct session *s) ERR_MUST_CHECK;
 void record_environment(struct session *s);
+/* The techniques as they are now; where the backend has such. */
+void record_tuning(struct session *s);
 /* Tells the user how VMs are launched and which techniques are in force. */
 void record_announce(struct session *s);
 void record_stop(struct session *s);

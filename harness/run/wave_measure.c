@@ -77,17 +77,13 @@ static error *sample(const struct guest_image *img, const struct wave_code *c, c
 	return NULL;
 }
 
-static void note_backend(const struct backend *b, struct wave_measured *m)
+static void note_backend(struct backend *b, struct wave_measured *m)
 {
-	json_t *j = b->ops->describe(b);
-	const char *accel = json_string_value(json_object_get(j, "accel"));
-	const char *binary = json_string_value(json_object_get(j, "binary"));
-	const char *version = json_string_value(json_object_get(j, "version"));
+	const struct backend_facts facts = b->ops->facts(b);
 
-	m->accel = xstrdup(accel ? accel : "");
-	m->binary = xstrdup(binary ? binary : "");
-	m->version = xstrdup(version ? version : "");
-	json_decref(j);
+	m->accel = xstrdup(facts.accel);
+	m->binary = xstrdup(facts.binary);
+	m->version = xstrdup(facts.version);
 }
 
 error *wave_measure(const struct guest_image *img, const struct wave_measure_options *o,

@@ -269,7 +269,7 @@ static void refuses_silence(struct subject *s)
 
 static void describe(const struct subject *s)
 {
-	json_t *d = s->ops->describe(s->b);
+	json_t *d = backend_describe(s->b);
 	const char *const strings[] = { "name", "version", "accel", "machine" };
 	bool good = json_is_object(d);
 
@@ -285,13 +285,10 @@ static void describe(const struct subject *s)
 /* Copies of one booted VM: each at the same addresses, none sees what another writes. */
 static void clones(struct subject *s)
 {
-	json_t *d = s->ops->describe(s->b), *launched = json_object_get(d, "launch");
-	const char *mode = json_string_value(json_object_get(launched, "mode"));
-	const char *note = json_string_value(json_object_get(launched, "note"));
+	const struct backend_facts facts = s->ops->facts(s->b);
 
-	if (!str_eq(mode, launch_names[LAUNCH_CLONE])) {
-		skip("its VMs are clones", note ? note : "the launch mode is another");
-		json_decref(d);
+	if (facts.launch != LAUNCH_CLONE) {
+		skip("its VMs are clones", facts.proof);
 		return;
 	}
 	uint64_t at = inspect_find(s->image.bytes, s->vms[0].pid);
@@ -311,7 +308,6 @@ static void clones(struct subject *s)
 	      "clones: what one has in its memory, the others do not see", NULL);
 	if (can(s, BACKEND_WAKE))
 		check_error(must_answer(s, 0, "ping", "pong"), "clones: it still answers");
-	json_decref(d);
 }
 
 struct count {

@@ -132,7 +132,7 @@ static void noise_is_reproducible(void **state)
 static void describes_itself(void **state)
 {
 	struct population *p = opened(0);
-	json_t *j = p->b->ops->describe(p->b);
+	json_t *j = backend_describe(p->b);
 
 	(void)state;
 	assert_string_equal(json_string_value(json_object_get(j, "name")), "null");

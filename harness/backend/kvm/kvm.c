@@ -375,6 +375,9 @@ static void kvm_close(struct backend *b)
 		unlink(k->image_path);
 	free(k->image_path);
 	free(k->probe_note);
+	free(k->binary);
+	free(k->version);
+	free(k->sha256);
 	free(k->shards);
 	free(k->places);
 	free(k->stages);
@@ -409,7 +412,8 @@ const struct backend_ops backend_kvm = {
 	.stop_all = kvm_stop_all,
 	.close = kvm_close,
 	.cost = kvm_cost,
-	.describe = kvm_describe,
+	.facts = kvm_facts,
+	.details = kvm_details,
 	.stages = kvm_stages,
 	.carrier = kvm_carrier,
 };

@@ -62,12 +62,14 @@ struct kvm {
 	uint32_t asked; /* the VM whose answer counts */
 	uint32_t serial;
 	char *image_path, *probe_note;
+	char *binary, *version, *sha256; /* this program, of which runners are copies */
 };
 
 /* open.c: the ops that begin and describe a population. */
 error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max,
 		struct backend **ret) ERR_MUST_CHECK;
 struct vm_cost kvm_cost(const struct backend *b);
-json_t *kvm_describe(const struct backend *b);
+struct backend_facts kvm_facts(struct backend *b);
+json_t *kvm_details(const struct backend *b);
 
 #endif

@@ -100,6 +100,19 @@ static json_t *vary_json(const struct vary *v)
 			 (json_int_t)v->spread_ms, "how", "written into the image in each VM's memory");
 }
 
+static void identify(struct kvm *k)
+{
+	char path[4096];
+	struct utsname u;
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	path[n > 0 ? n : 0] = '\0';
+	uname(&u);
+	k->binary = xstrdup(path);
+	k->version = xasprintf("%s on Linux %s", MVM_VERSION, u.release);
+	err_free(fs_sha256("/proc/self/exe", &k->sha256));
+}
+
 error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret)
 {
 	struct kvm *k = xcalloc(1, sizeof(*k));
@@ -136,6 +149,7 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 		k->base.ops->close(&k->base);
 		return e;
 	}
+	identify(k);
 	*ret = &k->base;
 	return NULL;
 }
@@ -160,24 +174,27 @@ struct vm_cost kvm_cost(const struct backend *b)
 	return cost;
 }
 
-json_t *kvm_describe(const struct backend *b)
+struct backend_facts kvm_facts(struct backend *b)
 {
 	const struct kvm *k = (const struct kvm *)b;
-	_cleanup_free_ char *sha = NULL;
-	char path[4096];
-	struct utsname u;
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
-	path[n > 0 ? n : 0] = '\0';
-	uname(&u);
-	err_free(fs_sha256("/proc/self/exe", &sha));
-	_cleanup_free_ char *version = xasprintf("%s on Linux %s", MVM_VERSION, u.release);
-	return json_pack("{s:s,s:s,s:s,s:s?,s:s,s:s,s:s,s:[],s:[],s:{s:s,s:s},s:i,s:i,s:b,s:i,s:o}", "name",
-			 "kvm", "binary", path, "version", version, "sha256", sha, "accel", "kvm",
-			 "accel_note", k->probe_note, "machine", "built-in", "argv", "environment", "launch",
-			 "mode", "exec", "note",
-			 "each VM is a KVM VM of its own that booted its guest; many share a process",
-			 "shard", (int)k->shard_cfg.runner.capacity, "runners_at_a_time", (int)k->cores,
-			 "kvm_debugfs", k->cfg.kvm_debugfs, "memory_mb", (int)k->shard_cfg.runner.memory_mb,
-			 "per_vm", vary_json(k->cfg.vary));
+	return (struct backend_facts){
+		.binary = k->binary,
+		.version = k->version,
+		.sha256 = k->sha256,
+		.accel = "kvm",
+		.accel_note = k->probe_note,
+		.machine = "built-in",
+		.proof = "each VM is a KVM VM of its own that booted its guest; many share a process"
+	};
+}
+
+json_t *kvm_details(const struct backend *b)
+{
+	const struct kvm *k = (const struct kvm *)b;
+
+	return json_pack("{s:[],s:[],s:i,s:i,s:b,s:i,s:o}", "argv", "environment", "shard",
+			 (int)k->shard_cfg.runner.capacity, "runners_at_a_time", (int)k->cores, "kvm_debugfs",
+			 k->cfg.kvm_debugfs, "memory_mb", (int)k->shard_cfg.runner.memory_mb, "per_vm",
+			 vary_json(k->cfg.vary));
 }

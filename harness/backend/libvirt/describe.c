@@ -22,32 +22,48 @@ static json_t *describe_host(const struct lv_host *h)
 			 (int)h->leftovers, "starts_in_cgroup", h->wrapper != NULL);
 }
 
-json_t *lv_describe(const struct backend *base)
+void lv_identify(struct lv *b)
+{
+	b->version = version_text(b->hosts[0].version);
+	for (size_t i = 0; i < b->host_count; i++)
+		if (b->hosts[i].leftovers)
+			strlist_addf(
+				&b->notes,
+				"%u domains and storage pools of runs that are gone are left on %s: 'mvmscale doctor --restore --connect %s' removes them",
+				b->hosts[i].leftovers, b->hosts[i].spec->name, b->hosts[i].spec->uri);
+}
+
+struct backend_facts lv_facts(struct backend *base)
 {
 	const struct lv *b = (const struct lv *)base;
 	const struct lv_host *h = &b->hosts[0];
-	_cleanup_free_ char *version = version_text(h->version), *binding = NULL;
-	json_t *hosts = json_array(), *notes = json_array();
+
+	return (struct backend_facts){
+		.version = b->version,
+		.accel = str_eq(h->type, "kvm")	   ? "kvm"
+			 : str_eq(h->type, "qemu") ? "tcg"
+						   : "driver",
+		.accel_note = h->accel_note,
+		.machine = h->template->name,
+		.proof = h->template->console
+				 ? "each VM is a transient domain of libvirt that booted its guest"
+				 : "libvirt says that the domain runs; its guest is not heard",
+		.notes = &b->notes
+	};
+}
+
+json_t *lv_details(const struct backend *base)
+{
+	const struct lv *b = (const struct lv *)base;
+	_cleanup_free_ char *binding = NULL;
+	json_t *hosts = json_array();
 	unsigned long client = 0;
 
 	virGetVersion(&client, NULL, NULL);
 	binding = version_text(client);
-	for (size_t i = 0; i < b->host_count; i++) {
+	for (size_t i = 0; i < b->host_count; i++)
 		json_array_append_new(hosts, describe_host(&b->hosts[i]));
-		if (!b->hosts[i].leftovers)
-			continue;
-		_cleanup_free_ char *note = xasprintf(
-			"%u domains and storage pools of runs that are gone are left on %s: 'mvmscale doctor --restore --connect %s' removes them",
-			b->hosts[i].leftovers, b->hosts[i].spec->name, b->hosts[i].spec->uri);
-		json_array_append_new(notes, json_string(note));
-	}
-	const char *accel = str_eq(h->type, "kvm") ? "kvm" : str_eq(h->type, "qemu") ? "tcg" : "driver";
-	const char *proof = h->template->console
-				    ? "each VM is a transient domain of libvirt that booted its guest"
-				    : "libvirt says that the domain runs; its guest is not heard";
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s,s:s},s:o,s:o}", "name", "libvirt",
-			 "version", version, "libvirt", binding, "accel", accel, "accel_note", h->accel_note,
-			 "machine", h->template->name, "template", h->template->xml, "place",
-			 spread_names[b->cfg.libvirt->place], "domain_prefix", b->prefix, "launch", "mode",
-			 "exec", "note", proof, "hosts", hosts, "notes", notes);
+	return json_pack("{s:s,s:s,s:s,s:s,s:o}", "libvirt", binding, "template", b->hosts[0].template->xml,
+			 "place", spread_names[b->cfg.libvirt->place], "domain_prefix", b->prefix, "hosts",
+			 hosts);
 }

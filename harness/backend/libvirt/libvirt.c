@@ -292,6 +292,8 @@ static void lv_close(struct backend *base)
 	pthread_cond_destroy(&b->work);
 	pthread_cond_destroy(&b->news_came);
 	host_list_clear(&b->own);
+	strlist_clear(&b->notes);
+	free(b->version);
 	free(b->prefix);
 	free(b->console_dir);
 	free(b->image_path);
@@ -365,6 +367,7 @@ static error *lv_open(const struct backend_config *cfg, struct vm *vms, uint32_t
 		b->base.lacks |= BACKEND_PROCESSES;
 	if (!b->hosts[0].template->console)
 		b->base.lacks |= BACKEND_WAKE;
+	lv_identify(b);
 	*ret = &b->base;
 	return NULL;
 }
@@ -429,7 +432,8 @@ const struct backend_ops backend_libvirt = {
 	.stop_all = lv_stop_all,
 	.close = lv_close,
 	.cost = lv_cost,
-	.describe = lv_describe,
+	.facts = lv_facts,
+	.details = lv_details,
 	.hosts = lv_hosts,
 	.host_full = lv_host_full,
 	.host_of = lv_host_of,

@@ -78,6 +78,8 @@ struct lv {
 	struct lv_host *hosts;
 	size_t host_count;
 	struct host_list own; /* when none was given */
+	char *version;	      /* of the first host's hypervisor */
+	struct strlist notes; /* for the user to know */
 	char *prefix;	      /* of our domains' names */
 	char *console_dir;    /* embed: unix sockets */
 	char *image_path, *firmware_path;
@@ -158,7 +160,10 @@ bool lv_await_callbacks(struct lv *b, const struct lv_host *h);
 size_t lv_take_news(struct lv *b, int timeout_ms, struct lv_news *ret, size_t max);
 
 /* describe.c */
-json_t *lv_describe(const struct backend *base);
+/* Once all hosts are open: what they are, in words. */
+void lv_identify(struct lv *b);
+struct backend_facts lv_facts(struct backend *base);
+json_t *lv_details(const struct backend *base);
 
 /* left.c */
 /* Domains and storage pools on that connection that a harness which is gone left; with `remove` destroys

@@ -413,19 +413,27 @@ static struct vm_cost oci_cost(const struct backend *b)
 				 .cgroups = b && ((const struct oci *)b)->no_cgroups ? 0 : 1 };
 }
 
-static json_t *oci_describe(const struct backend *b)
+static struct backend_facts oci_facts(struct backend *b)
+{
+	const struct oci *o = self(b);
+
+	return (struct backend_facts){ .binary = o->runtime.path,
+				       .version = o->runtime.version,
+				       .sha256 = o->runtime.sha256,
+				       .accel = "none",
+				       .machine = "container",
+				       .proof = o->proof };
+}
+
+static json_t *oci_details(const struct backend *b)
 {
 	const struct oci *o = (const struct oci *)b;
 	_cleanup_free_ char *cgroup =
 		o->cfg.cgroup_relative ? xasprintf("%s/0", o->cfg.cgroup_relative) : NULL;
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:b,s:o,s:{s:s,s:s}}", "name", "oci", "binary",
-			 o->runtime.path, "version", o->runtime.version, "sha256", o->runtime.sha256, "accel",
-			 "none", "machine", "container", "argv", backend_strings(&o->runtime.argv),
-			 "environment", backend_strings(&o->runtime.envp), "own_cgroups", !o->no_cgroups,
-			 "config",
-			 oci_config(o->bundles.rootfs, o->bundles.hostname, o->no_cgroups ? NULL : cgroup),
-			 "launch", "mode", "exec", "note", o->proof);
+	return json_pack("{s:o,s:o,s:b,s:o}", "argv", backend_strings(&o->runtime.argv), "environment",
+			 backend_strings(&o->runtime.envp), "own_cgroups", !o->no_cgroups, "config",
+			 oci_config(o->bundles.rootfs, o->bundles.hostname, o->no_cgroups ? NULL : cgroup));
 }
 
 const struct backend_ops backend_oci = {
@@ -441,5 +449,6 @@ const struct backend_ops backend_oci = {
 	.stop_all = oci_stop_all,
 	.close = oci_close,
 	.cost = oci_cost,
-	.describe = oci_describe,
+	.facts = oci_facts,
+	.details = oci_details,
 };

@@ -351,16 +351,27 @@ static struct vm_cost qemu_cost(const struct backend *b)
 	return cost;
 }
 
-static json_t *qemu_describe(const struct backend *b)
+static struct backend_facts qemu_facts(struct backend *b)
+{
+	struct qemu *q = self(b);
+
+	return (struct backend_facts){ .binary = q->plan.binary,
+				       .version = q->plan.version,
+				       .sha256 = q->plan.sha256,
+				       .accel = accel_names[q->plan.accel],
+				       .accel_note = q->plan.accel_note,
+				       .machine = q->plan.machine,
+				       .launch = q->launch,
+				       .proof = q->launch_note,
+				       .tuning = &q->tuning };
+}
+
+static json_t *qemu_details(const struct backend *b)
 {
 	const struct qemu *q = self_const(b);
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:{s:s,s:s},s:o,s:o*}", "name", "qemu",
-			 "binary", q->plan.binary, "version", q->plan.version, "sha256", q->plan.sha256,
-			 "accel", accel_names[q->plan.accel], "accel_note", q->plan.accel_note, "machine",
-			 q->plan.machine, "argv", backend_strings(&q->plan.argv), "environment",
-			 backend_strings(&q->plan.envp), "launch", "mode", launch_names[q->launch], "note",
-			 q->launch_note, "tuning", tuning_json(&q->tuning), "per_vm", qemu_vary_json(q));
+	return json_pack("{s:o,s:o,s:o*}", "argv", backend_strings(&q->plan.argv), "environment",
+			 backend_strings(&q->plan.envp), "per_vm", qemu_vary_json(q));
 }
 
 const struct backend_ops backend_qemu = {
@@ -377,5 +388,6 @@ const struct backend_ops backend_qemu = {
 	.stop_all = qemu_stop_all,
 	.close = qemu_close,
 	.cost = qemu_cost,
-	.describe = qemu_describe,
+	.facts = qemu_facts,
+	.details = qemu_details,
 };
