@@ -49,9 +49,10 @@ json_t *backend_describe(struct backend *b)
 			      launch_names[f.launch], "note", f.proof, "tuning",
 			      f.tuning ? tuning_json(f.tuning) : NULL, "notes",
 			      f.notes ? backend_strings(f.notes) : NULL);
-	json_t *details = b->ops->details(b);
+	json_t *details = b->ops->details ? b->ops->details(b) : NULL;
 
-	json_object_update(j, details);
+	if (details)
+		json_object_update(j, details);
 	json_decref(details);
 	return j;
 }
@@ -62,7 +63,7 @@ error *backend_check_table(void)
 		const struct backend_ops *o = backends[i];
 
 		if (!o->name || !o->summary || !o->needs || !o->open || !o->start || !o->room || !o->poll ||
-		    !o->stop_all || !o->close || !o->cost || !o->facts || !o->details ||
+		    !o->stop_all || !o->close || !o->cost || !o->facts ||
 		    (!o->ask && (o->flags & BACKEND_WAKE)) ||
 		    (!o->synthetic && (o->flags & BACKEND_SYNTHETIC)))
 			return err_new(EXIT_CANNOT,

@@ -176,6 +176,9 @@ struct backend_ops {
 	const char *summary;
 	const char *needs; /* for `list backends` */
 	unsigned flags;
+	/* Optional. Whether it could run on this host, as far as can be seen without starting anything: if
+	   not, why, and what to do. */
+	error *(*probe)(void);
 	/* Prepares a population of at most max VMs; vms is the caller's table of max zeroed entries.
 	   Failing with EXIT_CANNOT says why it cannot run here. */
 	error *(*open)(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret);
@@ -196,7 +199,7 @@ struct backend_ops {
 	   what is opened. */
 	struct vm_cost (*cost)(const struct backend *b);
 	struct backend_facts (*facts)(struct backend *b);
-	/* What run.json says of it besides its name and facts: argv, environment... */
+	/* Optional. What run.json says of it besides its name and facts: argv, environment... */
 	json_t *(*details)(const struct backend *b);
 	/* BACKEND_SYNTHETIC only: the resources that the living VMs use now. */
 	void (*synthetic)(struct backend *b, double *ret_cpu_pct, double *ret_mem_kb);

@@ -5,14 +5,22 @@
 
 #include "base/fs.h"
 
+error *init_program_probe(void)
+{
+	_cleanup_free_ char *path = fs_find_data("lib", "mvminit");
+
+	return path ? NULL
+		    : err_new(EXIT_CANNOT,
+			      "mvminit is missing beside the program: build or install it again");
+}
+
 error *init_program_find(const struct backend_config *cfg, struct init_program *ret)
 {
-	error *e;
+	error *e = init_program_probe();
 
+	if (e)
+		return e;
 	ret->path = fs_find_data("lib", "mvminit");
-	if (!ret->path)
-		return err_new(EXIT_CANNOT,
-			       "mvminit is missing beside the program: build or install it again");
 	ret->image = xasprintf("%s/guest.img", cfg->runtime_dir);
 	if ((e = image_write(cfg->image, ret->image)))
 		return e;

@@ -13,6 +13,7 @@ struct init_program {
 	char *image; /* written into the runtime folder */
 };
 
+error *init_program_probe(void) ERR_MUST_CHECK;
 error *init_program_find(const struct backend_config *cfg, struct init_program *ret) ERR_MUST_CHECK;
 void init_program_clear(struct init_program *i);
 

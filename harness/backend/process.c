@@ -137,6 +137,7 @@ const struct backend_ops backend_process = {
 	.summary = "no VM: a 2 kB process that does what the guest does, the floor to compare with",
 	.needs = "nothing",
 	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_AFFINITY | BACKEND_CGROUP,
+	.probe = init_program_probe,
 	.open = process_open,
 	.start = process_start,
 	.room = process_room,

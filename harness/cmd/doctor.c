@@ -296,6 +296,13 @@ static void show_tools(void)
 						    path ? path : tools[i].how, tools[i].what_for) });
 	}
 	table_row(&t, (char *[]){ xstrdup("/dev/kvm"), kvm_state(&opens) });
+	for (size_t i = 0; backends[i]; i++) {
+		_cleanup_err_ error *e = backends[i]->probe ? backends[i]->probe() : NULL;
+
+		if (e)
+			table_row(&t,
+				  (char *[]){ xasprintf("backend %s", backends[i]->name), xstrdup(e->msg) });
+	}
 	table_write_text(&t, "  ", stdout);
 	table_clear(&t);
 }

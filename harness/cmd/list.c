@@ -22,14 +22,18 @@ static void add(json_t *rows, const char *name, const char *text)
 static error *list_backends(json_t *rows)
 {
 	for (size_t i = 0; backends[i]; i++) {
+		_cleanup_err_ error *e = backends[i]->probe ? backends[i]->probe() : NULL;
 		_cleanup_free_ char *text =
-			xasprintf("%s (needs %s)", backends[i]->summary, backends[i]->needs);
+			xasprintf("%s (needs %s)%s%s", backends[i]->summary, backends[i]->needs,
+				  e ? "; not here: " : "", e ? e->msg : "");
 		add(rows, backends[i]->name, text);
 		json_t *can = json_array();
 		for (int k = 0; k < BACKEND_CAPABILITY_COUNT; k++)
 			if (backends[i]->flags & 1U << k)
 				json_array_append_new(can, json_string(backend_capability_names[k]));
 		json_object_set_new(json_array_get(rows, i), "can", can);
+		json_object_set_new(json_array_get(rows, i), "why_not",
+				    e ? json_string(e->msg) : json_null());
 	}
 	return NULL;
 }

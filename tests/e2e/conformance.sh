@@ -141,4 +141,6 @@ while IFS='	' read -r name caps; do
 done <<TABLE
 $(table)
 TABLE
+# the one that docs/backends.md walks through; it is not in the table
+operations example example
 t_done

@@ -49,6 +49,12 @@ says '/dev/kvm'
 [ ! -e "$MVMSCALE_STATE" ] || fail "plain doctor made a state folder"
 [ "$(cat $pid_max)" = "$before" ] || fail "plain doctor changed pid_max"
 
+# a backend that cannot run here says what to do
+expect 0 env PATH="$dir" "$mvmscale" doctor
+says '^  backend oci .*apt-get install runc'
+expect 0 env PATH="$dir" "$mvmscale" list backends
+says '^qemu .*; not here: QEMU is missing'
+
 expect 0 "$mvmscale" doctor --json --max 1000 --vm-mem 500 --vm-tasks 2
 says '"verdict_now"'
 says '"ram_kb"'

@@ -66,6 +66,7 @@ struct kvm {
 };
 
 /* open.c: the ops that begin and describe a population. */
+error *kvm_probe(void) ERR_MUST_CHECK;
 error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max,
 		struct backend **ret) ERR_MUST_CHECK;
 struct vm_cost kvm_cost(const struct backend *b);

@@ -100,6 +100,13 @@ static json_t *vary_json(const struct vary *v)
 			 (json_int_t)v->spread_ms, "how", "written into the image in each VM's memory");
 }
 
+error *kvm_probe(void)
+{
+	return access("/dev/kvm", R_OK | W_OK) < 0
+		       ? err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm")
+		       : NULL;
+}
+
 static void identify(struct kvm *k)
 {
 	char path[4096];
@@ -138,9 +145,9 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 		.cgroup_more_fds = cfg->cgroup_more_fds,
 		.cgroup_more = cfg->cgroup_more,
 	};
-	error *e = access("/dev/kvm", R_OK | W_OK) < 0
-			   ? err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm")
-			   : choose_capacity(k);
+	error *e = kvm_probe();
+	if (!e)
+		e = choose_capacity(k);
 	if (!e)
 		e = image_write(cfg->image, k->image_path);
 	if (!e && (e = probe(k)))

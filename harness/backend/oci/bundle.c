@@ -23,6 +23,15 @@ char *oci_runtime_path(const char *asked)
 	return path;
 }
 
+error *oci_probe(void)
+{
+	_cleanup_free_ char *path = oci_runtime_path(NULL);
+
+	return path ? NULL
+		    : err_new(EXIT_CANNOT,
+			      "an OCI runtime is missing: neither runc, crun nor youki is on PATH; install one (Debian: apt-get install runc) or give one with --runtime PATH");
+}
+
 /* "runc version 1.1.5+ds1\n..." -> "runc 1.1.5+ds1"; the first line of one that says it otherwise */
 static char *short_version(const char *text)
 {
@@ -61,11 +70,8 @@ error *oci_runtime_find(const struct backend_config *cfg, struct oci_runtime *re
 		return err_new(EXIT_CANNOT,
 			       "OCI runtime '%s' (--runtime): no such program, or not executable",
 			       cfg->runtime);
-	if (!ret->path)
-		return err_new(
-			EXIT_CANNOT,
-			"an OCI runtime is missing: neither runc, crun nor youki is on PATH; install one (Debian: apt-get install runc) or give one with --runtime PATH");
-	if ((e = ask_version(ret)) || (e = fs_sha256(ret->path, &ret->sha256)))
+	if ((!ret->path && (e = oci_probe())) || (e = ask_version(ret)) ||
+	    (e = fs_sha256(ret->path, &ret->sha256)))
 		return e;
 	ret->root = xasprintf("%s/oci", cfg->runtime_dir);
 	strlist_add(&ret->argv, ret->path);

@@ -441,6 +441,7 @@ const struct backend_ops backend_oci = {
 	.summary = "containers through an OCI runtime (--runtime), with the same 2 kB process in each",
 	.needs = "runc, crun or another OCI runtime, and root",
 	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_RUNTIME | BACKEND_AFFINITY | BACKEND_CGROUP,
+	.probe = oci_probe,
 	.open = oci_open,
 	.start = oci_start,
 	.room = oci_room,

@@ -17,6 +17,8 @@ struct oci_runtime {
 };
 
 /* The program that was asked for, or the first of the usual ones (NULL); NULL when there is none. */
+/* Whether one of the usual runtimes is there. */
+error *oci_probe(void) ERR_MUST_CHECK;
 char *oci_runtime_path(const char *asked);
 /* Finds it and asks its version; EXIT_CANNOT with the reason. */
 error *oci_runtime_find(const struct backend_config *cfg, struct oci_runtime *ret) ERR_MUST_CHECK;

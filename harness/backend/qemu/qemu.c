@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "backend/console.h"
+#include "backend/qemu/solo.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
@@ -311,6 +312,13 @@ static void other_ended(void *user, pid_t pid, int status)
 		q->next.pid = 0;
 }
 
+static error *qemu_probe(void)
+{
+	_cleanup_free_ char *path = NULL;
+
+	return solo_find_qemu(NULL, &path);
+}
+
 static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret)
 {
 	struct qemu *q = xcalloc(1, sizeof(*q));
@@ -380,6 +388,7 @@ const struct backend_ops backend_qemu = {
 	.needs = "a qemu-system-x86_64 binary; /dev/kvm for KVM",
 	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_AFFINITY | BACKEND_CGROUP | BACKEND_QEMU |
 		 BACKEND_DEVICES | BACKEND_VARY,
+	.probe = qemu_probe,
 	.open = qemu_open,
 	.start = qemu_start,
 	.room = qemu_room,
