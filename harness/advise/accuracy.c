@@ -3,15 +3,15 @@
 
 #include <libgen.h>
 #include <math.h>
-#include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/db.h"
 #include "base/fs.h"
+#include "model/stats.h"
 #include "record/interval.h"
 
 /* Two runs that end at the same time wait for each other so long. */
-#define BUSY_MS 5000
 #define LEDGER_VERSION 2
 /* Errors of forecasts that were made in another way say nothing about those made in this one. */
 #define FORECAST_METHOD 2
@@ -78,11 +78,6 @@ void forecast_check_clear(struct forecast_check *c)
 	*c = (struct forecast_check){ 0 };
 }
 
-static void close_db(sqlite3 **db)
-{
-	sqlite3_close(*db);
-}
-
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS forecasts (started TEXT, host TEXT, kernel TEXT, backend TEXT, accel TEXT, "
 	"preset TEXT, profile TEXT, launch TEXT, threshold REAL, forecast REAL, lower REAL, upper REAL, at REAL, "
@@ -98,38 +93,20 @@ static error *fault(sqlite3 *db, const char *path)
 		       path, db ? sqlite3_errmsg(db) : "out of memory");
 }
 
-static error *version_of(sqlite3 *db, const char *path, int *ret)
-{
-	sqlite3_stmt *st = NULL;
-	error *e = NULL;
-
-	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK &&
-	    sqlite3_step(st) == SQLITE_ROW)
-		*ret = sqlite3_column_int(st, 0);
-	else
-		e = fault(db, path);
-	sqlite3_finalize(st);
-	return e;
-}
-
 /* *ret stays NULL where there is nothing to be read yet. */
 static error *open_db(const char *path, bool create, sqlite3 **ret)
 {
-	_cleanup_(close_db) sqlite3 *db = NULL;
-	int version = 0;
+	_cleanup_(db_close) sqlite3 *db = NULL;
 	struct stat st;
 
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* a named pipe would be waited for */
 		return err_new(EXIT_CANNOT,
 			       "the ledger %s is no regular file: set MVMSCALE_LEDGER to another file", path);
-	if (sqlite3_open_v2(path, &db,
-			    create ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY,
-			    NULL) != SQLITE_OK)
+	if (!db_open(path, create ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY, &db))
 		return fault(db, path);
-	sqlite3_busy_timeout(db, BUSY_MS);
-	error *e = version_of(db, path, &version);
-	if (e)
-		return e;
+	int version = db_number(db, "PRAGMA user_version");
+	if (version < 0)
+		return fault(db, path);
 	if (version > LEDGER_VERSION)
 		return err_new(
 			EXIT_BAD_INPUT,
@@ -162,7 +139,7 @@ error *ledger_add(const char *path, const struct run_record *r, const struct adv
 {
 	static const char sql[] =
 		"INSERT OR IGNORE INTO forecasts VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)";
-	_cleanup_(close_db) sqlite3 *db = NULL;
+	_cleanup_(db_close) sqlite3 *db = NULL;
 	_cleanup_free_ char *host = ledger_host(r), *copy = xstrdup(path);
 	sqlite3_stmt *st = NULL;
 	error *e = fs_mkdirs(dirname(copy));
@@ -235,7 +212,7 @@ static error *errors_of(sqlite3 *db, const char *path, const char *host, size_t 
 
 error *ledger_wander(const char *path, const char *host, double *ret)
 {
-	_cleanup_(close_db) sqlite3 *db = NULL;
+	_cleanup_(db_close) sqlite3 *db = NULL;
 	_cleanup_free_ double *v = NULL;
 	size_t n = 0;
 	error *e = access(path, F_OK) == 0 ? open_db(path, false, &db) : NULL;
@@ -281,7 +258,7 @@ static error *offer_past(sqlite3 *db, const char *path, const struct run_record 
 
 error *ledger_quote(const char *path, const struct run_record *r, struct advice *a)
 {
-	_cleanup_(close_db) sqlite3 *db = NULL;
+	_cleanup_(db_close) sqlite3 *db = NULL;
 	_cleanup_free_ char *host = ledger_host(r);
 
 	if (access(path, F_OK) != 0)

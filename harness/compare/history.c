@@ -3,16 +3,15 @@
 
 #include <errno.h>
 #include <math.h>
-#include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/db.h"
 #include "base/fs.h"
 #include "base/text.h"
 
 #define SCHEMA_VERSION 1
-#define BUSY_MS 10000
 
 struct history {
 	sqlite3 *db;
@@ -49,28 +48,16 @@ static error *make_folder(const char *path)
 	return fs_mkdirs(folder);
 }
 
-/* The first column of the first row; -1 where it cannot be read. */
-static int ask_number(struct history *h, const char *sql)
-{
-	sqlite3_stmt *st = NULL;
-	int n = -1;
-
-	if (sqlite3_prepare_v2(h->db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-		n = sqlite3_column_int(st, 0);
-	sqlite3_finalize(st);
-	return n;
-}
-
 /* An empty database becomes one of ours; another program's must not. */
 static error *check_version(struct history *h)
 {
-	int version = ask_number(h, "PRAGMA user_version");
-	int tables = version < 0 ? -1 : ask_number(h, "SELECT count(*) FROM sqlite_master");
+	int version = db_number(h->db, "PRAGMA user_version");
+	int tables = version < 0 ? -1 : db_number(h->db, "SELECT count(*) FROM sqlite_master");
 	int ours =
 		tables < 0
 			? -1
-			: ask_number(
-				  h,
+			: db_number(
+				  h->db,
 				  "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('runs', 'figures')");
 
 	if (ours < 0)
@@ -127,9 +114,8 @@ error *history_open(const char *path, enum history_use use, struct history **ret
 		*ret = STEAL(h);
 		return NULL;
 	}
-	if (sqlite3_open_v2(h->path, &h->db, flags[use], NULL) != SQLITE_OK)
+	if (!db_open(h->path, flags[use], &h->db))
 		return db_error(h, "open it");
-	sqlite3_busy_timeout(h->db, BUSY_MS);
 	if ((e = check_version(h)))
 		return e;
 	if (use != HISTORY_READ && sqlite3_exec(h->db, schema, NULL, NULL, NULL) != SQLITE_OK)
@@ -148,7 +134,7 @@ void history_close(struct history *h)
 {
 	if (!h)
 		return;
-	sqlite3_close(h->db);
+	db_close(&h->db);
 	free(h->path);
 	free(h);
 }

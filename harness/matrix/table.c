@@ -7,6 +7,7 @@
 
 #include "base/table.h"
 #include "base/text.h"
+#include "model/stats.h"
 #include "record/interval.h"
 
 const struct matrix_column matrix_numbers[NUMBER_COUNT] = {

@@ -4,23 +4,17 @@
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_multifit.h>
-#include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
 
 #include "base/util.h"
+#include "model/stats.h"
 
 #define FEW_POINTS 5
 /* The pairs of more points than this tell nothing new; every k-th is taken. */
 #define MOST_POINTS 500
 /* Turns a median absolute deviation into a standard deviation, for normal noise. */
 #define MAD_TO_SD 1.4826
-
-static double median(double *v, size_t n)
-{
-	gsl_sort(v, 1, n);
-	return gsl_stats_median_from_sorted_data(v, 1, n);
-}
 
 /*
  * P. K. Sen, "Estimates of the Regression Coefficient Based on Kendall's Tau", J. Am.
@@ -39,13 +33,13 @@ static bool theil_sen(const double *x, const double *y, size_t n, struct line_fi
 				v[pairs++] = (y[j] - y[i]) / (x[j] - x[i]);
 	if (!pairs)
 		return false;
-	f->b = median(v, pairs);
+	f->b = median_sorting(v, pairs);
 	for (size_t i = 0; i < n; i++)
 		v[i] = y[i] - f->b * x[i];
-	f->a = median(v, n);
+	f->a = median_sorting(v, n);
 	for (size_t i = 0; i < n; i++)
 		v[i] = fabs(y[i] - f->a - f->b * x[i]);
-	f->s = MAD_TO_SD * median(v, n) * sqrt((double)n / (double)(n - 2));
+	f->s = MAD_TO_SD * median_sorting(v, n) * sqrt((double)n / (double)(n - 2));
 	for (size_t i = 0; i < n; i++)
 		mean += x[i] / (double)n;
 	for (size_t i = 0; i < n; i++)

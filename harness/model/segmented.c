@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "model/stats.h"
 
 /* More points than this are pooled: a break cannot be placed finer than that anyway. */
 #define MOST_GROUPS 160
@@ -57,12 +58,6 @@ enum model { MODEL_LEVEL, MODEL_LINE, MODEL_SATURATES, MODEL_BENDS, MODEL_COUNT 
 /* Parameters, the scatter and a break's place among them. */
 static const double parameters[MODEL_COUNT] = { 2, 3, 4, 5 };
 
-static double median_of(double *v, size_t n)
-{
-	gsl_sort(v, 1, n);
-	return gsl_stats_median_from_sorted_data(v, 1, n);
-}
-
 static void points_free(struct points *p)
 {
 	free(p->x);
@@ -100,7 +95,7 @@ static struct points pool(const struct points *p, size_t most)
 
 		memcpy(v, p->y + i, k * sizeof(*v));
 		q.x[q.n] = gsl_stats_mean(p->x + i, 1, k);
-		q.y[q.n++] = median_of(v, k);
+		q.y[q.n++] = median_sorting(v, k);
 		free(v);
 	}
 	return q;
@@ -117,7 +112,7 @@ static double off_neighbours(const struct points *p, size_t i)
 			if (p->x[b] > p->x[a])
 				guess[n++] = p->y[a] +
 					     (p->y[b] - p->y[a]) * (p->x[i] - p->x[a]) / (p->x[b] - p->x[a]);
-	return n ? p->y[i] - median_of(guess, n) : 0;
+	return n ? p->y[i] - median_sorting(guess, n) : 0;
 }
 
 /* Takes out single points that no neighbour supports; how many. The ends have neighbours on one side only and
@@ -131,7 +126,7 @@ static size_t drop_outliers(struct points *p, double range)
 		return 0;
 	for (size_t i = 0; i < p->n; i++)
 		size[i] = fabs(off[i] = off_neighbours(p, i));
-	double most = OUTLIER_SDS * fmax(MAD_TO_SD * median_of(size, p->n), range / 500);
+	double most = OUTLIER_SDS * fmax(MAD_TO_SD * median_sorting(size, p->n), range / 500);
 	for (size_t i = 0; i < p->n; i++)
 		out += fabs(off[i]) > most;
 	if ((double)out > OUTLIER_SHARE * (double)p->n)
@@ -438,7 +433,7 @@ void segmented_fit(const double *x, const double *y, size_t n, double tolerated,
 
 		while (m == MODEL_SATURATES && from + SIDE_POINTS < p.n && p.x[from] < f.knee)
 			from++;
-		f.level = median_of(p.y + from, p.n - from);
+		f.level = median_sorting(p.y + from, p.n - from);
 	}
 	points_free(&p);
 	points_free(&all);

@@ -14,15 +14,28 @@
 /* Sums of probabilities that ought to be equal differ in the last digits. */
 #define SLACK 1e-9
 
+double median_sorting(double *v, size_t n)
+{
+	gsl_sort(v, 1, n);
+	return gsl_stats_median_from_sorted_data(v, 1, n);
+}
+
 double median_of(const double *v, size_t n)
 {
-	_cleanup_free_ double *copy = xcalloc(n ? n : 1, sizeof(*copy));
+	_cleanup_free_ double *copy = xcalloc(n, sizeof(*copy));
 
 	if (!n)
 		return NAN;
 	memcpy(copy, v, n * sizeof(*copy));
-	gsl_sort(copy, 1, n);
-	return gsl_stats_median_from_sorted_data(copy, 1, n);
+	return median_sorting(copy, n);
+}
+
+double quantile(double *values, size_t n, double q)
+{
+	if (n == 0)
+		return NAN;
+	gsl_sort(values, 1, n);
+	return gsl_stats_quantile_from_sorted_data(values, 1, n, q);
 }
 
 /* Twice the midranks of the pooled values, so that they are whole; returns sum of t^3 - t over the ties. */

@@ -12,6 +12,10 @@
 
 /* Median of n values, which stay as they are; NAN of none. */
 double median_of(const double *v, size_t n);
+/* The same of at least one value; sorts them. */
+double median_sorting(double *v, size_t n);
+/* Linear-interpolated quantile (type 7) of n values, which it sorts; NAN of none. q in [0, 1]. */
+double quantile(double *values, size_t n, double q);
 
 /*
  * Two-sided p of the rank-sum test that x and y come from one distribution (H. B. Mann, D. R. Whitney,

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "base/util.h"
+#include "model/stats.h"
 
 #define USL_POINTS 6
 #define USL_STEPS 200
@@ -50,8 +51,7 @@ static double spread(const gsl_vector *f, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		size[i] = fabs(gsl_vector_get(f, i));
-	gsl_sort(size, 1, count);
-	return 1.4826 * gsl_stats_median_from_sorted_data(size, 1, count);
+	return 1.4826 * median_sorting(size, count);
 }
 
 /* One fit with weights; p holds the start and gets the end. */

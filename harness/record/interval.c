@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "record/interval.h"
 
-#include <gsl/gsl_sort.h>
-#include <gsl/gsl_statistics_double.h>
 #include <math.h>
 
 const char *const interval_extra_columns[EXTRA_COUNT] = {
@@ -105,12 +103,4 @@ void interval_ledger(struct interval *i, const struct interval *baseline, const 
 	double more = n - moments_mean(&previous->vm_count);
 	if (more > 0)
 		x[EXTRA_MEM_MARGINAL] = drop_since(i, previous) / more;
-}
-
-double quantile(double *values, size_t n, double q)
-{
-	if (n == 0)
-		return NAN;
-	gsl_sort(values, 1, n);
-	return gsl_stats_quantile_from_sorted_data(values, 1, n, q);
 }

@@ -91,7 +91,4 @@ void interval_add(struct interval *i, const struct sample *s, uint32_t vm_count)
 /* Fills the memory columns against the baseline and the previous interval (may be NULL). */
 void interval_ledger(struct interval *i, const struct interval *baseline, const struct interval *previous);
 
-/* Linear-interpolated quantile (type 7) of n values, which it sorts; NAN of none. q in [0, 1]. */
-double quantile(double *values, size_t n, double q);
-
 #endif

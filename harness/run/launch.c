@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "host/refusal.h"
+#include "model/stats.h"
 #include "run/session.h"
 
 #define GUARD_PERIOD_NS 50000000ULL

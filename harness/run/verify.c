@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "model/stats.h"
 #include "run/session.h"
 
 #define REQUEST "ping"

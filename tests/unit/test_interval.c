@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "model/stats.h"
 #include "record/interval.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))

@@ -17,6 +17,7 @@
 #include "advise/verdict.h"
 #include "advise/whatif.h"
 #include "model/forecast.h"
+#include "model/stats.h"
 #include "ramps.h"
 #include "record/interval.h"
 
