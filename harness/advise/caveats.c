@@ -25,7 +25,8 @@ static void caveats_answers(const struct run_record *r, struct advice *a)
 	double most = 0;
 
 	for (size_t i = 0; i < t->rows; i++) {
-		double missing = csv_cell(t, i, "ping_asked") - csv_cell(t, i, "proven_ping");
+		double missing = csv_cell(t, i, interval_extra_columns[EXTRA_PING_ASKED]) -
+				 csv_cell(t, i, interval_extra_columns[EXTRA_PROVEN_PING]);
 
 		rows += missing > 0;
 		if (missing > most) {
@@ -38,7 +39,8 @@ static void caveats_answers(const struct run_record *r, struct advice *a)
 	strlist_addf(
 		&a->reasons,
 		"VMs did not answer in %zu of %zu intervals (at worst %.0f of %.0f asked answered): they took memory and CPU and are not counted; see events.jsonl, and run again",
-		rows, t->rows, csv_cell(t, worst, "proven_ping"), csv_cell(t, worst, "ping_asked"));
+		rows, t->rows, csv_cell(t, worst, interval_extra_columns[EXTRA_PROVEN_PING]),
+		csv_cell(t, worst, interval_extra_columns[EXTRA_PING_ASKED]));
 	a->ok = false;
 }
 

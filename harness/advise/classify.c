@@ -9,6 +9,7 @@
 #include "advise/steps.h"
 #include "base/text.h"
 #include "model/usl.h"
+#include "record/interval.h"
 #include "record/metric.h"
 
 #define DRAWS 2000
@@ -45,7 +46,7 @@ static double probability_of_first(const struct candidates *c)
 /* The launch rate falls to a small share of what it was, and by more than its scatter. */
 static bool launch_ends(const struct run_record *r, struct usl_fit *f)
 {
-	return usl_fit_column(r, "launch_rate_per_s", USL_RATE, f) && f->slows &&
+	return usl_fit_column(r, interval_extra_columns[EXTRA_LAUNCH_RATE], USL_RATE, f) && f->slows &&
 	       usl_at(f, run_measured_to(r)) < LAUNCH_ENDS_SHARE * f->lambda;
 }
 
@@ -131,14 +132,15 @@ void advice_classify(const struct run_record *r, const struct candidates *c, str
 }
 
 static const struct {
-	const char *column, *label;
+	enum interval_extra extra;
+	const char *label;
 	enum usl_kind kind;
 } timed[] = {
-	{ "launch_rate_per_s", "launch rate", USL_RATE },
-	{ "boot_p50_ms", "start to ready, median", USL_LATENCY },
-	{ "boot_p99_ms", "start to ready, 99th percentile", USL_LATENCY },
-	{ "wake_p50_ms", "ping to pong, median", USL_LATENCY },
-	{ "wake_p99_ms", "ping to pong, 99th percentile", USL_LATENCY },
+	{ EXTRA_LAUNCH_RATE, "launch rate", USL_RATE },
+	{ EXTRA_BOOT_P50, "start to ready, median", USL_LATENCY },
+	{ EXTRA_BOOT_P99, "start to ready, 99th percentile", USL_LATENCY },
+	{ EXTRA_WAKE_P50, "ping to pong, median", USL_LATENCY },
+	{ EXTRA_WAKE_P99, "ping to pong, 99th percentile", USL_LATENCY },
 };
 
 json_t *classify_json(const struct run_record *r, const struct advice *a)
@@ -163,13 +165,13 @@ json_t *classify_json(const struct run_record *r, const struct advice *a)
 						(int)m->trend.shape.outliers));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(timed); i++)
-		if (usl_fit_column(r, timed[i].column, timed[i].kind, &u))
-			json_array_append_new(scaling,
-					      json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "name",
-							timed[i].column, "slows", (int)u.slows, "lambda",
-							advice_real(u.lambda), "sigma", advice_real(u.sigma),
-							"kappa", advice_real(u.kappa), "twofold_at",
-							advice_real(usl_twofold(&u))));
+		if (usl_fit_column(r, interval_extra_columns[timed[i].extra], timed[i].kind, &u))
+			json_array_append_new(
+				scaling, json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "name",
+						   interval_extra_columns[timed[i].extra], "slows",
+						   (int)u.slows, "lambda", advice_real(u.lambda), "sigma",
+						   advice_real(u.sigma), "kappa", advice_real(u.kappa),
+						   "twofold_at", advice_real(usl_twofold(&u))));
 	return json_pack("{s:s, s:s, s:f, s:s, s:o, s:o, s:o}", "run", r->dir, "class", a->class_name,
 			 "probability", a->class_probability, "binding_resource", a->binding, "measured_to",
 			 advice_real(a->measured_to), "curves", curves, "scaling", scaling);
@@ -211,7 +213,7 @@ char *classify_text(const struct run_record *r, const struct advice *a)
 		if (a->metrics[i].present)
 			format_curve(out, &a->metrics[i]);
 	for (size_t i = 0; i < ARRAY_LEN(timed); i++) {
-		if (!usl_fit_column(r, timed[i].column, timed[i].kind, &u))
+		if (!usl_fit_column(r, interval_extra_columns[timed[i].extra], timed[i].kind, &u))
 			continue;
 		_cleanup_free_ char *twofold = text_thousands(usl_twofold(&u), 0);
 		fprintf(out, "  %s: %.4g at the first VM, ", timed[i].label, u.lambda);

@@ -11,10 +11,11 @@
 #define PIT_HZ (1193182.0 / 65536.0)
 
 static const struct {
-	const char *column, *name;
+	enum interval_extra extra;
+	const char *name;
 	bool kernel;
 } parts[COST_PART_COUNT] = {
-#define COST_ROW(sym, col, json, words, is_kernel) [COST_##sym] = { (col), (json), (is_kernel) },
+#define COST_ROW(sym, column, json, words, is_kernel) [COST_##sym] = { EXTRA_##column, (json), (is_kernel) },
 	COST_PARTS(COST_ROW)
 #undef COST_ROW
 };
@@ -53,7 +54,7 @@ static double wakes_of(const struct run_record *r)
 static double inside_of(const struct run_record *r, const struct measured_cost *c)
 {
 	for (size_t i = r->intervals->rows; i-- > 0;) {
-		double pss = csv_cell(r->intervals, i, "guest_pss_kb_mean");
+		double pss = csv_cell(r->intervals, i, metric_table[METRIC_GUEST_PSS].mean);
 
 		if (isfinite(pss) && csv_cell(r->intervals, i, "vm_count") > 0)
 			return pss + c->kernel_kb;
@@ -67,7 +68,7 @@ void measured_cost_of(const struct run_record *r, struct measured_cost *ret)
 	struct measured_cost c = { .woken_kb = (double)NAN };
 
 	for (int i = 0; i < COST_PART_COUNT; i++) {
-		double kb = run_slope(r, parts[i].column);
+		double kb = run_slope(r, interval_extra_columns[parts[i].extra]);
 
 		c.part_kb[i] = kb;
 		if (isfinite(kb) && i != COST_REST)
@@ -76,9 +77,9 @@ void measured_cost_of(const struct run_record *r, struct measured_cost *ret)
 	if (!isfinite(c.part_kb[COST_ANON]))
 		c.user_kb = c.kernel_kb = (double)NAN;
 	c.inside_kb = inside_of(r, &c);
-	c.guest_core_pct = run_slope(r, "cpu_guests_pct_mean") * cores;
-	c.kdamond_core_pct = run_slope(r, "cpu_kdamond_pct_mean") * cores;
-	c.ksmd_core_pct = run_slope(r, "cpu_ksmd_pct_mean") * cores;
+	c.guest_core_pct = run_slope(r, metric_table[METRIC_CPU_GUESTS].mean) * cores;
+	c.kdamond_core_pct = run_slope(r, metric_table[METRIC_CPU_KDAMOND].mean) * cores;
+	c.ksmd_core_pct = run_slope(r, metric_table[METRIC_CPU_KSMD].mean) * cores;
 	c.wakes_per_s = wakes_of(r);
 	c.wake_core_us = c.wakes_per_s > 0 ? c.guest_core_pct / 100 / c.wakes_per_s * 1e6 : (double)NAN;
 	*ret = c;

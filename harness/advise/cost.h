@@ -4,21 +4,22 @@
 
 #include <jansson.h>
 
+#include "record/interval.h"
 #include "record/read.h"
 
-/* The parts of a VM's memory: P(symbol, column of intervals.csv, name in JSON, words, is kernel memory). */
-#define COST_PARTS(P)                                                               \
-	P(ANON, "ledger_anon_kb", "anonymous", "anonymous", false)                  \
-	P(SHMEM, "ledger_shmem_kb", "shared", "shared", false)                      \
-	P(SLAB, "ledger_slab_kb", "slab", "slab", true)                             \
-	P(PAGE_TABLES, "ledger_page_tables_kb", "page_tables", "page tables", true) \
-	P(STACKS, "ledger_kernel_stack_kb", "kernel_stacks", "kernel stacks", true) \
-	P(PERCPU, "ledger_percpu_kb", "percpu", "per-CPU", true)                    \
-	P(VMALLOC, "ledger_vmalloc_kb", "vmalloc", "vmalloc", true)                 \
-	P(REST, "ledger_rest_kb", "unexplained", "unexplained", false)
+/* The parts of a VM's memory: P(symbol, EXTRA_ of intervals.csv, name in JSON, words, is kernel memory). */
+#define COST_PARTS(P)                                                          \
+	P(ANON, LEDGER_ANON, "anonymous", "anonymous", false)                  \
+	P(SHMEM, LEDGER_SHMEM, "shared", "shared", false)                      \
+	P(SLAB, LEDGER_SLAB, "slab", "slab", true)                             \
+	P(PAGE_TABLES, LEDGER_PAGE_TABLES, "page_tables", "page tables", true) \
+	P(STACKS, LEDGER_STACKS, "kernel_stacks", "kernel stacks", true)       \
+	P(PERCPU, LEDGER_PERCPU, "percpu", "per-CPU", true)                    \
+	P(VMALLOC, LEDGER_VMALLOC, "vmalloc", "vmalloc", true)                 \
+	P(REST, LEDGER_REST, "unexplained", "unexplained", false)
 
 enum cost_part {
-#define COST_SYMBOL(sym, column, name, words, kernel) COST_##sym,
+#define COST_SYMBOL(sym, extra, name, words, kernel) COST_##sym,
 	COST_PARTS(COST_SYMBOL)
 #undef COST_SYMBOL
 		COST_PART_COUNT

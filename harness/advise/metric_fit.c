@@ -53,7 +53,9 @@ static struct point *take_points(const struct run_record *r, const char *column,
 		if (isfinite(y))
 			p[n++] = (struct point){ csv_cell(r->intervals, i, "vm_count"), y * scale,
 						 isfinite(dev) ? dev * scale : 0,
-						 csv_cell(r->intervals, i, "ping_asked"), held_kb(r, i) };
+						 csv_cell(r->intervals, i,
+							  interval_extra_columns[EXTRA_PING_ASKED]),
+						 held_kb(r, i) };
 	}
 	qsort(p, n, sizeof(*p), by_x);
 	*ret_n = n;

@@ -193,28 +193,28 @@ static void print_parts(const struct run_record *r, const struct part *parts, si
 /* Where the memory of a VM went, and the CPU: from the last row of the record. */
 static void print_ledgers(const struct run_record *r)
 {
-#define MEMORY_PART(sym, column, name, words, kernel) { (column), (words) },
-	static const struct part memory[] = { COST_PARTS(MEMORY_PART) };
+#define MEMORY_PART(sym, extra, name, words, kernel) { interval_extra_columns[EXTRA_##extra], (words) },
+	const struct part memory[] = { COST_PARTS(MEMORY_PART) };
 #undef MEMORY_PART
-	static const struct part cpu[] = {
-		{ "cpu_guests_pct_mean", "guests" },
-		{ "cpu_harness_pct_mean", "harness" },
-		{ "cpu_ksmd_pct_mean", "ksmd" },
-		{ "cpu_kdamond_pct_mean", "kdamond" },
-		{ "cpu_kswapd_pct_mean", "kswapd" },
-		{ "cpu_kcompactd_pct_mean", "kcompactd" },
-		{ "cpu_kthreads_pct_mean", "other kernel threads" },
-		{ "cpu_rest_pct_mean", "the rest" },
+	const struct part cpu[] = {
+		{ metric_table[METRIC_CPU_GUESTS].mean, "guests" },
+		{ metric_table[METRIC_CPU_HARNESS].mean, "harness" },
+		{ metric_table[METRIC_CPU_KSMD].mean, "ksmd" },
+		{ metric_table[METRIC_CPU_KDAMOND].mean, "kdamond" },
+		{ metric_table[METRIC_CPU_KSWAPD].mean, "kswapd" },
+		{ metric_table[METRIC_CPU_KCOMPACTD].mean, "kcompactd" },
+		{ metric_table[METRIC_CPU_KOTHER].mean, "other kernel threads" },
+		{ metric_table[METRIC_CPU_REST].mean, "the rest" },
 	};
 	size_t last = r->intervals->rows - 1;
 	double n = csv_cell(r->intervals, last, "vm_count");
-	double drop = csv_cell(r->intervals, last, "ledger_drop_kb");
+	double drop = csv_cell(r->intervals, last, interval_extra_columns[EXTRA_LEDGER_DROP]);
 
 	if (!(n > 0) || isnan(drop))
 		return;
 	printf("\nMemory, kB per VM: %.1f", drop / n);
 	print_parts(r, memory, ARRAY_LEN(memory), n, 1);
-	printf("CPU, %% of the host: %.2f", csv_cell(r->intervals, last, "cpu_pct_mean"));
+	printf("CPU, %% of the host: %.2f", csv_cell(r->intervals, last, metric_table[METRIC_CPU].mean));
 	print_parts(r, cpu, ARRAY_LEN(cpu), 1, 2);
 }
 
@@ -225,8 +225,8 @@ static void print_fidelity(const struct run_record *r)
 	double *asked = xcalloc(rows, sizeof(*asked)), *got = xcalloc(rows, sizeof(*got));
 
 	for (size_t i = 0; i < rows; i++) {
-		double a = csv_cell(r->intervals, i, "cpu_predicted_pct_mean");
-		double g = csv_cell(r->intervals, i, "cpu_guests_pct_mean");
+		double a = csv_cell(r->intervals, i, metric_table[METRIC_CPU_PREDICTED].mean);
+		double g = csv_cell(r->intervals, i, metric_table[METRIC_CPU_GUESTS].mean);
 
 		if (!(csv_cell(r->intervals, i, "vm_count") > 0) || isnan(a) || isnan(g))
 			continue;

@@ -6,6 +6,8 @@
 #include "base/util.h"
 #include "model/fit.h"
 #include "model/stats.h"
+#include "record/interval.h"
+#include "record/metric.h"
 
 /* The clock of boot and wake latencies, in ms, ticks in microseconds; below this a ratio is one of its ticks.
  */
@@ -141,25 +143,26 @@ void figures_read(const struct run_record *r, double top, double ret[FIGURE_COUN
 
 	if (!(top > 0))
 		top = run_measured_to(r);
-	line_at(r, "ledger_drop_kb", top, &a, &b, &end);
+	line_at(r, interval_extra_columns[EXTRA_LEDGER_DROP], top, &a, &b, &end);
 	ret[FIGURE_MEM_PER_VM] = b;
 	ret[FIGURE_MEM_FIXED] = a;
-	ret[FIGURE_GUEST_PSS] = median_column(r, "guest_pss_kb_mean", top);
-	line_at(r, "cpu_pct_mean", top, &a, &b, &end);
+	ret[FIGURE_GUEST_PSS] = median_column(r, metric_table[METRIC_GUEST_PSS].mean, top);
+	line_at(r, metric_table[METRIC_CPU].mean, top, &a, &b, &end);
 	ret[FIGURE_IDLE_CPU] = b * top;
-	ret[FIGURE_BOOT_P50] = median_column(r, "boot_p50_ms", top);
-	ret[FIGURE_BOOT_P99] = median_column(r, "boot_p99_ms", top);
-	line_at(r, "boot_p50_ms", top, &a, &b, &end);
+	ret[FIGURE_BOOT_P50] = median_column(r, interval_extra_columns[EXTRA_BOOT_P50], top);
+	ret[FIGURE_BOOT_P99] = median_column(r, interval_extra_columns[EXTRA_BOOT_P99], top);
+	line_at(r, interval_extra_columns[EXTRA_BOOT_P50], top, &a, &b, &end);
 	ret[FIGURE_BOOT_END] = end >= SMALLEST ? end : (double)NAN;
 	/* nobody launches a VM that is a number: the CPU spent meanwhile is somebody else's */
 	bool synthetic = run_str(r, "backend.name") && str_eq(run_str(r, "backend.name"), "null");
-	line_at(r, "launch_cpu_ms_per_vm", top, &a, &b, &end);
-	ret[FIGURE_LAUNCH_CPU] = synthetic ? (double)NAN : weighted_mean(r, "launch_cpu_ms_per_vm", top);
+	line_at(r, interval_extra_columns[EXTRA_LAUNCH_CPU], top, &a, &b, &end);
+	ret[FIGURE_LAUNCH_CPU] =
+		synthetic ? (double)NAN : weighted_mean(r, interval_extra_columns[EXTRA_LAUNCH_CPU], top);
 	ret[FIGURE_LAUNCH_CPU_END] = synthetic ? (double)NAN : end;
 	ret[FIGURE_CEILING] = ceiling(r);
 	ret[FIGURE_TEARDOWN] = teardown_ms(r);
-	ret[FIGURE_WAKE_P50] = median_column(r, "wake_p50_ms", top);
-	ret[FIGURE_WAKE_P99] = median_column(r, "wake_p99_ms", top);
+	ret[FIGURE_WAKE_P50] = median_column(r, interval_extra_columns[EXTRA_WAKE_P50], top);
+	ret[FIGURE_WAKE_P99] = median_column(r, interval_extra_columns[EXTRA_WAKE_P99], top);
 }
 
 char *figure_gate_text(enum figure f, double gate)

@@ -48,14 +48,13 @@ static const struct {
 /* Whether each run has values of it; and swap, whether there is any: a line at 0 tells nothing. */
 static bool worth_drawing(struct run_record *const *runs, size_t n, enum metric m)
 {
-	_cleanup_free_ char *column = xasprintf("%s_mean", metric_table[m].column);
 	bool swap = false;
 
 	for (size_t i = 0; i < n; i++) {
 		bool any = false;
 
 		for (size_t r = 0; r < runs[i]->intervals->rows && !any; r++)
-			any = isfinite(csv_cell(runs[i]->intervals, r, column));
+			any = isfinite(csv_cell(runs[i]->intervals, r, metric_table[m].mean));
 		if (!any)
 			return false;
 		swap |= run_num(runs[i], "host.swap_kb") > 0;

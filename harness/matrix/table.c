@@ -113,11 +113,11 @@ static double number_of(const struct run_record *r, enum matrix_number k)
 	case NUMBER_MVMS:
 		return last_cell(r, "vm_count");
 	case NUMBER_CPU:
-		return last_cell(r, "cpu_pct_mean");
+		return last_cell(r, metric_table[METRIC_CPU].mean);
 	case NUMBER_RAM:
-		return last_cell(r, "ram_pct_mean");
+		return last_cell(r, metric_table[METRIC_RAM].mean);
 	case NUMBER_SWAP:
-		return last_cell(r, "swap_pct_mean");
+		return last_cell(r, metric_table[METRIC_SWAP].mean);
 	case NUMBER_SIZE:
 		return last_cell(r, interval_extra_columns[EXTRA_MEM_PER_VM]);
 	case NUMBER_MINUTES:
@@ -125,7 +125,7 @@ static double number_of(const struct run_record *r, enum matrix_number k)
 	case NUMBER_BOOT:
 		return launch_rate(r);
 	case NUMBER_GUESTS:
-		return last_cell(r, "cpu_guests_pct_mean");
+		return last_cell(r, metric_table[METRIC_CPU_GUESTS].mean);
 	case NUMBER_ROUNDS:
 	case NUMBER_COUNT:
 		break;

@@ -7,7 +7,7 @@
 
 const struct metric_info metric_table[METRIC_COUNT] = {
 #define METRIC_ROW(sym, col, lab, un, norm) \
-	[METRIC_##sym] = { .column = (col), .label = (lab), .unit = (un), .normalized = (norm) },
+	[METRIC_##sym] = { (col), col "_mean", col "_sd", (lab), (un), (norm) },
 	METRICS(METRIC_ROW)
 #undef METRIC_ROW
 };

@@ -76,7 +76,8 @@ enum metric {
 };
 
 struct metric_info {
-	const char *column; /* name in samples.csv; intervals.csv has <column>_mean and _sd */
+	const char *column;    /* name in samples.csv */
+	const char *mean, *sd; /* in intervals.csv */
 	const char *label;
 	const char *unit;
 	bool normalized;

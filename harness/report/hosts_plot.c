@@ -5,9 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/util.h"
-#include "report/gnuplot.h"
 #include "base/text.h"
+#include "base/util.h"
+#include "record/metric.h"
+#include "report/gnuplot.h"
 #include "report/plot_text.h"
 
 /* One column of a paper wide, as every figure of this program; sizes in points. */
@@ -81,8 +82,10 @@ static error *write_total(const struct picture *p, const char *dir)
 
 	for (size_t i = 0; out && i < t->rows; i++) {
 		fprintf(out, "%.10g", csv_cell(t, i, "vm_count"));
-		put_value(out, csv_cell(t, i, "cpu_pct_mean"), csv_cell(t, i, "cpu_pct_sd"));
-		put_value(out, csv_cell(t, i, "ram_pct_mean"), csv_cell(t, i, "ram_pct_sd"));
+		put_value(out, csv_cell(t, i, metric_table[METRIC_CPU].mean),
+			  csv_cell(t, i, metric_table[METRIC_CPU].sd));
+		put_value(out, csv_cell(t, i, metric_table[METRIC_RAM].mean),
+			  csv_cell(t, i, metric_table[METRIC_RAM].sd));
 		fputc('\n', out);
 	}
 	return finish(out);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "record/metric.h"
 #include "record/resource.h"
 
 /* Beyond this a metric's label fills a title by itself. */
@@ -314,7 +315,8 @@ static char *title_of_one(const struct run_record *r)
 	}
 	if (str_eq(kind, "limit"))
 		return xasprintf("%s, stopped by %s", who, limit ? limit : metric ? metric : "a limit");
-	double cpu = csv_cell(t, t->rows - 1, "cpu_pct_mean"), ram = csv_cell(t, t->rows - 1, "ram_pct_mean");
+	double cpu = csv_cell(t, t->rows - 1, metric_table[METRIC_CPU].mean),
+	       ram = csv_cell(t, t->rows - 1, metric_table[METRIC_RAM].mean);
 	if (isnan(cpu) || isnan(ram))
 		return STEAL(who);
 	return xasprintf("%s use %.*f %% CPU and %.*f %% RAM", who, cpu < 10, cpu, ram < 10, ram);

@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 #include "base/util.h"
+#include "record/interval.h"
+#include "record/metric.h"
 
 static const struct table_column columns[RUNTABLE_COLUMN_COUNT] = {
 #define TABLE_INFO(sym, name, heading, digits, meaning) \
@@ -19,7 +21,8 @@ static const struct table_column columns[RUNTABLE_COLUMN_COUNT] = {
 static bool full_row(const struct run_record *r, size_t *ret)
 {
 	for (size_t i = r->intervals->rows; i-- > 0;)
-		if (csv_cell(r->intervals, i, "vm_count") > 0 || csv_cell(r->intervals, i, "unproven") > 0) {
+		if (csv_cell(r->intervals, i, "vm_count") > 0 ||
+		    csv_cell(r->intervals, i, interval_extra_columns[EXTRA_UNPROVEN]) > 0) {
 			*ret = i;
 			return true;
 		}
@@ -29,19 +32,19 @@ static bool full_row(const struct run_record *r, size_t *ret)
 static double value_of(const struct run_record *r, size_t row, int k)
 {
 	/* where the column of the table goes by another name in intervals.csv */
-	static const char *const sources[RUNTABLE_COLUMN_COUNT] = {
+	const char *const sources[RUNTABLE_COLUMN_COUNT] = {
 		[TABLE_VMS] = "vm_count",
-		[TABLE_RSS] = "guest_rss_kb_mean",
-		[TABLE_PSS] = "guest_pss_kb_mean",
-		[TABLE_USS] = "guest_uss_kb_mean",
-		[TABLE_CPU_GUESTS] = "cpu_guests_pct_mean",
+		[TABLE_RSS] = metric_table[METRIC_GUEST_RSS].mean,
+		[TABLE_PSS] = metric_table[METRIC_GUEST_PSS].mean,
+		[TABLE_USS] = metric_table[METRIC_GUEST_USS].mean,
+		[TABLE_CPU_GUESTS] = metric_table[METRIC_CPU_GUESTS].mean,
 	};
 
 	if (k == TABLE_CPU_ADDED)
 		return csv_cell(r->intervals, 0, "vm_count") > 0
 			       ? (double)NAN
-			       : csv_cell(r->intervals, row, "cpu_pct_mean") -
-					 csv_cell(r->intervals, 0, "cpu_pct_mean");
+			       : csv_cell(r->intervals, row, metric_table[METRIC_CPU].mean) -
+					 csv_cell(r->intervals, 0, metric_table[METRIC_CPU].mean);
 	return csv_cell(r->intervals, row, sources[k] ? sources[k] : columns[k].name);
 }
 
