@@ -90,7 +90,7 @@ static const char renew[] =
 static error *fault(sqlite3 *db, const char *path)
 {
 	return err_new(EXIT_CANNOT, "the ledger %s: %s: move it away or set MVMSCALE_LEDGER to another file",
-		       path, db ? sqlite3_errmsg(db) : "out of memory");
+		       path, db ? db_why(db) : "out of memory");
 }
 
 /* *ret stays NULL where there is nothing to be read yet. */

@@ -32,7 +32,7 @@ static error *db_error(const struct history *h, const char *doing)
 
 	return err_new(
 		foreign ? EXIT_BAD_INPUT : EXIT_CANNOT, "%s: cannot %s: %s%s", h->path, doing,
-		sqlite3_errmsg(h->db),
+		db_why(h->db),
 		foreign ? ": restore it from a copy, or move it away and add the runs again; --db names another file"
 			: "");
 }

@@ -162,4 +162,8 @@ if command -v perl >/dev/null && command -v qemu-system-x86_64 >/dev/null; then
 else
 	t_skip "consoles of VMs" "needs perl and qemu-system-x86_64"
 fi
+# Databases
+nobody ln -s "$T/target/db" "$P/history.db"
+t_fail "a link in the way of the history" 3 'history.db: .*symbolic link' "$M" history add --db "$P/history.db" "$P/new/run"
+t_ok "and it was not followed" untouched
 t_done
