@@ -37,10 +37,11 @@ static error *wait_watching(struct session *s, uint64_t ns, enum run_stage stage
 static error *record_sample(struct session *s, unsigned interval, enum phase phase, struct sample *sm)
 {
 	session_sample(s, sm);
-	s->status.cpu_pct = sm->v[METRIC_CPU];
-	s->status.ram_pct = sm->v[METRIC_RAM];
-	s->status.swap_pct = sm->v[METRIC_SWAP];
-	return run_folder_sample(&s->folder, sm, session_counted(s), interval, s->repeat, phase);
+	s->record.status.cpu_pct = sm->v[METRIC_CPU];
+	s->record.status.ram_pct = sm->v[METRIC_RAM];
+	s->record.status.swap_pct = sm->v[METRIC_SWAP];
+	return run_folder_sample(&s->record.folder, sm, population_counted(&s->pop), interval,
+				 s->record.repeat, phase);
 }
 
 static error *settle(struct session *s, unsigned interval, struct interval *row)
@@ -48,14 +49,14 @@ static error *settle(struct session *s, unsigned interval, struct interval *row)
 	uint64_t start = clock_ns();
 	struct settle window = { 0 };
 	struct sample sm;
-	bool quiet = s->o->fast;
+	bool quiet = s->plan.o->fast;
 	error *e = NULL;
 
-	if (s->o->settle_s >= 0) {
-		if ((e = wait_watching(s, (uint64_t)(s->o->settle_s * 1e9), STAGE_SETTLE)) ||
+	if (s->plan.o->settle_s >= 0) {
+		if ((e = wait_watching(s, (uint64_t)(s->plan.o->settle_s * 1e9), STAGE_SETTLE)) ||
 		    (e = record_sample(s, interval, PHASE_SETTLE, &sm)))
 			return e;
-		row->extra[EXTRA_SETTLE_S] = s->o->settle_s;
+		row->extra[EXTRA_SETTLE_S] = s->plan.o->settle_s;
 		return NULL;
 	}
 	while (!quiet && !run_interrupted && clock_ns() - start < SETTLE_LIMIT_NS) {
@@ -80,10 +81,10 @@ static error *settle(struct session *s, unsigned interval, struct interval *row)
 /* Any VM that is ready, by chance; false when none can be found soon. */
 static bool pick_ready(struct session *s, uint32_t *ret)
 {
-	for (int tries = 0; tries < 1000 && s->next_id; tries++) {
-		uint32_t id = (uint32_t)gsl_rng_uniform_int(s->rng, s->next_id);
+	for (int tries = 0; tries < 1000 && s->pop.next_id; tries++) {
+		uint32_t id = (uint32_t)gsl_rng_uniform_int(s->rng, s->pop.next_id);
 
-		if (s->vms[id].state == VM_READY) {
+		if (s->pop.vms[id].state == VM_READY) {
 			*ret = id;
 			return true;
 		}
@@ -97,34 +98,34 @@ static void choose_pss_vms(struct session *s)
 	size_t n = 0;
 	uint32_t id;
 
-	if (s->ready && (backend_flags(s->backend) & BACKEND_PROCESSES))
+	if (s->pop.ready && (backend_flags(s->pop.backend) & BACKEND_PROCESSES))
 		while (n < SAMPLER_PSS_VMS && pick_ready(s, &id))
-			pids[n++] = s->vms[id].pid;
-	sampler_new_interval(s->source.sampler, pids, n, s->ready);
+			pids[n++] = s->pop.vms[id].pid;
+	sampler_new_interval(s->source.sampler, pids, n, s->pop.ready);
 }
 
 /* The samples behind a row were taken before its VMs were asked: all of them get what the answers change. */
 static void count_proven(struct session *s, struct interval *row, uint32_t before, unsigned samples)
 {
-	double change = (double)session_counted(s) - before;
+	double change = (double)population_counted(&s->pop) - before;
 	struct moments *n = &row->vm_count;
 
 	/* with repeats, the others are those of earlier ramps */
 	if (change != 0 && n->n)
 		n->mean += change * samples / n->n;
-	row->extra[EXTRA_PROVEN_READY] = s->cloned ? 0 : session_counted(s);
-	row->extra[EXTRA_PROVEN_CLONE] = s->cloned ? session_counted(s) : 0;
-	row->extra[EXTRA_UNPROVEN] = answers_unproven(&s->answers);
+	row->extra[EXTRA_PROVEN_READY] = s->pop.cloned ? 0 : population_counted(&s->pop);
+	row->extra[EXTRA_PROVEN_CLONE] = s->pop.cloned ? population_counted(&s->pop) : 0;
+	row->extra[EXTRA_UNPROVEN] = answers_unproven(&s->pop.answers);
 }
 
 static error *ask_population(struct session *s, struct interval *row, unsigned samples)
 {
-	bool can_ask =
-		(backend_flags(s->backend) & BACKEND_WAKE) && !(s->image.flags & MVM_PARAM_FLAG_SILENT);
-	uint32_t before = session_counted(s);
+	bool can_ask = (backend_flags(s->pop.backend) & BACKEND_WAKE) &&
+		       !(s->plan.image.flags & MVM_PARAM_FLAG_SILENT);
+	uint32_t before = population_counted(&s->pop);
 	error *e = NULL;
 
-	if (s->ready && can_ask && s->o->verify_pct > 0 && !run_interrupted)
+	if (s->pop.ready && can_ask && s->plan.o->verify_pct > 0 && !run_interrupted)
 		e = verify_population(s, row);
 	count_proven(s, row, before, samples);
 	return e;
@@ -132,7 +133,7 @@ static error *ask_population(struct session *s, struct interval *row, unsigned s
 
 error *measure_interval(struct session *s, unsigned interval, struct interval *row)
 {
-	uint64_t period = (uint64_t)(s->o->sample_s * 1e9);
+	uint64_t period = (uint64_t)(s->plan.o->sample_s * 1e9);
 	const struct source_ops *from = s->source.ops;
 	unsigned before = row->samples;
 	struct sample sm;
@@ -144,19 +145,19 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 	session_sample(s, &sm); /* its window holds the PSS reading: not a measuring sample */
 	if (from->interval_begin)
 		from->interval_begin(s);
-	for (unsigned i = 0; i < s->o->samples && !run_interrupted; i++) {
+	for (unsigned i = 0; i < s->plan.o->samples && !run_interrupted; i++) {
 		if ((e = wait_watching(s, period, STAGE_MEASURE)))
 			return e;
 		if (run_interrupted && i)
 			break; /* a cut window is no sample */
 		if ((e = record_sample(s, interval, PHASE_MEASURE, &sm)))
 			return e;
-		interval_add(row, &sm, session_counted(s));
+		interval_add(row, &sm, population_counted(&s->pop));
 		if (from->interval_add)
 			from->interval_add(s);
 	}
-	row->extra[EXTRA_DIED] = s->out->died;
-	life_row(s, row);
+	row->extra[EXTRA_DIED] = s->record.out->died;
+	life_row(&s->plan, &s->pop, row);
 	if ((from->interval_sampled && (e = from->interval_sampled(s, interval, row))) ||
 	    (e = ask_population(s, row, row->samples - before)))
 		return e;

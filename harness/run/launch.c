@@ -23,7 +23,7 @@ struct launch {
 
 static bool in_flight(const struct session *s)
 {
-	return s->next_id > s->ready + s->lost;
+	return s->pop.next_id > s->pop.ready + s->pop.lost;
 }
 
 /* errno of a host that is out of pids, memory or descriptors. */
@@ -38,14 +38,14 @@ static void stop_refused(struct session *s, uint32_t vm, int sys, const char *wh
 	struct limit_raw now = { .as_soft = INFINITY };
 	struct refusal r;
 
-	if (confine_met(s))
+	if (session_limit_met(s))
 		return;
 	if (s->source.ops->limits)
 		limits_read("", &now);
-	limits_attribute(&s->limits_before, &now, sys, &r);
-	session_stop(s, STOP_LIMIT, NULL, r.limit, sys, s->ready,
-		     "the host refused VM %u: %s%s%s; the preflight expected room for %u", vm, what,
-		     r.evidence ? "; " : "", r.evidence ? r.evidence : "", s->limit_vms);
+	limits_attribute(&s->pop.limits_before, &now, sys, &r);
+	record_stop(&s->record, STOP_LIMIT, NULL, r.limit, sys, s->pop.ready,
+		    "the host refused VM %u: %s%s%s; the preflight expected room for %u", vm, what,
+		    r.evidence ? "; " : "", r.evidence ? r.evidence : "", s->pop.limit_vms);
 	free(r.evidence);
 	limit_raw_free(&now);
 }
@@ -60,7 +60,7 @@ static bool starved_of_tasks(const struct session *s)
 	if (!s->source.ops->limits)
 		return false;
 	limits_read("", &now);
-	limits_attribute(&s->limits_before, &now, EAGAIN, &r);
+	limits_attribute(&s->pop.limits_before, &now, EAGAIN, &r);
 	bool met = r.evidence != NULL;
 	free(r.evidence);
 	limit_raw_free(&now);
@@ -69,41 +69,41 @@ static bool starved_of_tasks(const struct session *s)
 
 static error *note_failure(struct session *s, const struct backend_event *ev)
 {
-	s->out->failed++;
-	s->lost++;
-	s->failures_in_row++;
-	error *e = run_folder_event(&s->folder, "vm_failed",
+	s->record.out->failed++;
+	s->pop.lost++;
+	s->pop.failures_in_row++;
+	error *e = run_folder_event(&s->record.folder, "vm_failed",
 				    json_pack("{s:i,s:s}", "vm", (int)ev->vm, "reason", ev->reason));
 	/* a VM that a limit killed or starved is no fault of its own */
-	if (confine_met(s))
+	if (session_limit_met(s))
 		return e;
 	/* a runner learns of the host's refusal after start() returned */
 	if (host_is_full(ev->sys))
 		stop_refused(s, ev->vm, ev->sys, ev->reason);
-	if (s->failures_in_row != FAILURES_END && s->out->failed < SPARE_VMS / 2)
+	if (s->pop.failures_in_row != FAILURES_END && s->record.out->failed < SPARE_VMS / 2)
 		return e;
-	if (s->ready && starved_of_tasks(s))
+	if (s->pop.ready && starved_of_tasks(s))
 		stop_refused(s, ev->vm, EAGAIN, ev->reason);
 	else
-		session_stop(s, STOP_FAILED, NULL, NULL, ev->sys, s->out->failed, "VM %u: %s", ev->vm,
-			     ev->reason);
+		record_stop(&s->record, STOP_FAILED, NULL, NULL, ev->sys, s->record.out->failed, "VM %u: %s",
+			    ev->vm, ev->reason);
 	return e;
 }
 
 static error *note_death(struct session *s, const struct backend_event *ev)
 {
-	s->out->died++;
-	s->lost++;
-	s->ready--;
-	answers_forget(&s->answers, ev->vm);
-	session_notice(s, "VM %u is lost: %s", ev->vm, ev->reason);
-	confine_met(s);
+	s->record.out->died++;
+	s->pop.lost++;
+	s->pop.ready--;
+	answers_forget(&s->pop.answers, ev->vm);
+	record_notice(&s->record, "VM %u is lost: %s", ev->vm, ev->reason);
+	session_limit_met(s);
 	/* they are replaced, but not for ever */
-	if (s->out->died == SPARE_VMS / 2)
-		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->out->died,
-			     "%u VMs died after they were ready, the last was VM %u: %s", s->out->died,
-			     ev->vm, ev->reason);
-	return run_folder_event(&s->folder, "vm_died",
+	if (s->record.out->died == SPARE_VMS / 2)
+		record_stop(&s->record, STOP_FAILED, NULL, NULL, 0, s->record.out->died,
+			    "%u VMs died after they were ready, the last was VM %u: %s", s->record.out->died,
+			    ev->vm, ev->reason);
+	return run_folder_event(&s->record.folder, "vm_died",
 				json_pack("{s:i,s:s}", "vm", (int)ev->vm, "reason", ev->reason));
 }
 
@@ -111,37 +111,38 @@ static error *note_host_lost(struct session *s, const struct backend_event *ev)
 {
 	const char *name = s->source.ops->host_lost(s, ev);
 
-	s->out->died += ev->vm;
-	s->lost += ev->vm;
-	s->ready -= ev->vm;
-	for (uint32_t k = 0; k < s->next_id; k++)
-		if (s->vms[k].state == VM_GONE)
-			answers_forget(&s->answers, k);
-	session_notice(s, "host %s disappeared with %u VMs: %s; the others go on", name, ev->vm, ev->reason);
+	s->record.out->died += ev->vm;
+	s->pop.lost += ev->vm;
+	s->pop.ready -= ev->vm;
+	for (uint32_t k = 0; k < s->pop.next_id; k++)
+		if (s->pop.vms[k].state == VM_GONE)
+			answers_forget(&s->pop.answers, k);
+	record_notice(&s->record, "host %s disappeared with %u VMs: %s; the others go on", name, ev->vm,
+		      ev->reason);
 	return run_folder_event(
-		&s->folder, "host_lost",
+		&s->record.folder, "host_lost",
 		json_pack("{s:s,s:i,s:s}", "host", name, "vms", (int)ev->vm, "reason", ev->reason));
 }
 
 static error *take_events(struct session *s, int timeout_ms)
 {
 	struct backend_event ev[EVENTS_AT_ONCE];
-	size_t n = s->backend->ops->poll(s->backend, timeout_ms, ev, EVENTS_AT_ONCE);
+	size_t n = s->pop.backend->ops->poll(s->pop.backend, timeout_ms, ev, EVENTS_AT_ONCE);
 	error *e = NULL;
 
 	for (size_t i = 0; i < n; i++) {
 		error *one = NULL;
 
 		if (ev[i].kind == BACKEND_READY) {
-			s->ready++;
-			s->failures_in_row = 0;
-			life_begin(s, ev[i].vm);
+			s->pop.ready++;
+			s->pop.failures_in_row = 0;
+			life_begin(&s->pop, ev[i].vm);
 		} else if (ev[i].kind == BACKEND_FAILED) {
 			one = note_failure(s, &ev[i]);
 		} else if (ev[i].kind == BACKEND_HOST_LOST) {
 			one = note_host_lost(s, &ev[i]);
 		} else if (ev[i].kind == BACKEND_VM_LOST) {
-			s->lost++; /* the loss of its host is told once, with the host */
+			s->pop.lost++; /* the loss of its host is told once, with the host */
 		} else {
 			one = note_death(s, &ev[i]);
 		}
@@ -158,32 +159,32 @@ error *launch_watch(struct session *s, int timeout_ms)
 
 static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 {
-	const struct backend_ops *ops = s->backend->ops;
-	uint32_t room = ops->room(s->backend), begun = 0;
-	uint32_t coming = s->next_id - s->lost; /* ready or between spawn and ready */
+	const struct backend_ops *ops = s->pop.backend->ops;
+	uint32_t room = ops->room(s->pop.backend), begun = 0;
+	uint32_t coming = s->pop.next_id - s->pop.lost; /* ready or between spawn and ready */
 	uint32_t want = MIN(l->target > coming ? l->target - coming : 0, room);
 
-	if (s->o->rate > 0) {
-		double due = (double)(now - l->start_ns) / 1e9 * s->o->rate + 1;
-		uint32_t so_far = s->next_id - l->first_id;
+	if (s->plan.o->rate > 0) {
+		double due = (double)(now - l->start_ns) / 1e9 * s->plan.o->rate + 1;
+		uint32_t so_far = s->pop.next_id - l->first_id;
 		want = due > so_far ? MIN(want, (uint32_t)(due - so_far)) : 0;
 	}
-	if (s->next_id + want > s->vm_slots)
-		want = s->vm_slots - s->next_id;
-	if (s->next_id == s->vm_slots && !in_flight(s))
-		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->lost,
-			     "%u VMs were lost and replaced; no more will be", s->lost);
+	if (s->pop.next_id + want > s->pop.vm_slots)
+		want = s->pop.vm_slots - s->pop.next_id;
+	if (s->pop.next_id == s->pop.vm_slots && !in_flight(s))
+		record_stop(&s->record, STOP_FAILED, NULL, NULL, 0, s->pop.lost,
+			    "%u VMs were lost and replaced; no more will be", s->pop.lost);
 	if (!want)
 		return NULL;
-	error *e = ops->start(s->backend, s->next_id, want, &begun);
-	s->next_id += begun;
+	error *e = ops->start(s->pop.backend, s->pop.next_id, want, &begun);
+	s->pop.next_id += begun;
 	if (!e)
 		return NULL;
 	if (!host_is_full(e->sys))
 		return e;
-	error *logged = run_folder_event(&s->folder, "limit_hit",
+	error *logged = run_folder_event(&s->record.folder, "limit_hit",
 					 json_pack("{s:s,s:i}", "error", e->msg, "errno", e->sys));
-	stop_refused(s, s->next_id, e->sys, e->msg);
+	stop_refused(s, s->pop.next_id, e->sys, e->msg);
 	err_free(e);
 	l->guard.halted = true;
 	return logged;
@@ -192,7 +193,7 @@ static error *begin_more(struct session *s, struct launch *l, uint64_t now)
 /* Is there room for more, now? */
 static error *guard(struct session *s, struct launch_guard *g)
 {
-	if (!confine_met(s))
+	if (!session_limit_met(s))
 		return s->source.ops->guard(s, g, in_flight(s));
 	g->halted = true;
 	return NULL;
@@ -204,9 +205,9 @@ static error *launch_sample(struct session *s, struct launch *l)
 
 	session_sample(s, &sm);
 	if (!isnan(sm.v[METRIC_CPU]))
-		l->cpu_ms += sm.v[METRIC_CPU] / 100 * sm.window_s * 1000 * (double)s->host.cores_online;
-	return run_folder_sample(&s->folder, &sm, session_counted(s), s->status.interval, s->repeat,
-				 PHASE_LAUNCH);
+		l->cpu_ms += sm.v[METRIC_CPU] / 100 * sm.window_s * 1000 * (double)s->plan.host.cores_online;
+	return run_folder_sample(&s->record.folder, &sm, population_counted(&s->pop),
+				 s->record.status.interval, s->record.repeat, PHASE_LAUNCH);
 }
 
 static double vm_ms(uint32_t us)
@@ -216,19 +217,19 @@ static double vm_ms(uint32_t us)
 
 static void fill_row(struct session *s, const struct launch *l, struct interval *row)
 {
-	uint32_t n = s->next_id - l->first_id;
+	uint32_t n = s->pop.next_id - l->first_id;
 	double *boot = xcalloc(n, sizeof(*boot)), *up = xcalloc(n, sizeof(*up));
 	double *start = xcalloc(n, sizeof(*start));
 	double seconds = (double)(clock_ns() - l->start_ns) / 1e9;
 	size_t got = 0, started = 0;
 
-	for (uint32_t i = l->first_id; i < s->next_id; i++) {
-		if (!s->vms[i].ready_us)
+	for (uint32_t i = l->first_id; i < s->pop.next_id; i++) {
+		if (!s->pop.vms[i].ready_us)
 			continue;
-		if (s->vms[i].start_us)
-			start[started++] = vm_ms(s->vms[i].start_us);
-		up[got] = vm_ms(s->vms[i].up_us);
-		boot[got++] = vm_ms(s->vms[i].ready_us);
+		if (s->pop.vms[i].start_us)
+			start[started++] = vm_ms(s->pop.vms[i].start_us);
+		up[got] = vm_ms(s->pop.vms[i].up_us);
+		boot[got++] = vm_ms(s->pop.vms[i].ready_us);
 	}
 	row->extra[EXTRA_BOOT_P50] = quantile(boot, got, 0.5);
 	row->extra[EXTRA_BOOT_P95] = quantile(boot, got, 0.95);
@@ -249,15 +250,15 @@ static void fill_stages(struct session *s, const struct launch *l, struct interv
 {
 	_Static_assert(EXTRA_KVM_FIRST_RUN_P99 - EXTRA_KVM_CREATE_VM_P50 + 1 == 2 * BACKEND_STAGE_COUNT,
 		       "the columns follow the stages");
-	const struct backend_ops *ops = s->backend->ops;
-	double *us = xcalloc(s->next_id - l->first_id, sizeof(*us));
+	const struct backend_ops *ops = s->pop.backend->ops;
+	double *us = xcalloc(s->pop.next_id - l->first_id, sizeof(*us));
 
 	for (int k = 0; ops->stages && k < BACKEND_STAGE_COUNT; k++) {
 		size_t n = 0;
 
-		for (uint32_t i = l->first_id; i < s->next_id; i++)
-			if (s->vms[i].ready_us)
-				us[n++] = (double)ops->stages(s->backend, i)[k];
+		for (uint32_t i = l->first_id; i < s->pop.next_id; i++)
+			if (s->pop.vms[i].ready_us)
+				us[n++] = (double)ops->stages(s->pop.backend, i)[k];
 		row->extra[EXTRA_KVM_CREATE_VM_P50 + 2 * k] = quantile(us, n, 0.5);
 		row->extra[EXTRA_KVM_CREATE_VM_P99 + 2 * k] = quantile(us, n, 0.99);
 	}
@@ -267,38 +268,39 @@ static void fill_stages(struct session *s, const struct launch *l, struct interv
 /* The same for events.jsonl: by name, with the time of the run's clock. */
 static error *stages_event(struct session *s, const struct interval *row)
 {
-	json_t *detail = json_pack("{s:i}", "vms", (int)s->ready);
+	json_t *detail = json_pack("{s:i}", "vms", (int)s->pop.ready);
 
-	if (!s->backend->ops->stages || isnan(row->extra[EXTRA_KVM_CREATE_VM_P50])) {
+	if (!s->pop.backend->ops->stages || isnan(row->extra[EXTRA_KVM_CREATE_VM_P50])) {
 		json_decref(detail);
 		return NULL;
 	}
 	for (int k = EXTRA_KVM_CREATE_VM_P50; k <= EXTRA_KVM_FIRST_RUN_P99; k++)
 		json_object_set_new(detail, interval_extra_columns[k], json_real(row->extra[k]));
-	return run_folder_event(&s->folder, "kvm_stages", detail);
+	return run_folder_event(&s->record.folder, "kvm_stages", detail);
 }
 
 error *launch_to(struct session *s, uint32_t target, struct interval *row)
 {
-	struct launch l = { .start_ns = clock_ns(), .first_id = s->next_id };
+	struct launch l = { .start_ns = clock_ns(), .first_id = s->pop.next_id };
 	error *e;
 
-	l.target = MIN(target, s->limit_vms);
+	l.target = MIN(target, s->pop.limit_vms);
 	l.sample_ns = l.start_ns;
-	s->status.target = l.target;
+	s->record.status.target = l.target;
 	if ((e = launch_sample(s, &l)))
 		return e;
 	l.cpu_ms = 0; /* that one only marked the start */
 	while (!run_interrupted &&
-	       (in_flight(s) || (!l.guard.halted && s->out->stop.kind == STOP_NONE && s->ready < l.target))) {
+	       (in_flight(s) ||
+		(!l.guard.halted && s->record.out->stop.kind == STOP_NONE && s->pop.ready < l.target))) {
 		uint64_t now = clock_ns();
 
-		if (now - l.guard.looked_ns >= GUARD_PERIOD_NS && s->out->stop.kind == STOP_NONE) {
+		if (now - l.guard.looked_ns >= GUARD_PERIOD_NS && s->record.out->stop.kind == STOP_NONE) {
 			if ((e = guard(s, &l.guard)))
 				return e;
 			l.guard.looked_ns = now;
 		}
-		if (!l.guard.halted && !l.guard.waiting && s->out->stop.kind == STOP_NONE &&
+		if (!l.guard.halted && !l.guard.waiting && s->record.out->stop.kind == STOP_NONE &&
 		    (e = begin_more(s, &l, now)))
 			return e;
 		if ((e = take_events(s, 10)))
@@ -309,7 +311,8 @@ error *launch_to(struct session *s, uint32_t target, struct interval *row)
 				return e;
 		}
 		double seconds = (double)(clock_ns() - l.start_ns) / 1e9;
-		s->status.rate_per_s = seconds > 0.05 ? (s->next_id - l.first_id) / seconds : (double)NAN;
+		s->record.status.rate_per_s =
+			seconds > 0.05 ? (s->pop.next_id - l.first_id) / seconds : (double)NAN;
 		session_status(s, STAGE_LAUNCH, false);
 	}
 	if ((e = launch_sample(s, &l)))
@@ -318,7 +321,7 @@ error *launch_to(struct session *s, uint32_t target, struct interval *row)
 	fill_stages(s, &l, row);
 	if ((e = stages_event(s, row)))
 		return e;
-	return run_folder_event(&s->folder, "launched",
-				json_pack("{s:i,s:i,s:f}", "ready", (int)s->ready, "target", (int)target,
+	return run_folder_event(&s->record.folder, "launched",
+				json_pack("{s:i,s:i,s:f}", "ready", (int)s->pop.ready, "target", (int)target,
 					  "seconds", row->extra[EXTRA_LAUNCH_S]));
 }

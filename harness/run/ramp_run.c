@@ -13,9 +13,9 @@
 #define RETURN_SLACK_PCT 0.5
 #define SPOILED_TRIES 3
 
-bool session_stops_on(const struct session *s, enum resource r)
+bool plan_stops_on(const struct plan *p, enum resource r)
 {
-	return s->o->stop_on & 1U << r;
+	return p->o->stop_on & 1U << r;
 }
 
 void run_outcome_clear(struct run_outcome *o)
@@ -28,12 +28,13 @@ void run_outcome_clear(struct run_outcome *o)
 
 static struct interval *row_at(struct session *s, size_t index)
 {
-	if (index == s->row_count) {
-		s->rows = xrealloc(s->rows, s->row_count + 1, sizeof(*s->rows));
-		s->targets = xrealloc(s->targets, s->row_count + 1, sizeof(*s->targets));
-		interval_init(&s->rows[s->row_count++]);
+	if (index == s->record.row_count) {
+		s->record.rows = xrealloc(s->record.rows, s->record.row_count + 1, sizeof(*s->record.rows));
+		s->record.targets =
+			xrealloc(s->record.targets, s->record.row_count + 1, sizeof(*s->record.targets));
+		interval_init(&s->record.rows[s->record.row_count++]);
 	}
-	return &s->rows[index];
+	return &s->record.rows[index];
 }
 
 /* With repeats, the columns that are no means of samples are averaged over the ramps so far. */
@@ -51,22 +52,23 @@ static void pool_extras(struct interval *row, const double *before)
 
 static error *finish_row(struct session *s, size_t index)
 {
-	struct interval *row = &s->rows[index];
+	struct interval *row = &s->record.rows[index];
 
-	interval_ledger(row, &s->rows[0], index ? &s->rows[index - 1] : NULL);
-	error *e = run_folder_intervals(&s->folder, s->rows, s->row_count);
+	interval_ledger(row, &s->record.rows[0], index ? &s->record.rows[index - 1] : NULL);
+	error *e = run_folder_intervals(&s->record.folder, s->record.rows, s->record.row_count);
 	if (e)
 		return e;
-	if ((e = predict_stop(s, index)))
+	if ((e = predict_stop(&s->plan, &s->pop, s->source.ops->guests, &s->record, index)))
 		return e;
-	s->status.predicted_end = MIN(s->status.predicted_end, s->o->max);
+	s->record.status.predicted_end = MIN(s->record.status.predicted_end, s->plan.o->max);
 	/* the interval's own figures: the latest sample is but one of those behind them */
-	s->status.cpu_pct = moments_mean(&row->metric[METRIC_CPU]);
-	s->status.ram_pct = moments_mean(&row->metric[METRIC_RAM]);
-	s->status.swap_pct = moments_mean(&row->metric[METRIC_SWAP]);
+	s->record.status.cpu_pct = moments_mean(&row->metric[METRIC_CPU]);
+	s->record.status.ram_pct = moments_mean(&row->metric[METRIC_RAM]);
+	s->record.status.swap_pct = moments_mean(&row->metric[METRIC_SWAP]);
 	session_status(s, STAGE_MEASURE, true);
-	if (s->obs->interval)
-		s->obs->interval(s->obs->user, &s->status, row->extra[EXTRA_MEM_PER_VM], row->settled);
+	if (s->record.obs->interval)
+		s->record.obs->interval(s->record.obs->user, &s->record.status, row->extra[EXTRA_MEM_PER_VM],
+					row->settled);
 	return NULL;
 }
 
@@ -80,18 +82,19 @@ static error *one_interval(struct session *s, size_t index, uint32_t target)
 	for (int k = 0; k < EXTRA_COUNT; k++)
 		before[k] = row->extra[k];
 	row->runs++;
-	s->status.interval = (unsigned)index;
-	if (target && ((e = ksm_hurry(s)) || (e = launch_to(s, target, row)) || (e = ksm_converge(s))))
+	s->record.status.interval = (unsigned)index;
+	if (target && ((s->ksm && (e = ksm_hurry(s->enclosure.settings))) ||
+		       (e = launch_to(s, target, row)) || (e = ksm_converge(s))))
 		return e;
 	if ((e = measure_interval(s, (unsigned)index, row)))
 		return e;
 	if (!row->samples) {
 		/* interrupted before the first sample: the row says nothing */
-		s->row_count = MIN(s->row_count, index);
-		return run_folder_intervals(&s->folder, s->rows, s->row_count);
+		s->record.row_count = MIN(s->record.row_count, index);
+		return run_folder_intervals(&s->record.folder, s->record.rows, s->record.row_count);
 	}
 	pool_extras(row, before);
-	s->out->reached = session_counted(s);
+	s->record.out->reached = population_counted(&s->pop);
 	return finish_row(s, index);
 }
 
@@ -100,19 +103,21 @@ static bool spoiled(const struct session *s, const struct interval *row)
 {
 	double cpu = moments_mean(&row->metric[METRIC_CPU]);
 
-	return session_stops_on(s, RESOURCE_CPU) && cpu >= s->o->threshold_pct &&
+	return plan_stops_on(&s->plan, RESOURCE_CPU) && cpu >= s->plan.o->threshold_pct &&
 	       moments_mean(&row->metric[METRIC_CPU_REST]) > cpu / 2;
 }
 
 /* What others did for a moment must not end a long run: measure again, a few times at most. */
 static error *measure_unspoiled(struct session *s, size_t index)
 {
-	struct interval *row = &s->rows[index];
+	struct interval *row = &s->record.rows[index];
 	error *e = NULL;
 
-	for (int i = 0; i < SPOILED_TRIES && !e && !s->repeat && !run_interrupted && spoiled(s, row); i++) {
-		session_notice(s, "other processes took %.0f %% of the CPU: this interval is measured again",
-			       moments_mean(&row->metric[METRIC_CPU_REST]));
+	for (int i = 0; i < SPOILED_TRIES && !e && !s->record.repeat && !run_interrupted && spoiled(s, row);
+	     i++) {
+		record_notice(&s->record,
+			      "other processes took %.0f %% of the CPU: this interval is measured again",
+			      moments_mean(&row->metric[METRIC_CPU_REST]));
 		memset(row->metric, 0, sizeof(row->metric));
 		row->vm_count = (struct moments){ 0 };
 		row->samples = 0;
@@ -132,22 +137,23 @@ static double forecast_value(const struct session *s, const struct interval *row
 	if (m != METRIC_CPU)
 		return v;
 	double others = moments_mean(&row->metric[METRIC_CPU_REST]) -
-			moments_mean(&s->rows[0].metric[METRIC_CPU_REST]);
+			moments_mean(&s->record.rows[0].metric[METRIC_CPU_REST]);
 	return others > 0 ? v - others : v;
 }
 
 /* Where the run will end if all goes on as since the baseline. */
 static uint32_t forecast_end(const struct session *s, const struct interval *row)
 {
-	uint32_t end = MIN(s->o->max, s->limit_vms), best = UINT32_MAX;
+	uint32_t end = MIN(s->plan.o->max, s->pop.limit_vms), best = UINT32_MAX;
 
 	for (int i = 0; i < RESOURCE_COUNT; i++) {
 		enum metric m = resources[i].metric;
 
-		if (!session_stops_on(s, i))
+		if (!plan_stops_on(&s->plan, i))
 			continue;
-		uint32_t n = ramp_forecast(moments_mean(&s->rows[0].metric[m]), forecast_value(s, row, m),
-					   s->ready, s->o->threshold_pct, FORECAST_MIN_GROWTH);
+		uint32_t n =
+			ramp_forecast(moments_mean(&s->record.rows[0].metric[m]), forecast_value(s, row, m),
+				      s->pop.ready, s->plan.o->threshold_pct, FORECAST_MIN_GROWTH);
 		best = MIN(best, n);
 	}
 	return MIN(end, best);
@@ -155,55 +161,57 @@ static uint32_t forecast_end(const struct session *s, const struct interval *row
 
 static void estimate_eta(struct session *s, const struct ramp *r, uint64_t interval_ns)
 {
-	uint32_t end = s->status.predicted_end;
+	uint32_t end = s->record.status.predicted_end;
 	double left = end > r->count ? ceil((double)(end - r->count) / r->step) : 0;
 
-	left += (double)(s->o->repeat - 1 - s->repeat) * s->o->intervals;
-	s->status.eta_s = left * (double)interval_ns / 1e9;
+	left += (double)(s->plan.o->repeat - 1 - s->record.repeat) * s->plan.o->intervals;
+	s->record.status.eta_s = left * (double)interval_ns / 1e9;
 }
 
 static void stop_at_max(struct session *s)
 {
-	session_stop(s, STOP_MAX, NULL, NULL, 0, session_counted(s), "all %u VMs asked for %s", s->ready,
-		     answers_unproven(&s->answers) ? "were started" : "are running");
+	record_stop(&s->record, STOP_MAX, NULL, NULL, 0, population_counted(&s->pop),
+		    "all %u VMs asked for %s", s->pop.ready,
+		    answers_unproven(&s->pop.answers) ? "were started" : "are running");
 }
 
 static error *climb(struct session *s, struct ramp *r)
 {
 	error *e;
 
-	for (size_t index = 1; s->out->stop.kind == STOP_NONE && !run_interrupted; index++) {
+	for (size_t index = 1; s->record.out->stop.kind == STOP_NONE && !run_interrupted; index++) {
 		uint64_t start = clock_ns();
-		uint32_t forecast = r->done ? forecast_end(s, &s->rows[index - 1]) : s->preflight_end;
+		uint32_t forecast =
+			r->done ? forecast_end(s, &s->record.rows[index - 1]) : s->plan.preflight_end;
 		uint32_t target = ramp_next(r, forecast);
 
 		if (r->done)
-			s->status.predicted_end = forecast;
-		if (s->repeat && index < s->row_count)
-			target = s->targets[index]; /* the same points, so that they can be pooled */
+			s->record.status.predicted_end = forecast;
+		if (s->record.repeat && index < s->record.row_count)
+			target = s->record.targets[index]; /* the same points, so that they can be pooled */
 		if (!target) {
 			stop_at_max(s);
 			return NULL;
 		}
 		if ((e = one_interval(s, index, target)))
 			return e;
-		if (s->row_count <= index)
+		if (s->record.row_count <= index)
 			return NULL;
 		if ((e = measure_unspoiled(s, index)))
 			return e;
-		if (!s->repeat)
-			s->targets[index] = target;
-		ramp_finish_interval(r, s->ready);
-		if ((e = s->source.ops->check(s, &s->rows[index])))
+		if (!s->record.repeat)
+			s->record.targets[index] = target;
+		ramp_finish_interval(r, s->pop.ready);
+		if ((e = s->source.ops->check(s, &s->record.rows[index])))
 			return e;
-		if (s->ready >= s->limit_vms && s->limit_vms < s->o->max)
-			session_stop(s, STOP_LIMIT, NULL, s->limit_name, 0, s->limit_value,
-				     "%s leaves room for %u VMs: %s", s->limit_name, s->limit_vms,
-				     s->limit_evidence);
-		if (s->ready >= s->o->max)
+		if (s->pop.ready >= s->pop.limit_vms && s->pop.limit_vms < s->plan.o->max)
+			record_stop(&s->record, STOP_LIMIT, NULL, s->pop.limit_name, 0, s->pop.limit_value,
+				    "%s leaves room for %u VMs: %s", s->pop.limit_name, s->pop.limit_vms,
+				    s->pop.limit_evidence);
+		if (s->pop.ready >= s->plan.o->max)
 			stop_at_max(s);
 		estimate_eta(s, r, clock_ns() - start);
-		if ((e = record_check_program(s)) || (e = session_save(s, "running")))
+		if ((e = describe_check_program(&s->pop, &s->record)) || (e = session_save(s, "running")))
 			return e;
 	}
 	return NULL;
@@ -211,7 +219,7 @@ static error *climb(struct session *s, struct ramp *r)
 
 static void wait_for_baseline(struct session *s)
 {
-	double base = moments_mean(&s->rows[0].metric[METRIC_RAM]), ram = 0, swap;
+	double base = moments_mean(&s->record.rows[0].metric[METRIC_RAM]), ram = 0, swap;
 	uint64_t start = clock_ns();
 
 	while (!run_interrupted && clock_ns() - start < RETURN_LIMIT_NS) {
@@ -220,26 +228,28 @@ static void wait_for_baseline(struct session *s)
 			return;
 		clock_sleep_ns(100000000);
 	}
-	session_notice(s, "RAM in use is %.2f %% after the VMs were stopped, %.2f %% before them", ram, base);
+	record_notice(&s->record, "RAM in use is %.2f %% after the VMs were stopped, %.2f %% before them",
+		      ram, base);
 }
 
 static error *all_ramps(struct session *s)
 {
 	error *e = NULL;
 
-	for (s->repeat = 0; s->repeat < s->o->repeat && !run_interrupted && !e; s->repeat++) {
+	for (s->record.repeat = 0; s->record.repeat < s->plan.o->repeat && !run_interrupted && !e;
+	     s->record.repeat++) {
 		struct ramp r;
 
-		s->status.repeat = s->repeat;
-		if (s->repeat) {
-			if (s->out->stop.kind == STOP_FAILED)
+		s->record.status.repeat = s->record.repeat;
+		if (s->record.repeat) {
+			if (s->record.out->stop.kind == STOP_FAILED)
 				break;
 			wait_for_baseline(s);
-			free(s->out->stop.limit);
-			free(s->out->stop.evidence);
-			s->out->stop = (struct run_stop){ 0 };
+			free(s->record.out->stop.limit);
+			free(s->record.out->stop.evidence);
+			s->record.out->stop = (struct run_stop){ 0 };
 		}
-		ramp_init(&r, s->o->max, s->o->intervals, s->preflight_end);
+		ramp_init(&r, s->plan.o->max, s->plan.o->intervals, s->plan.preflight_end);
 		session_status(s, STAGE_BASELINE, true);
 		e = one_interval(s, 0, 0);
 		if (!e)
@@ -251,7 +261,7 @@ static error *all_ramps(struct session *s)
 
 error *run_ramp(const struct run_options *o, const struct run_observer *obs, struct run_outcome *ret)
 {
-	struct session s = { .o = o, .obs = obs, .out = ret };
+	struct session s = { .plan = { .o = o }, .record = { .obs = obs, .out = ret } };
 	error *e;
 
 	*ret = (struct run_outcome){ 0 };
@@ -259,18 +269,18 @@ error *run_ramp(const struct run_options *o, const struct run_observer *obs, str
 	if (!e)
 		e = all_ramps(&s);
 	if (run_interrupted)
-		session_stop(&s, STOP_INTERRUPTED, NULL, NULL, 0, run_interrupted,
-			     "stopped by signal %d with %u VMs measured", run_interrupted, ret->reached);
-	if (e && s.folder.dir) {
-		session_stop(&s, STOP_FAILED, NULL, NULL, e->sys, ret->reached, "%s", e->msg);
-		if (!s.row_count) {
-			run_folder_discard(&s.folder);
+		record_stop(&s.record, STOP_INTERRUPTED, NULL, NULL, 0, run_interrupted,
+			    "stopped by signal %d with %u VMs measured", run_interrupted, ret->reached);
+	if (e && s.record.folder.dir) {
+		record_stop(&s.record, STOP_FAILED, NULL, NULL, e->sys, ret->reached, "%s", e->msg);
+		if (!s.record.row_count) {
+			run_folder_discard(&s.record.folder);
 			free(ret->dir);
 			ret->dir = NULL;
 		}
 	}
-	verify_conclude(&s);
-	if (s.folder.dir) {
+	verify_conclude(&s.record);
+	if (s.record.folder.dir) {
 		bool failed = e || ret->stop.kind == STOP_FAILED;
 
 		e = err_first(e, session_save(&s, failed	    ? "failed"

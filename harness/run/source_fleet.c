@@ -40,14 +40,14 @@ static bool known(const struct backend_host *h)
 
 static double threshold(const struct session *s, const struct backend_host *h)
 {
-	return h->threshold_pct > 0 ? h->threshold_pct : s->o->threshold_pct;
+	return h->threshold_pct > 0 ? h->threshold_pct : s->plan.o->threshold_pct;
 }
 
 static void read_hosts(struct session *s)
 {
 	struct fleet *f = s->source.fleet;
 
-	s->backend->ops->hosts(s->backend, f->hosts, f->count);
+	s->pop.backend->ops->hosts(s->pop.backend, f->hosts, f->count);
 	f->read_ns = clock_ns();
 	for (size_t i = 0; i < f->count; i++)
 		if (known(&f->hosts[i]) && isnan(f->members[i].first_available_kb))
@@ -116,7 +116,7 @@ error *source_fleet_open(struct session *s)
 	static const char header[] =
 		"time_s,interval,repeat,host,state,vm_count,cpu_pct_mean,cpu_pct_sd,ram_pct_mean,ram_pct_sd,mem_used_kb_mean,mem_total_kb,cores,samples,threshold_pct,unproven\n";
 	struct backend_host probe;
-	size_t n = s->backend->ops->hosts ? s->backend->ops->hosts(s->backend, &probe, 1) : 0;
+	size_t n = s->pop.backend->ops->hosts ? s->pop.backend->ops->hosts(s->pop.backend, &probe, 1) : 0;
 
 	if (!n)
 		return NULL;
@@ -135,12 +135,12 @@ error *source_fleet_open(struct session *s)
 		a.total += known(&s->source.fleet->hosts[i]) ? s->source.fleet->hosts[i].mem_total_kb : 0;
 	}
 	if (a.cores > 0)
-		s->host.cores_online = (long)a.cores;
+		s->plan.host.cores_online = (long)a.cores;
 	if (a.total > 0)
-		s->host.mem_total_kb = (long long)a.total;
-	s->host.swap_total_kb = 0;
-	s->status.has_swap = false;
-	return run_folder_hosts(&s->folder, header, strlen(header));
+		s->plan.host.mem_total_kb = (long long)a.total;
+	s->plan.host.swap_total_kb = 0;
+	s->record.status.has_swap = false;
+	return run_folder_hosts(&s->record.folder, header, strlen(header));
 }
 
 static void close_fleet(struct session *s)
@@ -183,9 +183,9 @@ static uint32_t *unproven_by_host(const struct session *s)
 {
 	uint32_t *n = xcalloc(s->source.fleet->count, sizeof(*n));
 
-	for (uint32_t i = 0; i < s->next_id && answers_unproven(&s->answers); i++)
-		if (s->vms[i].state == VM_READY && !answers_is_proven(&s->answers, i))
-			n[s->backend->ops->host_of(s->backend, i)]++;
+	for (uint32_t i = 0; i < s->pop.next_id && answers_unproven(&s->pop.answers); i++)
+		if (s->pop.vms[i].state == VM_READY && !answers_is_proven(&s->pop.answers, i))
+			n[s->pop.backend->ops->host_of(s->pop.backend, i)]++;
 	return n;
 }
 
@@ -194,8 +194,8 @@ static void put_host(FILE *f, const struct session *s, size_t i, unsigned interv
 	const struct backend_host *h = &s->source.fleet->hosts[i];
 	const struct member *m = &s->source.fleet->members[i];
 
-	fprintf(f, "%.6f,%u,%u,%s,%s,%u", (double)(clock_ns() - s->folder.start_ns) / 1e9, interval,
-		s->repeat, h->name, host_state_names[h->state], h->vms - MIN(unproven, h->vms));
+	fprintf(f, "%.6f,%u,%u,%s,%s,%u", (double)(clock_ns() - s->record.folder.start_ns) / 1e9, interval,
+		s->record.repeat, h->name, host_state_names[h->state], h->vms - MIN(unproven, h->vms));
 	put_number(f, moments_mean(&m->cpu));
 	put_number(f, moments_sd(&m->cpu));
 	put_number(f, moments_mean(&m->ram));
@@ -214,7 +214,7 @@ static error *hosts_end(struct session *s, unsigned interval)
 	for (size_t i = 0; i < s->source.fleet->count; i++)
 		put_host(f, s, i, interval, unproven[i]);
 	_cleanup_free_ char *text = textbuf_close(&buf);
-	return run_folder_hosts(&s->folder, text, buf.len);
+	return run_folder_hosts(&s->record.folder, text, buf.len);
 }
 
 static error *close_host(struct session *s, size_t i, const char *metric, double value)
@@ -224,11 +224,11 @@ static error *close_host(struct session *s, size_t i, const char *metric, double
 	f->hosts[i].state = HOST_FULL;
 	f->full_metric = metric;
 	f->full_value = value;
-	s->backend->ops->host_full(s->backend, i);
-	session_notice(s,
-		       "host %s takes no more VMs: %s at %.2f %% with %u of them, the threshold is %.0f %%",
-		       f->hosts[i].name, metric, value, f->hosts[i].vms, threshold(s, &f->hosts[i]));
-	return run_folder_event(&s->folder, "host_full",
+	s->pop.backend->ops->host_full(s->pop.backend, i);
+	record_notice(&s->record,
+		      "host %s takes no more VMs: %s at %.2f %% with %u of them, the threshold is %.0f %%",
+		      f->hosts[i].name, metric, value, f->hosts[i].vms, threshold(s, &f->hosts[i]));
+	return run_folder_event(&s->record.folder, "host_full",
 				json_pack("{s:s,s:s,s:f,s:f,s:i}", "host", f->hosts[i].name, "metric", metric,
 					  "value", value, "threshold_pct", threshold(s, &f->hosts[i]), "vms",
 					  (int)f->hosts[i].vms));
@@ -245,17 +245,18 @@ static void stop_if_closed(struct session *s, bool starting)
 		lost += f->hosts[i].state == HOST_LOST;
 	}
 	if (lost == f->count)
-		session_stop(s, STOP_FAILED, NULL, NULL, 0, s->ready, "all %zu hosts are lost", f->count);
-	if (starting || s->backend->ops->room(s->backend))
+		record_stop(&s->record, STOP_FAILED, NULL, NULL, 0, s->pop.ready, "all %zu hosts are lost",
+			    f->count);
+	if (starting || s->pop.backend->ops->room(s->pop.backend))
 		return;
 	if (full)
-		session_stop(
-			s, STOP_THRESHOLD, f->full_metric, NULL, 0, f->full_value,
+		record_stop(
+			&s->record, STOP_THRESHOLD, f->full_metric, NULL, 0, f->full_value,
 			"no host takes more: of %zu, %zu reached their threshold (the last by %s at %.2f %%), %zu are lost, the others hold as many as their max",
 			f->count, full, f->full_metric, f->full_value, lost);
 	else
-		session_stop(s, STOP_LIMIT, NULL, "hosts", 0, s->ready,
-			     "every host that is left holds as many VMs as its max in the hosts file");
+		record_stop(&s->record, STOP_LIMIT, NULL, "hosts", 0, s->pop.ready,
+			    "every host that is left holds as many VMs as its max in the hosts file");
 }
 
 static error *guard(struct session *s, struct launch_guard *g, bool starting)
@@ -265,8 +266,8 @@ static error *guard(struct session *s, struct launch_guard *g, bool starting)
 	error *e = NULL;
 
 	(void)g;
-	peek(s, &s->status.ram_pct, &swap);
-	for (size_t i = 0; i < f->count && !e && session_stops_on(s, RESOURCE_RAM); i++)
+	peek(s, &s->record.status.ram_pct, &swap);
+	for (size_t i = 0; i < f->count && !e && plan_stops_on(&s->plan, RESOURCE_RAM); i++)
 		if (f->hosts[i].state == HOST_UP && known(&f->hosts[i]) &&
 		    ram_pct(&f->hosts[i]) >= threshold(s, &f->hosts[i]))
 			e = close_host(s, i, resources[RESOURCE_RAM].name, ram_pct(&f->hosts[i]));
@@ -286,12 +287,12 @@ static error *check(struct session *s, const struct interval *row)
 
 		if (f->hosts[i].state != HOST_UP)
 			continue;
-		if (session_stops_on(s, RESOURCE_CPU) && cpu >= limit)
+		if (plan_stops_on(&s->plan, RESOURCE_CPU) && cpu >= limit)
 			e = close_host(s, i, resources[RESOURCE_CPU].name, cpu);
-		else if (session_stops_on(s, RESOURCE_RAM) && ram >= limit)
+		else if (plan_stops_on(&s->plan, RESOURCE_RAM) && ram >= limit)
 			e = close_host(s, i, resources[RESOURCE_RAM].name, ram);
 	}
-	if (s->ready < s->o->max)
+	if (s->pop.ready < s->plan.o->max)
 		stop_if_closed(s, false);
 	return e;
 }

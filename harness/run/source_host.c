@@ -31,36 +31,36 @@ static void pressure(struct session *s, struct admission_reading *ret)
 	}
 	ret->stall_pct = src->pressure_pct;
 	ret->kernel_pct = sampler_kernel_pct(src->sampler);
-	ret->has_swap = s->status.has_swap;
+	ret->has_swap = s->record.status.has_swap;
 	ret->merging = s->ksm;
-	ret->merged_mb = ksm_merged_mb(s);
+	ret->merged_mb = s->ksm ? ksm_merged_mb() : 0;
 }
 
 static void stop_at(struct session *s, enum admission_reason why, const struct admission_reading *r)
 {
 	bool swap = why == ADMISSION_SWAP;
 
-	session_stop(
-		s, STOP_THRESHOLD, resources[swap ? RESOURCE_SWAP : RESOURCE_RAM].name, NULL, 0,
+	record_stop(
+		&s->record, STOP_THRESHOLD, resources[swap ? RESOURCE_SWAP : RESOURCE_RAM].name, NULL, 0,
 		swap ? r->swap_pct : r->ram_pct,
 		"%s, seen while launching: %.2f %% of RAM and %.2f %% of swap in use; the threshold is %.0f %%",
-		admission_reason_texts[why], r->ram_pct, r->swap_pct, s->o->threshold_pct);
+		admission_reason_texts[why], r->ram_pct, r->swap_pct, s->plan.o->threshold_pct);
 }
 
 /* Is the host still able to take more, now? */
 error *source_host_guard(struct session *s, struct launch_guard *g, bool starting)
 {
-	const struct admission_limits limits = { .threshold_pct = s->o->threshold_pct,
-						 .ram_ends = session_stops_on(s, RESOURCE_RAM),
-						 .swap_ends = session_stops_on(s, RESOURCE_SWAP) };
+	const struct admission_limits limits = { .threshold_pct = s->plan.o->threshold_pct,
+						 .ram_ends = plan_stops_on(&s->plan, RESOURCE_RAM),
+						 .swap_ends = plan_stops_on(&s->plan, RESOURCE_SWAP) };
 	struct admission_reading r = { .at_ns = clock_ns(), .kernel_pct = NAN, .stall_pct = NAN };
 
 	(void)starting;
 	s->source.ops->peek(s, &r.ram_pct, &r.swap_pct);
 	if (s->source.ops->pressure)
 		s->source.ops->pressure(s, &r);
-	s->status.ram_pct = r.ram_pct;
-	s->status.swap_pct = r.swap_pct;
+	s->record.status.ram_pct = r.ram_pct;
+	s->record.status.swap_pct = r.swap_pct;
 	enum admission_verdict v = admission_decide(&g->pace, &limits, &r);
 	bool waited = g->waiting;
 	g->waiting = v == ADMISSION_WAIT;
@@ -72,10 +72,10 @@ error *source_host_guard(struct session *s, struct launch_guard *g, bool startin
 	}
 	if (!g->waiting || waited)
 		return NULL;
-	return run_folder_event(&s->folder, "paced",
+	return run_folder_event(&s->record.folder, "paced",
 				json_pack("{s:s,s:f,s:i}", "waiting_for",
 					  admission_reason_texts[g->pace.reason], "ram_pct", r.ram_pct, "vms",
-					  (int)s->ready));
+					  (int)s->pop.ready));
 }
 
 /* "guests 1.2 %, kdamond 30.1 %, not ours 58.0 %": who spent the CPU, largest shares named. */
@@ -114,24 +114,25 @@ error *source_host_check(struct session *s, const struct interval *row)
 		double mean = moments_mean(&row->metric[resources[i].metric]);
 
 		_cleanup_free_ char *spent = i == RESOURCE_CPU ? cpu_spenders(row) : NULL;
-		if (session_stops_on(s, i) && mean >= s->o->threshold_pct)
-			session_stop(s, STOP_THRESHOLD, resources[i].name, NULL, 0, mean,
-				     "%s was at %.2f %% with %u VMs, the threshold is %.0f %%%s%s",
-				     resource_label(i), mean, session_counted(s), s->o->threshold_pct,
-				     spent ? "; of it " : "", spent ? spent : "");
+		if (plan_stops_on(&s->plan, i) && mean >= s->plan.o->threshold_pct)
+			record_stop(&s->record, STOP_THRESHOLD, resources[i].name, NULL, 0, mean,
+				    "%s was at %.2f %% with %u VMs, the threshold is %.0f %%%s%s",
+				    resource_label(i), mean, population_counted(&s->pop),
+				    s->plan.o->threshold_pct, spent ? "; of it " : "", spent ? spent : "");
 	}
 	return NULL;
 }
 
 const char *source_host_lost(struct session *s, const struct backend_event *ev)
 {
-	session_stop(s, STOP_FAILED, NULL, NULL, 0, s->ready, "libvirt is lost: %s", ev->reason);
+	record_stop(&s->record, STOP_FAILED, NULL, NULL, 0, s->pop.ready, "libvirt is lost: %s", ev->reason);
 	return "this machine's libvirt";
 }
 
 static void nodes_begin(struct session *s)
 {
-	node_ticks_read(s->affinity_map.node_of, ARRAY_LEN(s->affinity_map.node_of), s->source.node_ticks);
+	node_ticks_read(s->plan.affinity_map.node_of, ARRAY_LEN(s->plan.affinity_map.node_of),
+			s->source.node_ticks);
 }
 
 static void add_node(struct interval *row, int node, enum node_column k, double v)
@@ -145,7 +146,7 @@ static error *nodes_end(struct session *s, unsigned interval, struct interval *r
 	struct node_ticks now[NODES_SHOWN];
 	size_t n = node_memory_read(&nodes);
 
-	node_ticks_read(s->affinity_map.node_of, ARRAY_LEN(s->affinity_map.node_of), now);
+	node_ticks_read(s->plan.affinity_map.node_of, ARRAY_LEN(s->plan.affinity_map.node_of), now);
 	for (size_t i = 0; i < n && nodes[i].node < NODES_SHOWN; i++) {
 		const struct node_memory *m = &nodes[i];
 		const struct node_ticks *a = &s->source.node_ticks[m->node], *b = &now[m->node];
@@ -157,7 +158,9 @@ static error *nodes_end(struct session *s, unsigned interval, struct interval *r
 		add_node(row, m->node, NODE_FREE, m->free < 0 ? (double)NAN : (double)m->free);
 		add_node(row, m->node, NODE_ANON, m->anon < 0 ? (double)NAN : (double)m->anon);
 	}
-	return n ? run_folder_nodes(&s->folder, nodes, n, session_counted(s), interval, s->repeat) : NULL;
+	return n ? run_folder_nodes(&s->record.folder, nodes, n, population_counted(&s->pop), interval,
+				    s->record.repeat)
+		 : NULL;
 }
 
 const struct source_ops source_host = {

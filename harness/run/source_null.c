@@ -9,13 +9,13 @@ static double ram_pct(struct session *s, double *ret_cpu)
 {
 	double kb;
 
-	s->backend->ops->synthetic(s->backend, ret_cpu, &kb);
-	return 100 * kb / (double)s->host.mem_total_kb;
+	s->pop.backend->ops->synthetic(s->pop.backend, ret_cpu, &kb);
+	return 100 * kb / (double)s->plan.host.mem_total_kb;
 }
 
 static void sample(struct session *s, struct sample *ret)
 {
-	double cpu, ram = ram_pct(s, &cpu), total = (double)s->host.mem_total_kb;
+	double cpu, ram = ram_pct(s, &cpu), total = (double)s->plan.host.mem_total_kb;
 
 	sampler_take(s->source.sampler, ret);
 	for (int m = 0; m < METRIC_COUNT; m++)

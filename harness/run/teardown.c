@@ -30,19 +30,20 @@ static void look(struct teardown *t, uint32_t left)
 	s->source.ops->peek(s, &t->ram_pct, &swap);
 	t->tasks = sampler_tasks(s->source.sampler);
 	if (!t->e)
-		t->e = run_folder_teardown(&s->folder, &(struct teardown_row){ .repeat = s->repeat,
-									       .seconds = seconds,
-									       .vms = left,
-									       .ram_pct = t->ram_pct,
-									       .swap_pct = swap,
-									       .tasks = t->tasks });
+		t->e = run_folder_teardown(&s->record.folder,
+					   &(struct teardown_row){ .repeat = s->record.repeat,
+								   .seconds = seconds,
+								   .vms = left,
+								   .ram_pct = t->ram_pct,
+								   .swap_pct = swap,
+								   .tasks = t->tasks });
 }
 
 static void on_progress(void *user, uint32_t left)
 {
 	struct teardown *t = user;
 
-	t->s->ready = left;
+	t->s->pop.ready = left;
 	look(t, left);
 	session_status(t->s, STAGE_STOP, false);
 }
@@ -82,25 +83,25 @@ static error *record(struct session *s, uint32_t vms, double seconds, double ret
 			  known(returned_s), "ram_pct_after", known(t->ram_pct), "tasks_before",
 			  known_count(tasks_before), "tasks_after", known_count(t->tasks));
 
-	json_object_set(s->folder.meta, "teardown", o);
-	return run_folder_event(&s->folder, "stopped", o);
+	json_object_set(s->record.folder.meta, "teardown", o);
+	return run_folder_event(&s->record.folder, "stopped", o);
 }
 
 error *teardown(struct session *s)
 {
 	struct teardown t = { .s = s, .start_ns = clock_ns() };
-	double base = s->row_count ? moments_mean(&s->rows[0].metric[METRIC_RAM]) : (double)NAN;
-	uint32_t vms = s->ready;
+	double base = s->record.row_count ? moments_mean(&s->record.rows[0].metric[METRIC_RAM]) : (double)NAN;
+	uint32_t vms = s->pop.ready;
 
 	session_status(s, STAGE_STOP, true);
-	verify_end(s);
+	verify_end(&s->pop, s->record.out);
 	look(&t, vms);
 	long long tasks_before = t.tasks;
-	error *e = s->backend->ops->stop_all(s->backend, on_progress, &t);
+	error *e = s->pop.backend->ops->stop_all(s->pop.backend, on_progress, &t);
 	double seconds = (double)(clock_ns() - t.start_ns) / 1e9;
-	for (uint32_t i = 0; i < s->vm_slots; i++)
-		s->vms[i] = (struct vm){ 0 };
-	s->ready = s->next_id = s->lost = s->failures_in_row = 0;
+	for (uint32_t i = 0; i < s->pop.vm_slots; i++)
+		s->pop.vms[i] = (struct vm){ 0 };
+	s->pop.ready = s->pop.next_id = s->pop.lost = s->pop.failures_in_row = 0;
 	if (e)
 		return err_first(e, t.e);
 	double returned_s = watch_return(&t, base);

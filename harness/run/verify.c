@@ -29,23 +29,24 @@ struct round {
 	uint64_t waited_ns; /* for answers that did not come */
 };
 
-uint32_t session_counted(const struct session *s)
+uint32_t population_counted(const struct population *p)
 {
-	uint32_t unproven = answers_unproven(&s->answers);
+	uint32_t unproven = answers_unproven(&p->answers);
 
-	return s->ready > unproven ? s->ready - unproven : 0;
+	return p->ready > unproven ? p->ready - unproven : 0;
 }
 
 static error *take_answer(struct session *s, uint32_t id)
 {
-	double silent_s = answers_came(&s->answers, id, clock_ns());
+	double silent_s = answers_came(&s->pop.answers, id, clock_ns());
 
 	if (silent_s < 0)
 		return NULL;
-	s->out->answered_again++;
-	s->out->longest_silence_s = fmax(s->out->longest_silence_s, silent_s);
-	session_notice(s, "VM %u answers again after %.1f s of silence, and is counted again", id, silent_s);
-	return run_folder_event(&s->folder, "vm_answers_again",
+	s->record.out->answered_again++;
+	s->record.out->longest_silence_s = fmax(s->record.out->longest_silence_s, silent_s);
+	record_notice(&s->record, "VM %u answers again after %.1f s of silence, and is counted again", id,
+		      silent_s);
+	return run_folder_event(&s->record.folder, "vm_answers_again",
 				json_pack("{s:i,s:f}", "vm", (int)id, "silent_s", silent_s));
 }
 
@@ -53,13 +54,13 @@ static error *take_answer(struct session *s, uint32_t id)
 static error *take_silence(struct session *s, struct round *r, uint32_t id, uint64_t sent_ns,
 			   const char *reply, const char *reason)
 {
-	if (!answers_missed(&s->answers, id, sent_ns))
+	if (!answers_missed(&s->pop.answers, id, sent_ns))
 		return NULL;
-	s->out->silent++;
+	s->record.out->silent++;
 	if (++r->missed <= NOTICES)
-		session_notice(s, "VM %u is not counted, for it does not answer: %s%s", id, reason,
-			       r->missed == NOTICES ? "; further ones are in events.jsonl" : "");
-	return run_folder_event(&s->folder, "ping_failed",
+		record_notice(&s->record, "VM %u is not counted, for it does not answer: %s%s", id, reason,
+			      r->missed == NOTICES ? "; further ones are in events.jsonl" : "");
+	return run_folder_event(&s->record.folder, "ping_failed",
 				json_pack("{s:i,s:s,s:s?,s:s}", "vm", (int)id, "asked", REQUEST, "answer",
 					  reply, "reason", reason));
 }
@@ -70,8 +71,8 @@ static error *ask_one(struct session *s, struct round *r, uint32_t id, int timeo
 	uint64_t sent_ns = clock_ns();
 	error *e = fault_hit(FAULT_NO_ANSWER)
 			   ? err_new(EXIT_CANNOT, "VM %u gave no answer in time (injected)", id)
-			   : s->backend->ops->ask(s->backend, id, REQUEST, timeout_ms, reply, sizeof(reply),
-						  &r->ms[r->answered]);
+			   : s->pop.backend->ops->ask(s->pop.backend, id, REQUEST, timeout_ms, reply,
+						      sizeof(reply), &r->ms[r->answered]);
 
 	if (!e && str_eq(reply, ANSWER)) {
 		r->asked++;
@@ -87,7 +88,7 @@ static error *ask_one(struct session *s, struct round *r, uint32_t id, int timeo
 	error *watched = launch_watch(s, e && took < QUICK_NS ? END_HEARD_MS : 0);
 	err_free(e);
 	/* one that died is told as dead */
-	if (watched || s->vms[id].state != VM_READY)
+	if (watched || s->pop.vms[id].state != VM_READY)
 		return watched;
 	r->asked++;
 	return take_silence(s, r, id, sent_ns, said, reason);
@@ -96,11 +97,11 @@ static error *ask_one(struct session *s, struct round *r, uint32_t id, int timeo
 /* Those that are not known to be silent: a share of them by chance, in their order. The caller frees it. */
 static uint32_t *choose(struct session *s, bool all, uint32_t *ret_n)
 {
-	uint32_t *ids = xcalloc(s->next_id, sizeof(*ids)), n = 0;
-	double share = fmax(ceil(s->ready * s->o->verify_pct / 100), AT_LEAST);
+	uint32_t *ids = xcalloc(s->pop.next_id, sizeof(*ids)), n = 0;
+	double share = fmax(ceil(s->pop.ready * s->plan.o->verify_pct / 100), AT_LEAST);
 
-	for (uint32_t i = 0; i < s->next_id; i++)
-		if (s->vms[i].state == VM_READY && !answers_is_silent(&s->answers, i))
+	for (uint32_t i = 0; i < s->pop.next_id; i++)
+		if (s->pop.vms[i].state == VM_READY && !answers_is_silent(&s->pop.answers, i))
 			ids[n++] = i;
 	*ret_n = all || share >= n ? n : (uint32_t)share;
 	if (*ret_n == n)
@@ -117,18 +118,19 @@ static error *ask_chosen(struct session *s, struct round *r, const uint32_t *ids
 	error *e = NULL;
 
 	for (; i < n && r->waited_ns < PATIENCE_NS && !run_interrupted && !e; i++) {
-		if (s->vms[ids[i]].state == VM_READY)
+		if (s->pop.vms[ids[i]].state == VM_READY)
 			e = ask_one(s, r, ids[i], TIMEOUT_MS);
 		session_status(s, STAGE_VERIFY, false);
 	}
 	if (i == n || run_interrupted || e)
 		return e;
-	session_notice(s, "waited %.0f s for answers that did not come: %u VMs were not asked any more%s",
-		       (double)r->waited_ns / 1e9, n - i, all ? ", and are not counted" : "");
+	record_notice(&s->record,
+		      "waited %.0f s for answers that did not come: %u VMs were not asked any more%s",
+		      (double)r->waited_ns / 1e9, n - i, all ? ", and are not counted" : "");
 	for (uint32_t k = i; k < n && all; k++)
-		if (s->vms[ids[k]].state == VM_READY)
-			answers_unasked(&s->answers, ids[k]);
-	return run_folder_event(&s->folder, "asking_ended",
+		if (s->pop.vms[ids[k]].state == VM_READY)
+			answers_unasked(&s->pop.answers, ids[k]);
+	return run_folder_event(&s->record.folder, "asking_ended",
 				json_pack("{s:i,s:i,s:f}", "asked", (int)i, "not_asked", (int)(n - i),
 					  "waited_s", (double)r->waited_ns / 1e9));
 }
@@ -144,7 +146,7 @@ static error *ask_silent(struct session *s, struct round *r, const uint32_t *ids
 	for (uint32_t i = 0; i < n && r->waited_ns < PATIENCE_NS && !run_interrupted && !e; i++) {
 		uint32_t id = ids[(from + i) % n];
 
-		if (s->vms[id].state == VM_READY)
+		if (s->pop.vms[id].state == VM_READY)
 			e = ask_one(s, r, id, AGAIN_TIMEOUT_MS);
 		session_status(s, STAGE_VERIFY, false);
 	}
@@ -153,21 +155,21 @@ static error *ask_silent(struct session *s, struct round *r, const uint32_t *ids
 
 static uint32_t *list_silent(const struct session *s, uint32_t *ret_n)
 {
-	uint32_t *ids = xcalloc(s->answers.silent + 1, sizeof(*ids));
+	uint32_t *ids = xcalloc(s->pop.answers.silent + 1, sizeof(*ids));
 
 	*ret_n = 0;
-	for (uint32_t i = 0; i < s->next_id && *ret_n < s->answers.silent; i++)
-		if (answers_is_silent(&s->answers, i))
+	for (uint32_t i = 0; i < s->pop.next_id && *ret_n < s->pop.answers.silent; i++)
+		if (answers_is_silent(&s->pop.answers, i))
 			ids[(*ret_n)++] = i;
 	return ids;
 }
 
 error *verify_population(struct session *s, struct interval *row)
 {
-	bool all = s->o->verify_pct >= 100;
+	bool all = s->plan.o->verify_pct >= 100;
 	uint32_t n = 0, silent_n = 0;
 
-	answers_begin(&s->answers);
+	answers_begin(&s->pop.answers);
 	_cleanup_free_ uint32_t *silent = list_silent(s, &silent_n);
 	_cleanup_free_ uint32_t *ids = choose(s, all, &n);
 	struct round r = { .ms = xcalloc((size_t)n + silent_n + 1, sizeof(*r.ms)) };
@@ -179,28 +181,28 @@ error *verify_population(struct session *s, struct interval *row)
 	row->extra[EXTRA_PROVEN_PING] = r.answered;
 	row->extra[EXTRA_WAKE_P50] = quantile(r.ms, r.answered, 0.5);
 	row->extra[EXTRA_WAKE_P99] = quantile(r.ms, r.answered, 0.99);
-	s->status.asked = s->out->asked = r.asked;
-	s->status.answered = s->out->answered = r.answered;
+	s->record.status.asked = s->record.out->asked = r.asked;
+	s->record.status.answered = s->record.out->answered = r.answered;
 	free(r.ms);
 	return e;
 }
 
-void verify_end(struct session *s)
+void verify_end(struct population *pop, struct run_outcome *out)
 {
 	uint64_t now = clock_ns();
 
-	s->out->unproven = answers_unproven(&s->answers);
-	for (uint32_t i = 0; i < s->answers.vms && s->answers.silent; i++)
-		if (answers_is_silent(&s->answers, i))
-			s->out->longest_silence_s =
-				fmax(s->out->longest_silence_s,
-				     (double)(now - s->answers.vm[i].silent_since_ns) / 1e9);
-	answers_reset(&s->answers);
+	out->unproven = answers_unproven(&pop->answers);
+	for (uint32_t i = 0; i < pop->answers.vms && pop->answers.silent; i++)
+		if (answers_is_silent(&pop->answers, i))
+			out->longest_silence_s =
+				fmax(out->longest_silence_s,
+				     (double)(now - pop->answers.vm[i].silent_since_ns) / 1e9);
+	answers_reset(&pop->answers);
 }
 
-void verify_conclude(struct session *s)
+void verify_conclude(struct record *rec)
 {
-	struct run_outcome *o = s->out;
+	struct run_outcome *o = rec->out;
 
 	if (!o->silent)
 		return;
