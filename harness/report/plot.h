@@ -17,7 +17,7 @@
  * Draws one figure of one or several runs through the gnuplot program. out_path ends
  * with .svg, .png or .pdf and is written whole or not at all. With metric NULL it is the
  * standard figure: CPU, RAM and swap in % over the VM count; else one metric of
- * sample/metric.h, or any other column of intervals.csv, in its own unit, or PLOT_NODES. With title
+ * record/metric.h, or any other column of intervals.csv, in its own unit, or PLOT_NODES. With title
  * NULL the title derives from the values. EXIT_CANNOT when gnuplot is missing or
  * fails, EXIT_BAD_INPUT for a metric without values or an unknown file ending.
  */

@@ -13,12 +13,12 @@
  * T(symbol, name, heading, digits after the point; -1 for text, meaning).
  */
 #define RUNTABLE_COLUMNS(T)                                                                        \
-	T(RUN, "run", "run", -1, "name or label of the run")                              \
-	T(BACKEND, "backend", "backend", -1, "how VMs are made")                          \
-	T(SOFTWARE, "software", "software", -1, "what makes them, with its version")      \
-	T(ACCEL, "accel", "accel", -1, "accelerator")                                     \
-	T(LAUNCH, "launch", "launch", -1, "exec, fork or clone; clones were not booted")  \
-	T(PROFILE, "profile", "profile", -1, "what the guests do")                        \
+	T(RUN, "run", "run", -1, "name or label of the run")                                       \
+	T(BACKEND, "backend", "backend", -1, "how VMs are made")                                   \
+	T(SOFTWARE, "software", "software", -1, "what makes them, with its version")               \
+	T(ACCEL, "accel", "accel", -1, "accelerator")                                              \
+	T(LAUNCH, "launch", "launch", -1, "exec, fork or clone; clones were not booted")           \
+	T(PROFILE, "profile", "profile", -1, "what the guests do")                                 \
 	T(VMS, "vms", "VMs", 0, "population at the last interval; all that follows is from there") \
 	T(UNPROVEN, "unproven", "silent", 0, "VMs that ran there and did not answer: not counted") \
 	T(MEM, "mem_per_vm_kb", "RAM/VM kB", 0, "drop of MemAvailable per VM, kernel included")    \
