@@ -91,7 +91,7 @@ void supervisor_close(struct supervisor *c)
 	if (c->signal_fd >= 0)
 		close(c->signal_fd);
 	pidmap_clear(&c->pids);
-	free(c->queue);
+	events_clear(&c->events);
 	free(c->slots);
 	free(c->console_files);
 	free(c->console_dir);
@@ -211,18 +211,8 @@ void supervisor_helper_ended(struct supervisor *c, struct supervisor_slot *s)
 void supervisor_fail(struct supervisor *c, struct supervisor_slot *s, char *reason, int sys)
 {
 	c->vms[s->vm].state = VM_GONE;
-	supervisor_queue_event(c, BACKEND_FAILED, s->vm, reason, sys);
+	events_add(&c->events, BACKEND_FAILED, s->vm, reason, sys);
 	supervisor_release_slot(c, s);
-}
-
-void supervisor_queue_event(struct supervisor *c, enum backend_event_kind kind, uint32_t vm, char *reason,
-			    int sys)
-{
-	if (reason)
-		text_clean(reason);
-	c->queue = xrealloc(c->queue, c->queued + 1, sizeof(*c->queue));
-	c->queue[c->queued++] =
-		(struct backend_event){ .kind = kind, .vm = vm, .reason = reason, .sys = sys };
 }
 
 char *supervisor_complaint(const struct supervisor_slot *s)
@@ -261,7 +251,7 @@ static void take_ready(struct supervisor *c, struct supervisor_slot *s)
 	if (vm->pid <= 1 || kill(vm->pid, 0) < 0)
 		return;
 	vm->state = VM_READY;
-	supervisor_queue_event(c, BACKEND_READY, s->vm, NULL, 0);
+	events_add(&c->events, BACKEND_READY, s->vm, NULL, 0);
 	if (s->helper <= 0)
 		supervisor_release_slot(c, s);
 	if (fault_hit(FAULT_VM_DIES))
@@ -306,8 +296,8 @@ static void vm_ended(struct supervisor *c, uint32_t id, const char *how)
 	c->vms[id].state = VM_GONE;
 	c->living--;
 	if (was_ready) {
-		supervisor_queue_event(c, BACKEND_DIED, id,
-				       xasprintf("%s %s after it was ready", c->program, how), 0);
+		events_add(&c->events, BACKEND_DIED, id,
+			   xasprintf("%s %s after it was ready", c->program, how), 0);
 	} else if (s) {
 		said = supervisor_complaint(s);
 		supervisor_fail(c, s,
@@ -394,15 +384,9 @@ static void wait_for_something(struct supervisor *c, int timeout_ms)
 
 size_t supervisor_poll(struct supervisor *c, int timeout_ms, struct backend_event *events, size_t max)
 {
-	if (!c->queued)
+	if (!c->events.count)
 		wait_for_something(c, timeout_ms);
-	size_t n = MIN(c->queued, max);
-	if (n) {
-		memcpy(events, c->queue, n * sizeof(*events));
-		memmove(c->queue, c->queue + n, (c->queued - n) * sizeof(*events));
-		c->queued -= n;
-	}
-	return n;
+	return events_take(&c->events, events, max);
 }
 
 error *supervisor_stop_all(struct supervisor *c, void (*progress)(void *, uint32_t), void *user)
@@ -436,9 +420,7 @@ error *supervisor_stop_all(struct supervisor *c, void (*progress)(void *, uint32
 	for (unsigned i = 0; i < c->slot_count; i++)
 		if (c->slots[i].busy)
 			supervisor_release_slot(c, &c->slots[i]);
-	for (size_t i = 0; i < c->queued; i++)
-		free(c->queue[i].reason);
-	c->queued = 0;
+	events_clear(&c->events);
 	return reset_consoles(c);
 }
 

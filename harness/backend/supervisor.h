@@ -4,7 +4,7 @@
 
 #include <signal.h>
 
-#include "backend/backend.h"
+#include "backend/events.h"
 #include "base/pidmap.h"
 #include "host/affinity.h"
 
@@ -44,8 +44,7 @@ struct supervisor {
 	int signal_fd; /* SIGCHLD */
 	struct supervisor_slot *slots;
 	unsigned slot_count, slots_busy;
-	struct backend_event *queue; /* events found while nobody could take them */
-	size_t queued;
+	struct event_queue events;
 	/* A child that is no VM has ended; may be NULL. */
 	void (*other_ended)(void *user, pid_t pid, int status);
 	void *user;
@@ -88,9 +87,6 @@ void supervisor_look_for_vanished(struct supervisor *c);
 /* The VM of a slot will not come up: queues that, with `reason` (owned), and frees the slot. */
 void supervisor_fail(struct supervisor *c, struct supervisor_slot *s, char *reason, int sys);
 
-/* Adds an event for the next poll; takes ownership of reason. */
-void supervisor_queue_event(struct supervisor *c, enum backend_event_kind kind, uint32_t vm, char *reason,
-			    int sys);
 /* Hands out queued events; if there is none, waits for consoles, deadlines and children first. */
 size_t supervisor_poll(struct supervisor *c, int timeout_ms, struct backend_event *events, size_t max);
 /* Kills every VM's process and waits for it; consoles and slots are empty then. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One VM on a terminal or socket: what `mvm boot` and the tests of guests need. */
+/* One VM on a terminal or socket: what the tests of guests need. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

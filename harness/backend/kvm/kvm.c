@@ -28,15 +28,6 @@ static struct kvm *self(struct backend *b)
 	return (struct kvm *)b;
 }
 
-static void queue_event(struct kvm *k, enum backend_event_kind kind, uint32_t vm, char *reason, int sys)
-{
-	if (reason)
-		text_clean(reason);
-	k->queue = xrealloc(k->queue, k->queued + 1, sizeof(*k->queue));
-	k->queue[k->queued++] =
-		(struct backend_event){ .kind = kind, .vm = vm, .reason = reason, .sys = sys };
-}
-
 static void start_is_over(struct kvm *k, uint32_t id)
 {
 	k->starting--;
@@ -52,7 +43,7 @@ static void lost(struct kvm *k, uint32_t id, char *reason, int sys)
 	if (!was_ready)
 		start_is_over(k, id);
 	k->vms[id].state = VM_GONE;
-	queue_event(k, was_ready ? BACKEND_DIED : BACKEND_FAILED, id, reason, sys);
+	events_add(&k->events, was_ready ? BACKEND_DIED : BACKEND_FAILED, id, reason, sys);
 }
 
 static void became_ready(struct kvm *k, struct shard *s, uint32_t id, const struct kvm_message *m)
@@ -65,7 +56,7 @@ static void became_ready(struct kvm *k, struct shard *s, uint32_t id, const stru
 	k->vms[id].state = VM_READY;
 	memcpy(k->stages[id], m->stage_us, sizeof(m->stage_us));
 	start_is_over(k, id);
-	queue_event(k, BACKEND_READY, id, NULL, 0);
+	events_add(&k->events, BACKEND_READY, id, NULL, 0);
 	if (fault_hit(FAULT_VM_DIES))
 		err_free(shard_send(s, &kill_it));
 }
@@ -159,14 +150,8 @@ static size_t kvm_poll(struct backend *b, int timeout_ms, struct backend_event *
 {
 	struct kvm *k = self(b);
 
-	wait_for_runners(k, k->queued ? 0 : timeout_ms);
-	size_t n = MIN(k->queued, max);
-	if (n) {
-		memcpy(events, k->queue, n * sizeof(*events));
-		memmove(k->queue, k->queue + n, (k->queued - n) * sizeof(*events));
-		k->queued -= n;
-	}
-	return n;
+	wait_for_runners(k, k->events.count ? 0 : timeout_ms);
+	return events_take(&k->events, events, max);
 }
 
 static error *add_shard(struct kvm *k, const struct binding *where, uint32_t *ret)
@@ -333,9 +318,7 @@ static error *kvm_ask(struct backend *b, uint32_t vm, const char *request, int t
 
 static void drop_events(struct kvm *k)
 {
-	for (size_t i = 0; i < k->queued; i++)
-		free(k->queue[i].reason);
-	k->queued = 0;
+	events_clear(&k->events);
 }
 
 static error *kvm_stop_all(struct backend *b, void (*progress)(void *, uint32_t), void *user)
@@ -381,7 +364,7 @@ static void kvm_close(struct backend *b)
 	free(k->shards);
 	free(k->places);
 	free(k->stages);
-	free(k->queue);
+	events_clear(&k->events);
 	free(k);
 }
 

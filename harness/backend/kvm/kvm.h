@@ -4,7 +4,7 @@
 
 /* Private to the kvm backend: the harness's side of its runners. */
 
-#include "backend/backend.h"
+#include "backend/events.h"
 #include "backend/kvm/runner.h"
 #include "host/affinity.h"
 
@@ -56,8 +56,7 @@ struct kvm {
 	unsigned cores;
 	struct place *places;
 	float (*stages)[BACKEND_STAGE_COUNT];
-	struct backend_event *queue; /* events found while nobody could take them */
-	size_t queued;
+	struct event_queue events;
 	struct kvm_message answer;
 	uint32_t asked; /* the VM whose answer counts */
 	uint32_t serial;

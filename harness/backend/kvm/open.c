@@ -65,10 +65,10 @@ static error *probe_guest(struct kvm *k)
 	if (e || !answers)
 		return e;
 	e = k->base.ops->ask(&k->base, 0, "ping", 5000, reply, sizeof(reply), NULL);
-	if (e && k->queued && k->queue[0].reason) {
+	if (e && k->events.count && k->events.items[0].reason) {
 		/* that it died says less than why */
 		err_free(e);
-		return err_new(EXIT_CANNOT, "%s", k->queue[0].reason);
+		return err_new(EXIT_CANNOT, "%s", k->events.items[0].reason);
 	}
 	if (!e && !str_eq(reply, "pong"))
 		e = err_new(EXIT_CANNOT, "it answered '%s' to ping", reply);

@@ -23,13 +23,6 @@ static struct lv *self(struct backend *b)
 	return (struct lv *)b;
 }
 
-static void emit(struct lv *b, enum backend_event_kind kind, uint32_t vm, char *reason, int sys)
-{
-	b->out = xrealloc(b->out, b->out_count + 1, sizeof(*b->out));
-	b->out[b->out_count++] =
-		(struct backend_event){ .kind = kind, .vm = vm, .reason = reason, .sys = sys };
-}
-
 static struct lv_host *host_of(struct lv *b, uint32_t vm)
 {
 	return &b->hosts[b->v[vm].host];
@@ -47,12 +40,12 @@ static void take_ready(struct lv *b, struct lv_news *n)
 	vm->ready_us = n->ready_us;
 	if (h->lost) {
 		vm->state = VM_GONE;
-		emit(b, BACKEND_VM_LOST, n->vm, xstrdup("its host disappeared"), 0);
+		events_add(&b->events, BACKEND_VM_LOST, n->vm, xstrdup("its host disappeared"), 0);
 		return;
 	}
 	vm->state = VM_READY;
 	h->ready++;
-	emit(b, BACKEND_READY, n->vm, NULL, 0);
+	events_add(&b->events, BACKEND_READY, n->vm, NULL, 0);
 	if (b->v[n->vm].died)
 		lv_queue_news(b, &(struct lv_news){ .kind = LV_DEATH,
 						    .vm = n->vm,
@@ -66,7 +59,7 @@ static void take_failure(struct lv *b, struct lv_news *n)
 	b->in_flight--;
 	h->vms -= h->lost ? 0 : 1;
 	b->vms[n->vm].state = VM_GONE;
-	emit(b, h->lost ? BACKEND_VM_LOST : BACKEND_FAILED, n->vm, STEAL(n->reason), n->sys);
+	events_add(&b->events, h->lost ? BACKEND_VM_LOST : BACKEND_FAILED, n->vm, STEAL(n->reason), n->sys);
 }
 
 static void take_death(struct lv *b, struct lv_news *n)
@@ -80,7 +73,7 @@ static void take_death(struct lv *b, struct lv_news *n)
 	vm->state = VM_GONE;
 	host_of(b, n->vm)->vms--;
 	host_of(b, n->vm)->ready--;
-	emit(b, BACKEND_DIED, n->vm, STEAL(n->reason), 0);
+	events_add(&b->events, BACKEND_DIED, n->vm, STEAL(n->reason), 0);
 }
 
 static void take_host_loss(struct lv *b, struct lv_news *n)
@@ -98,7 +91,7 @@ static void take_host_loss(struct lv *b, struct lv_news *n)
 		count++;
 	}
 	h->vms = h->ready = 0;
-	emit(b, BACKEND_HOST_LOST, count, STEAL(n->reason), (int)index);
+	events_add(&b->events, BACKEND_HOST_LOST, count, STEAL(n->reason), (int)index);
 }
 
 static void take_news(struct lv *b, struct lv_news *n)
@@ -129,17 +122,11 @@ static size_t lv_poll(struct backend *base, int timeout_ms, struct backend_event
 {
 	struct lv *b = self(base);
 	struct lv_news news[NEWS_AT_ONCE];
-	size_t n = lv_take_news(b, b->out_count ? 0 : timeout_ms, news, ARRAY_LEN(news));
+	size_t n = lv_take_news(b, b->events.count ? 0 : timeout_ms, news, ARRAY_LEN(news));
 
 	for (size_t i = 0; i < n; i++)
 		take_news(b, &news[i]);
-	n = MIN(b->out_count, max);
-	if (n) {
-		memcpy(events, b->out, n * sizeof(*events));
-		memmove(b->out, b->out + n, (b->out_count - n) * sizeof(*events));
-		b->out_count -= n;
-	}
-	return n;
+	return events_take(&b->events, events, max);
 }
 
 static int next_host(const struct lv *b)
@@ -255,9 +242,7 @@ static error *stop_all(struct lv *b, void (*progress)(void *, uint32_t), void *u
 		b->hosts[i].vms = b->hosts[i].ready = 0;
 		b->hosts[i].full = false; /* the next ramp begins anew */
 	}
-	for (size_t i = 0; i < b->out_count; i++)
-		free(b->out[i].reason);
-	b->out_count = 0;
+	events_clear(&b->events);
 	return e;
 }
 
@@ -301,7 +286,7 @@ static void lv_close(struct backend *base)
 	free(b->hosts);
 	free(b->jobs);
 	free(b->news);
-	free(b->out);
+	events_clear(&b->events);
 	free(b->v);
 	free(b);
 }

@@ -11,7 +11,7 @@
 #include <libvirt/libvirt.h>
 #include <pthread.h>
 
-#include "backend/backend.h"
+#include "backend/events.h"
 #include "backend/libvirt/template.h"
 #include "base/util.h"
 
@@ -93,8 +93,7 @@ struct lv {
 	size_t job_count;
 	struct lv_news *news;
 	size_t news_count;
-	struct backend_event *out; /* found, not yet taken */
-	size_t out_count;
+	struct event_queue events;
 	pthread_t reaper;
 	pthread_t threads[LV_MAX_JOBS];
 	unsigned thread_count;

@@ -309,7 +309,7 @@ error *qemu_clone_start(struct qemu *q, uint32_t first, uint32_t count, uint32_t
 				   .up_us = each,
 				   .ready_us = each };
 		supervisor_joined(&q->supervisor, first + i, vm->pid);
-		supervisor_queue_event(&q->supervisor, BACKEND_READY, first + i, NULL, 0);
+		events_add(&q->supervisor.events, BACKEND_READY, first + i, NULL, 0);
 	}
 	*ret_begun = q->reply.begun;
 	if (*ret_begun && fault_hit(FAULT_VM_DIES))
