@@ -135,39 +135,35 @@ error *console_read_line(int fd, uint32_t vm, uint64_t deadline, char *reply, si
 		       came = what_came(reply, len));
 }
 
-/* Takes in what is there; true when it was the guest's ready line, so far. */
-static bool take_output(int fd, const char *guest, char *line, size_t size, size_t *len, bool *ret_closed)
+bool console_hear(struct ready_line *l, const char *guest, char byte)
 {
-	char text[256];
-	ssize_t n = read(fd, text, sizeof(text));
-
-	*ret_closed = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-	for (ssize_t i = 0; i < n; i++) {
-		if (text[i] != '\n' && text[i] != '\r') {
-			if (*len < size - 1)
-				line[(*len)++] = text[i];
-			continue;
-		}
-		line[*len] = '\0';
-		*len = 0;
-		if (console_is_ready(line, guest))
-			return true;
+	if (byte != '\n' && byte != '\r') {
+		if (l->len < sizeof(l->text) - 1)
+			l->text[l->len++] = byte;
+		return false;
 	}
-	return false;
+	l->text[l->len] = '\0';
+	l->len = 0;
+	/* the guest's own line, not something a BIOS or a broken guest printed */
+	return console_is_ready(l->text, guest);
 }
 
 bool console_await_ready(int fd, const char *guest, uint64_t deadline)
 {
-	bool closed = false;
-	char line[96];
-	size_t len = 0;
+	struct ready_line line = { 0 };
+	char text[256];
 
-	for (uint64_t now; !closed && (now = clock_ns()) < deadline;) {
+	for (uint64_t now; (now = clock_ns()) < deadline;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
-		if (poll(&p, 1, (int)((deadline - now) / 1000000) + 1) == 1 &&
-		    take_output(fd, guest, line, sizeof(line), &len, &closed))
-			return true;
+		if (poll(&p, 1, (int)((deadline - now) / 1000000) + 1) != 1)
+			continue;
+		ssize_t n = read(fd, text, sizeof(text));
+		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return false;
+		for (ssize_t i = 0; i < n; i++)
+			if (console_hear(&line, guest, text[i]))
+				return true;
 	}
 	return false;
 }

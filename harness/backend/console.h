@@ -21,6 +21,13 @@ error *console_listen(int dir_fd, uint32_t vm, int *ret_fd) ERR_MUST_CHECK;
 error *console_connect(int dir_fd, uint32_t vm, int *ret_fd) ERR_MUST_CHECK;
 /* "MVM <guest> ready" and nothing else; guest "" takes any name. */
 bool console_is_ready(const char *line, const char *guest);
+/* The line that a guest is saying, until it was the ready line. */
+struct ready_line {
+	char text[96];
+	size_t len;
+};
+/* Its next byte; true when it ends the ready line of that guest, as console_is_ready() has it. Pure. */
+bool console_hear(struct ready_line *l, const char *guest, char byte);
 /* Reads a console until its guest is ready; false when it was closed, or at the deadline (clock_ns()). */
 bool console_await_ready(int fd, const char *guest, uint64_t deadline);
 /* Tells a console's file (suffix "": its socket) from any that might take its name later; 0: there is none.

@@ -228,20 +228,6 @@ char *supervisor_how_it_ended(int status)
 	return xasprintf("exited with status %d", WEXITSTATUS(status));
 }
 
-bool supervisor_hear(struct supervisor_slot *s, const char *guest, char byte)
-{
-	bool end = byte == '\n' || byte == '\r';
-
-	if (!end && s->len < sizeof(s->line) - 1)
-		s->line[s->len++] = byte;
-	if (!end)
-		return false;
-	s->line[s->len] = '\0';
-	s->len = 0;
-	/* the guest's own line, not something a BIOS or a broken guest printed */
-	return console_is_ready(s->line, guest);
-}
-
 static void take_ready(struct supervisor *c, struct supervisor_slot *s)
 {
 	struct vm *vm = &c->vms[s->vm];
@@ -270,7 +256,7 @@ static void read_console(struct supervisor *c, struct supervisor_slot *s)
 		return;
 	}
 	for (ssize_t i = 0; i < n && s->busy; i++)
-		if (supervisor_hear(s, c->guest, buf[i]))
+		if (console_hear(&s->line, c->guest, buf[i]))
 			take_ready(c, s);
 }
 

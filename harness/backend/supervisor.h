@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include "backend/console.h"
 #include "backend/events.h"
 #include "base/pidmap.h"
 #include "host/affinity.h"
@@ -21,8 +22,7 @@ struct supervisor_slot {
 	int stderr_fd;
 	int boot_fd; /* the backend's own: what the VM boots from, where VMs differ; -1 for none */
 	uint64_t deadline_ns;
-	char line[96];
-	size_t len;
+	struct ready_line line;
 	/* A program that is at work for this VM, not the VM itself; 0 for none. The slot stays busy until it
 	   has ended, also when the VM is ready before that. */
 	pid_t helper;
@@ -102,8 +102,6 @@ supervisor_probe(struct supervisor *c, struct backend *b,
 		 error *(*start)(struct backend *b, uint32_t first, uint32_t count, uint32_t *ret_begun),
 		 uint64_t timeout_ns, void (*inspect)(struct backend *b), double *ret_ms) ERR_MUST_CHECK;
 
-/* The next byte of a slot's console; true when it ends the ready line of that guest ("" for any). Pure. */
-bool supervisor_hear(struct supervisor_slot *s, const char *guest, char byte);
 /* What a starting VM's program wrote to its error output, last line; the caller frees it. */
 char *supervisor_complaint(const struct supervisor_slot *s);
 /* "was killed by signal 9 (KILL)" or "exited with status 1"; the caller frees it. */

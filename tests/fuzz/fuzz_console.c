@@ -8,17 +8,16 @@
 #include <unistd.h>
 
 #include "backend/console.h"
-#include "backend/supervisor.h"
 #include "base/clock.h"
 #include "driver.h"
 
-static unsigned hear(struct supervisor_slot *s, const char *guest, const char *bytes, size_t n)
+static unsigned hear(struct ready_line *s, const char *guest, const char *bytes, size_t n)
 {
 	unsigned heard = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		heard += supervisor_hear(s, guest, bytes[i]);
-		fuzz_must(s->len < sizeof(s->line), "the line is full");
+		heard += console_hear(s, guest, bytes[i]);
+		fuzz_must(s->len < sizeof(s->text), "the line is full");
 	}
 	return heard;
 }
@@ -29,14 +28,14 @@ static void ready_lines(const char *bytes, size_t len, size_t cut)
 	unsigned any = 0;
 
 	for (size_t g = 0; g < ARRAY_LEN(guests); g++) {
-		struct supervisor_slot whole = { 0 }, parts = { 0 };
+		struct ready_line whole = { 0 }, parts = { 0 };
 		unsigned heard = hear(&whole, guests[g], bytes, len), again = 0;
 
 		for (size_t at = 0; at < len; at += cut)
 			again += hear(&parts, guests[g], bytes + at, MIN(cut, len - at));
 		fuzz_must(heard == again, "heard %u times in one piece, %u in pieces of %zu", heard, again,
 			  cut);
-		fuzz_must(whole.len == parts.len && memcmp(whole.line, parts.line, whole.len) == 0,
+		fuzz_must(whole.len == parts.len && memcmp(whole.text, parts.text, whole.len) == 0,
 			  "what is left differs");
 		fuzz_must(!g || heard <= any, "one guest is heard more often than any");
 		any = heard;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <termios.h>
 
+#include "backend/console.h"
 #include "backend/qemu/solo.h"
 #include "base/clock.h"
 #include "base/util.h"
@@ -39,8 +40,7 @@ struct boot {
 	struct solo solo; /* machine and firmware are the options' */
 	char *binary;
 	bool ready;
-	char line[64]; /* the guest's current line, until it is ready */
-	size_t line_len;
+	struct ready_line line;
 };
 
 static const struct argp_option options[] = {
@@ -158,19 +158,8 @@ static void on_signal(int sig)
 
 static void note_output(struct boot *b, const char *data, size_t n)
 {
-	char name[MVM_PARAM_GUEST_SIZE + 1], word[8];
-
-	for (size_t i = 0; i < n && !b->ready; i++) {
-		if (data[i] != '\n') {
-			if (b->line_len < sizeof(b->line) - 1)
-				b->line[b->line_len++] = data[i];
-			continue;
-		}
-		b->line[b->line_len] = '\0';
-		b->line_len = 0;
-		b->ready = sscanf(b->line, "MVM %8s %7s", name, word) == 2 && str_eq(word, "ready") &&
-			   str_eq(name, b->image.guest);
-	}
+	for (size_t i = 0; i < n && !b->ready; i++)
+		b->ready = *b->image.guest && console_hear(&b->line, b->image.guest, data[i]);
 }
 
 /* Hands the guest's output on; an error when QEMU has gone. */
@@ -233,7 +222,7 @@ static error *start_with(struct boot *b, enum accel a, double timeout_s)
 		return err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm");
 	b->solo.accel = a;
 	b->ready = false;
-	b->line_len = 0;
+	b->line.len = 0;
 	e = solo_power_on(&b->solo);
 	if (!e && b->image.has_params)
 		e = await_ready(b, timeout_s);
