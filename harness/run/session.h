@@ -181,7 +181,7 @@ error *predict_stop(const struct plan *plan, const struct population *pop, bool 
 		    size_t index) ERR_MUST_CHECK;
 
 /* ksm.c: starts it if the techniques ask for it, scans hard while launching, waits until merging converged.
-   The last two only where it was started. */
+   ksm_hurry() and ksm_merged_mb() only where it was started. */
 error *ksm_begin(struct settings *settings, const struct population *pop, struct record *rec,
 		 bool *ret) ERR_MUST_CHECK;
 error *ksm_hurry(struct settings *settings) ERR_MUST_CHECK;
