@@ -31,6 +31,19 @@ const struct backend_ops *backend_find(const char *name)
 	return NULL;
 }
 
+error *backend_choose(const char *name, const struct backend_ops **ret)
+{
+	_cleanup_(strlist_clear) struct strlist names = { 0 };
+
+	*ret = backend_find(name);
+	if (*ret)
+		return NULL;
+	for (size_t i = 0; backends[i]; i++)
+		strlist_add(&names, backends[i]->name);
+	_cleanup_free_ char *known = strlist_join(&names);
+	return err_new(EXIT_BAD_INPUT, "--backend %s: unknown; known are %s", name, known);
+}
+
 json_t *backend_strings(const struct strlist *l)
 {
 	json_t *a = json_array();

@@ -8,11 +8,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "backend/libvirt/host_list.h"
-#include "backend/qemu/preset.h"
 #include "backend/qemu/tune.h"
 #include "base/err.h"
 #include "base/fault.h"
+#include "base/option.h"
 #include "base/util.h"
 #include "guest/image.h"
 #include "guest/vary.h"
@@ -44,51 +43,30 @@ extern const char *const launch_names[LAUNCH_AUTO + 1];
 
 struct placement;
 
+/* Headings of `run --help` under which backends have options, too. */
+#define RUN_GROUP_WHAT "What to run:"
+#define RUN_GROUP_LAUNCH "How to launch:"
+
 /* What the options ask for; all pointers are borrowed and outlive the backend. */
 struct backend_config {
-	const struct preset *preset;
 	const struct guest_image *image;
 	const unsigned *devices; /* 1 << enum device: what each VM has, or NULL for none */
 	uint32_t memory_mb;	 /* of a VM, instead of the preset's; 0: the preset's */
 	uint32_t disk_mb;	 /* of a VM's disk, where it has one */
 	const struct vary *vary; /* what differs from VM to VM, or NULL */
-	const char *accel;	 /* auto, tcg, kvm */
-	const char *qemu;	 /* binary given by the user, or NULL */
-	const char *machine;	 /* value of -machine instead of the preset's, or NULL */
 	const char *runtime_dir; /* private folder: sockets, firmware, image */
-	const char *tune;	 /* user's changes to the preset's techniques, or NULL */
-	enum launch_mode launch;
-	bool launch_given; /* by the user: then a refusal is an error, not a fallback */
-	unsigned jobs;	   /* VMs between spawn and ready at a time */
+	unsigned jobs;		 /* VMs between spawn and ready at a time */
 	uint64_t ready_timeout_ns;
 	int cgroup_procs_fd;	    /* cgroup.procs of the population, or -1 */
 	int cgroup_version;	    /* of it: 1 or 2 */
 	const int *cgroup_more_fds; /* cgroup.procs to join besides, where limits have their own cgroups */
 	unsigned cgroup_more;
 	bool cgroup_whole; /* all that a VM uses must be counted there, from its first instruction on */
-	const struct placement *place;	/* CPUs and memory nodes of each VM, or NULL */
-	const char *cgroup_relative;	/* its path below the hierarchy's mount point, or NULL */
-	const char *runtime;		/* OCI runtime given by the user, or NULL */
-	const struct null_config *null; /* costs of the null backend's VMs */
-	const struct libvirt_config *libvirt;
-	struct settings *settings; /* where what must not outlive us is noted, or NULL (tests) */
-	unsigned shard;		   /* VMs per runner process; 0: the backend's own choice */
-	bool kvm_debugfs;	   /* let the kernel make its statistics files for each VM */
+	const struct placement *place; /* CPUs and memory nodes of each VM, or NULL */
+	const char *cgroup_relative;   /* its path below the hierarchy's mount point, or NULL */
+	struct settings *settings;     /* where what must not outlive us is noted, or NULL (tests) */
 	unsigned seed;
-};
-
-/* The null backend's VMs: no process, a cost by arithmetic, for tests of the harness itself. */
-struct null_config {
-	double mem_kb, cpu_pct; /* per VM: memory, and CPU as a share of the host */
-	double start_ms;	/* from spawn to ready */
-	double noise;		/* relative sd of each reading */
-};
-
-/* Which libvirt hosts, and how VMs are spread over them. */
-struct libvirt_config {
-	const struct host_list *hosts; /* empty: a private one of this run on this machine */
-	const char *template;	       /* file or name instead of the driver's own, or NULL */
-	enum spread_policy place;
+	const void *own; /* the backend's own configuration, which its options fill; NULL where it has none */
 };
 
 enum backend_event_kind {
@@ -179,6 +157,7 @@ struct backend_ops {
 	/* Optional. Whether it could run on this host, as far as can be seen without starting anything: if
 	   not, why, and what to do. */
 	error *(*probe)(void);
+	const struct option_table *options; /* those of its own, which others refuse; NULL: none */
 	/* Prepares a population of at most max VMs; vms is the caller's table of max zeroed entries.
 	   Failing with EXIT_CANNOT says why it cannot run here. */
 	error *(*open)(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret);
@@ -239,6 +218,8 @@ extern const struct backend_ops *const backends[];
 
 /* NULL when there is none of that name. */
 const struct backend_ops *backend_find(const char *name);
+/* The same for --backend: EXIT_BAD_INPUT lists the known. */
+error *backend_choose(const char *name, const struct backend_ops **ret) ERR_MUST_CHECK;
 /* What run.json says of an opened backend. */
 json_t *backend_describe(struct backend *b);
 /* A JSON array of the items, for details(). */

@@ -5,7 +5,7 @@
 #include <gsl/gsl_rng.h>
 #include <string.h>
 
-#include "backend/backend.h"
+#include "backend/null.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/util.h"
@@ -26,7 +26,7 @@ static error *null_open(const struct backend_config *cfg, struct vm *vms, uint32
 	struct null_backend *n = xcalloc(1, sizeof(*n));
 
 	n->base.ops = &backend_null;
-	n->cost = cfg->null;
+	n->cost = cfg->own;
 	n->vms = vms;
 	n->max = max;
 	n->flight = xcalloc(NULL_ROOM, sizeof(*n->flight));
@@ -150,11 +150,36 @@ static void null_synthetic(struct backend *b, double *ret_cpu_pct, double *ret_m
 	*ret_mem_kb = n->living * n->cost->mem_kb * (1 + wobble);
 }
 
+#define AT(field) offsetof(struct null_config, field)
+#define GROUP "Only for --backend null, to test the harness:"
+
+static const struct option_row rows[] = {
+	{ "null-mem", 0, "KB", GROUP, OPT_REAL, AT(mem_kb), .help = "Memory of a VM (default 1000)",
+	  .max = 1e9, .key = OPT_KEY },
+	{ "null-cpu", 0, "PCT", GROUP, OPT_REAL, AT(cpu_pct),
+	  .help = "CPU of a VM in percent of the host (default 0.01)", .max = 100, .key = OPT_KEY },
+	{ "null-start", 0, "MS", GROUP, OPT_REAL, AT(start_ms), .help = "Time to ready (default 0)",
+	  .max = 60000, .key = OPT_KEY },
+	{ "null-noise", 0, "SHARE", GROUP, OPT_REAL, AT(noise),
+	  .help = "Relative standard deviation of readings (default 0.01)", .max = 1, .key = OPT_KEY },
+};
+
+static const struct null_config defaults = { .mem_kb = 1000, .cpu_pct = 0.01, .noise = 0.01 };
+
+static const struct option_table null_options = {
+	.rows = rows,
+	.count = ARRAY_LEN(rows),
+	.size = sizeof(struct null_config),
+	.defaults = &defaults,
+	.all = "--null-* options",
+};
+
 const struct backend_ops backend_null = {
 	.name = "null",
 	.summary = "no VMs at all: costs by arithmetic, to test the harness itself",
 	.needs = "nothing",
 	.flags = BACKEND_SYNTHETIC,
+	.options = &null_options,
 	.open = null_open,
 	.start = null_start,
 	.room = null_room,

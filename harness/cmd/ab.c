@@ -303,10 +303,10 @@ static error *prepare(struct ab *ab)
 	const struct ab_args *a = ab->args;
 	error *e = NULL;
 
-	_cleanup_free_ struct argp_option *table = ab_spec_table();
+	_cleanup_free_ const struct option_row **known = ab_spec_rows();
 
 	for (int k = 0; k < 2 && !e; k++)
-		e = spec_parse(a->spec[k], table, &ab->options[k]);
+		e = spec_parse(a->spec[k], known, &ab->options[k]);
 	if (e)
 		return e;
 	spec_differences(&ab->options[0], &ab->options[1], &ab->intended);

@@ -4,38 +4,26 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
-#include "cmd/run.h"
-
-/* The outer machine itself must be the same for both: those are options of --outer. */
-static const char *const differing[] = { "vmlinuz", "modules", "load", "append" };
 
 static bool is_differing(const char *name, size_t len)
 {
-	for (size_t i = 0; i < ARRAY_LEN(differing); i++)
-		if (strlen(differing[i]) == len && strncmp(differing[i], name, len) == 0)
-			return true;
-	return false;
+	const struct option_row *o = option_find(cmd_kernel.rows(), name, len);
+
+	return o && !o->set_by_ab;
 }
 
-static bool is_end(const struct argp_option *o)
+const struct option_row **ab_spec_rows(void)
 {
-	return !o->name && !o->key && !o->doc;
-}
-
-struct argp_option *ab_spec_table(void)
-{
-	const struct argp_option *tables[] = { cmd_kernel.argp->options, run_argp.options };
-	struct argp_option *merged = xcalloc(1, sizeof(*merged));
+	const struct option_row *const *kernel = cmd_kernel.rows(), *const *run = cmd_run.rows();
+	const struct option_row **merged = NULL;
 	size_t n = 0;
 
-	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
-		for (const struct argp_option *o = tables[t]; !is_end(o); o++) {
-			if (t == 0 && !(o->name && is_differing(o->name, strlen(o->name))))
-				continue;
-			merged = xrealloc(merged, n + 2, sizeof(*merged));
-			merged[n++] = *o;
-		}
-	merged[n] = (struct argp_option){ 0 };
+	for (; *kernel || *run; *kernel ? kernel++ : run++) {
+		merged = xrealloc(merged, n + 2, sizeof(*merged));
+		if (!*kernel || !(*kernel)->set_by_ab)
+			merged[n++] = *kernel ? *kernel : *run;
+	}
+	merged[n] = NULL;
 	return merged;
 }
 

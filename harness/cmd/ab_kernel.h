@@ -4,14 +4,13 @@
 
 /* Private to the ab command: sides that name a kernel, and so are runs of 'mvmscale kernel'. */
 
-#include <argp.h>
-
 #include "base/err.h"
+#include "base/option.h"
 #include "base/util.h"
 
 /* What a SPEC may hold: the options of run, and those of kernel that may differ between sides. The caller
    frees it, not what it points to. */
-struct argp_option *ab_spec_table(void);
+const struct option_row **ab_spec_rows(void);
 /* Moves the options of kernel out of a side's options. */
 void ab_take_kernel_options(struct strlist *options, struct strlist *ret);
 /* Refuses sides of which only one names a kernel, and options of kernel without one. outer may be NULL. */

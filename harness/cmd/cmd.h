@@ -7,17 +7,19 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/option.h"
 #include "record/read.h"
 
 /*
- * One verb of the command line. Its argp option table is the only place where its
+ * One verb of the command line. Its option table, of argp or of rows, is the only place where its
  * options stand: parsing, --help, shell completion and the man page derive from it.
  */
 struct command {
 	const char *name;
 	const char *summary; /* one line, for the list of commands */
 	const struct argp *argp;
-	int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit status */
+	const struct option_row *const *(*rows)(void); /* its options, instead of a table of argp; or NULL */
+	int (*run)(int argc, char **argv);	       /* argv[0] is the verb; returns the exit status */
 };
 
 /* The one table of verbs is in main.c. NULL when there is none of that name, or past the last. */
@@ -50,9 +52,12 @@ long cmd_whole(struct argp_state *st, const char *option, const char *arg, long 
 double cmd_real(struct argp_state *st, const char *option, const char *arg, double min, double max);
 /* The value of an option that may be anything but empty. */
 const char *cmd_text(struct argp_state *st, const char *option, const char *arg);
-struct backend_ops;
-/* The backend of that name; an unknown one is a usage error that lists the known. */
-const struct backend_ops *cmd_backend(struct argp_state *st, const char *arg);
+/* For commands with rows: the place of the row that argp's key stands for, or -1; and a usage error of what
+   was wrong with the value of an option, which is freed. */
+int cmd_row_of_key(const struct option_row *const *rows, int key);
+void cmd_taken(struct argp_state *st, error *e);
+/* The table that argp and help use; the caller frees it. */
+struct argp_option *cmd_options(const struct command *c);
 /* Prints a JSON value with so many digits to its numbers (0: all), and frees it. */
 void cmd_print_json(json_t *j, unsigned digits);
 /* Reads run folders into runs[n], NULL before, whose records the caller frees also after an error; what is

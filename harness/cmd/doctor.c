@@ -83,7 +83,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		d->max = cmd_whole(state, "max", arg, 1, 10000000);
 		return 0;
 	case OPT_BACKEND:
-		d->backend = cmd_backend(state, arg);
+		cmd_taken(state, backend_choose(arg, &d->backend));
 		return 0;
 	case OPT_PRESET:
 		d->preset = cmd_text(state, "preset", arg);

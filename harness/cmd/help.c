@@ -35,9 +35,9 @@ static bool shown(const struct argp_option *o)
 
 static void for_options(const struct command *c, void (*print)(const struct argp_option *))
 {
-	const struct argp_option *o = c->argp->options;
+	_cleanup_free_ struct argp_option *all = cmd_options(c);
 
-	for (; o && (o->name || o->key || o->doc); o++)
+	for (const struct argp_option *o = all; o->name || o->key || o->doc; o++)
 		if (shown(o))
 			print(o);
 }
@@ -98,12 +98,12 @@ static void print_man(void)
 {
 	for (size_t i = 0; command_at(i); i++) {
 		const struct command *c = command_at(i);
+		_cleanup_free_ struct argp_option *all = cmd_options(c);
 
 		printf(".SS mvmscale %s\n\\&", c->name);
 		print_roff(c->summary);
 		puts(".");
-		for (const struct argp_option *o = c->argp->options; o && (o->name || o->key || o->doc);
-		     o++) {
+		for (const struct argp_option *o = all; o->name || o->key || o->doc; o++) {
 			if (shown(o))
 				print_man_option(o);
 			else if (!o->name && o->doc)

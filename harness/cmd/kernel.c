@@ -11,104 +11,68 @@
 #include "nested/inside.h"
 #include "nested/outer.h"
 
-enum {
-	KEY_VMLINUZ = 256,
-	KEY_MODULES,
-	KEY_LOAD,
-	KEY_APPEND,
-	KEY_MEMORY,
-	KEY_CPUS,
-	KEY_TIMEOUT,
-	KEY_QEMU,
-	KEY_ACCEL,
-	KEY_INSIDE
-};
-
 struct kernel_args {
 	struct outer_options o;
 	struct strlist run;
-	struct run_args parsed; /* of it */
-	char *out;
+	struct run_options parsed; /* of it */
+	char *standard;		   /* run folder where none is named */
 	bool inside;
 };
 
-static const struct argp_option options[] = {
-	{ "vmlinuz", KEY_VMLINUZ, "FILE", 0, "The kernel to test, as the boot loader takes it (bzImage)", 0 },
-	{ "modules", KEY_MODULES, "DIR", 0,
-	  "Its modules: a folder with modules.dep, such as /lib/modules/VERSION", 0 },
-	{ "load", KEY_LOAD, "NAME,...", 0,
-	  "Modules to load, with what they need (default: what the run needs: KVM's if there are any, zram)",
-	  0 },
-	{ "append", KEY_APPEND, "TEXT", 0, "More for the kernel's command line", 0 },
-	{ "memory", KEY_MEMORY, "MB", 0, "Memory of the outer machine (default 2048)", 0 },
-	{ "cpus", KEY_CPUS, "N", 0, "Its processors (default: those of this host)", 0 },
-	{ "accel", KEY_ACCEL, "auto|tcg|kvm", 0, "Its accelerator; auto: KVM if the kernel comes up with it",
-	  0 },
-	{ "qemu", KEY_QEMU, "PATH", 0, "The outer QEMU (default qemu-system-x86_64)", 0 },
-	{ "timeout", KEY_TIMEOUT, "SECONDS", 0, "End it after that long (default 600)", 0 },
-	{ "out", 'o', "DIR", 0, "Run folder (default runs/<time>-kernel)", 0 },
-	{ "inside", KEY_INSIDE, NULL, OPTION_HIDDEN, "The part that runs under that kernel", 0 },
-	{ 0 },
+#define AT(field) offsetof(struct kernel_args, field)
+
+/* Sides of ab may differ in the kernel; the outer machine itself must be the same for both. */
+#define BOTH .set_by_ab = true
+
+static const struct option_row rows[] = {
+	{ "vmlinuz", 0, "FILE", NULL, OPT_TEXT, AT(o.vmlinuz),
+	  .help = "The kernel to test, as the boot loader takes it (bzImage)" },
+	{ "modules", 0, "DIR", NULL, OPT_ANY, AT(o.modules),
+	  .help = "Its modules: a folder with modules.dep, such as /lib/modules/VERSION" },
+	{ "load", 0, "NAME,...", NULL, OPT_ANY, AT(o.load),
+	  .help = "Modules to load, with what they need (default: what the run needs: KVM's if there are any, zram)" },
+	{ "append", 0, "TEXT", NULL, OPT_ANY, AT(o.append), .help = "More for the kernel's command line" },
+	{ "memory", 0, "MB", NULL, OPT_WHOLE, AT(o.memory_mb),
+	  .help = "Memory of the outer machine (default 2048)", .min = 256, .max = 1 << 24, BOTH },
+	{ "cpus", 0, "N", NULL, OPT_WHOLE, AT(o.cpus), .help = "Its processors (default: those of this host)",
+	  .min = 1, .max = 255, BOTH },
+	{ "accel", 0, "auto|tcg|kvm", NULL, OPT_WORD, AT(o.accel),
+	  .help = "Its accelerator; auto: KVM if the kernel comes up with it", .words = "auto tcg kvm",
+	  BOTH },
+	{ "qemu", 0, "PATH", NULL, OPT_TEXT, AT(o.qemu),
+	  .help = "The outer QEMU (default qemu-system-x86_64)", BOTH },
+	{ "timeout", 0, "SECONDS", NULL, OPT_REAL, AT(o.timeout_s),
+	  .help = "End it after that long (default 600)", .min = 1, .max = 1e6, BOTH },
+	{ "out", 'o', "DIR", NULL, OPT_ANY, AT(o.out), .help = "Run folder (default runs/<time>-kernel)",
+	  BOTH },
+	{ "inside", 0, NULL, NULL, OPT_FLAG, AT(inside), .help = "The part that runs under that kernel",
+	  .hidden = true, BOTH },
 };
 
-static error_t parse_machine(int key, char *arg, struct argp_state *st, struct outer_options *o)
+static const struct option_row *const *kernel_rows(void)
 {
-	switch (key) {
-	case KEY_MEMORY:
-		o->memory_mb = cmd_whole(st, "memory", arg, 256, 1L << 24);
-		return 0;
-	case KEY_CPUS:
-		o->cpus = cmd_whole(st, "cpus", arg, 1, 255);
-		return 0;
-	case KEY_ACCEL:
-		if (!str_eq(arg, "auto") && !str_eq(arg, "tcg") && !str_eq(arg, "kvm"))
-			argp_error(st, "--accel %s: must be auto, tcg or kvm", arg);
-		o->accel = arg;
-		return 0;
-	case KEY_QEMU:
-		o->qemu = cmd_text(st, "qemu", arg);
-		return 0;
-	case KEY_TIMEOUT:
-		o->timeout_s = cmd_real(st, "timeout", arg, 1, 1e6);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	static const struct option_row *list[ARRAY_LEN(rows) + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		list[i] = &rows[i];
+	return list;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *st)
 {
 	struct kernel_args *a = st->input;
+	int at = cmd_row_of_key(kernel_rows(), key);
 
-	switch (key) {
-	case KEY_VMLINUZ:
-		a->o.vmlinuz = cmd_text(st, "vmlinuz", arg);
-		return 0;
-	case KEY_MODULES:
-		a->o.modules = arg;
-		return 0;
-	case KEY_LOAD:
-		a->o.load = arg;
-		return 0;
-	case KEY_APPEND:
-		a->o.append = arg;
-		return 0;
-	case 'o':
-		a->out = xstrdup(arg);
-		return 0;
-	case KEY_INSIDE:
-		a->inside = true;
-		return 0;
-	case ARGP_KEY_ARG:
+	if (key == ARGP_KEY_ARG)
 		strlist_add(&a->run, arg);
-		return 0;
-	default:
-		return parse_machine(key, arg, st, &a->o);
-	}
+	else if (at >= 0)
+		cmd_taken(st, option_take(kernel_rows()[at], arg, a));
+	else
+		return ARGP_ERR_UNKNOWN;
+	return 0;
 }
 
 static const struct argp argp = {
-	.options = options,
 	.parser = parse,
 	.args_doc = "-- [RUN-OPTION...]",
 	.doc = "Makes a run under another kernel, without installing it: boots it in an outer QEMU with this program, QEMU "
@@ -133,10 +97,16 @@ static void check(const struct kernel_args *a)
 {
 	if (!a->o.vmlinuz)
 		cmd_usage(&cmd_kernel, "name the kernel with --vmlinuz");
-	for (size_t i = 0; i < a->run.count; i++)
-		if (str_starts(a->run.items[i], "--out") || str_eq(a->run.items[i], "-o"))
-			cmd_usage(&cmd_kernel, "%s: give --out before the --, the folder is on this host",
-				  a->run.items[i]);
+	for (const struct option_row *const *o = run_option_rows(); *o; o++) {
+		const char word[] = { '-', (char)(*o)->letter, '\0' };
+		_cleanup_free_ char *name = xasprintf("--%s", (*o)->name);
+
+		for (size_t i = 0; (*o)->set_by_nested && i < a->run.count; i++)
+			if (str_starts(a->run.items[i], name) || str_eq(a->run.items[i], word))
+				cmd_usage(&cmd_kernel,
+					  "%s: give %s before the --, the folder is on this host",
+					  a->run.items[i], name);
+	}
 }
 
 /* Errors in the options of the run end this here, and not after the kernel has booted. */
@@ -147,9 +117,9 @@ static void parse_run(struct kernel_args *a)
 	argv[0] = (char *)"run";
 	for (size_t i = 0; i < a->run.count; i++)
 		argv[i + 1] = a->run.items[i];
-	run_args_parse((int)a->run.count + 1, argv, &a->parsed);
+	run_parse((int)a->run.count + 1, argv, &a->parsed);
 	a->o.run = &a->run;
-	a->o.parsed = &a->parsed.o;
+	a->o.parsed = &a->parsed;
 }
 
 static int run(int argc, char **argv)
@@ -157,7 +127,7 @@ static int run(int argc, char **argv)
 	struct kernel_args a = { .o = { .accel = "auto",
 					.qemu = "qemu-system-x86_64",
 					.memory_mb = 2048,
-					.cpus = sysconf(_SC_NPROCESSORS_ONLN),
+					.cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
 					.timeout_s = 600,
 					.notice = say } };
 	int status = EXIT_DONE;
@@ -168,14 +138,13 @@ static int run(int argc, char **argv)
 	if (a.inside)
 		inside_main();
 	check(&a);
-	if (!a.out) {
+	if (!a.o.out) {
 		char stamp[17];
 
 		clock_utc_stamp(stamp);
-		a.out = xasprintf("runs/%s-kernel", stamp);
+		a.o.out = a.standard = xasprintf("runs/%s-kernel", stamp);
 	}
 	parse_run(&a);
-	a.o.out = a.out;
 	sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_signal }, NULL);
 	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_signal }, NULL);
 	sigaction(SIGHUP, &(struct sigaction){ .sa_handler = on_signal }, NULL);
@@ -185,12 +154,12 @@ static int run(int argc, char **argv)
 	} else {
 		_cleanup_(aftermath_clear) struct aftermath after;
 
-		outcome_finish(a.out, &after);
-		printf("%sRun folder: %s\n", after.text, a.out);
+		outcome_finish(a.o.out, &after);
+		printf("%sRun folder: %s\n", after.text, a.o.out);
 	}
-	run_args_clear(&a.parsed);
+	run_options_clear(&a.parsed);
 	strlist_clear(&a.run);
-	free(a.out);
+	free(a.standard);
 	return status;
 }
 
@@ -198,5 +167,6 @@ const struct command cmd_kernel = {
 	.name = "kernel",
 	.summary = "make a run under another kernel, in an outer machine",
 	.argp = &argp,
+	.rows = kernel_rows,
 	.run = run,
 };

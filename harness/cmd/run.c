@@ -65,16 +65,51 @@ static double model_error_here(void)
 	return model_error;
 }
 
+static error_t parse_option(int key, char *arg, struct argp_state *st)
+{
+	int at = cmd_row_of_key(run_option_rows(), key);
+
+	if (key == ARGP_KEY_ARG)
+		argp_error(st, "'%s': run takes options only", arg);
+	if (at < 0)
+		return ARGP_ERR_UNKNOWN;
+	cmd_taken(st, run_options_take(st->input, (size_t)at, arg));
+	return 0;
+}
+
+static const struct argp argp = {
+	.parser = parse_option,
+	.doc = "Boots minimal VMs in rising numbers and records CPU, RAM and swap of the host at each step."
+	       "\vThe run stops at --max, when a resource reaches the threshold, or before a limit of the host would "
+	       "be hit, and says which. It leaves a run folder with samples.csv, intervals.csv, run.json, plot.svg, plot.png, advice.txt and advice.json.\n\n"
+	       "Of an option that is given twice the last one counts.\n\n"
+	       "Examples:\n"
+	       "  mvmscale --max 200\n"
+	       "  mvmscale --max 300 --profile idle --name 'PIT on'\n"
+	       "  mvmscale --max 1000 --qemu ./qemu-system-x86_64 --repeat 3\n\n"
+	       "Exit status: 0 done, 1 a limit of --slo is broken, 2 bad input, 3 cannot run here, 4 a limit of --slo could not be checked, 5 VMs were lost or did not answer, 130 interrupted with "
+	       "results saved.",
+};
+
+void run_parse(int argc, char **argv, struct run_options *o)
+{
+	run_options_init(o);
+	cmd_parse(&cmd_run, argc, argv, o);
+	error *e = run_options_finish(o);
+	if (e)
+		cmd_usage(&cmd_run, "%s", e->msg);
+}
+
 static int run_main(int argc, char **argv)
 {
-	_cleanup_(run_args_clear) struct run_args a = { 0 };
+	_cleanup_(run_options_clear) struct run_options o = { 0 };
 	struct run_outcome out = { 0 };
 	struct progress p;
 	_cleanup_(aftermath_clear) struct aftermath after = { 0 };
 	_cleanup_(slo_freep) struct slo *slo = NULL;
 	error *e = NULL;
 
-	run_args_parse(argc, argv, &a);
+	run_parse(argc, argv, &o);
 	/* rather than a record in which what cannot be written is missing */
 	for (int i = 1; i < argc; i++)
 		if (!text_is_utf8(argv[i]))
@@ -83,25 +118,25 @@ static int run_main(int argc, char **argv)
 				"'%s' is no UTF-8 text, and run.json can hold no other: choose another name",
 				argv[i]));
 	/* before the first VM: a file that cannot be read must not cost a run */
-	if (a.slo && (e = slo_load(a.slo, &slo)))
+	if (o.slo && (e = slo_load(o.slo, &slo)))
 		return cmd_fail(e);
 	if (slo && !slo_has_limits(slo))
 		return cmd_fail(err_new(
 			EXIT_BAD_INPUT,
 			"--slo %s: it has no [limits], so this run would pass whatever it is: its [changes] are for 'mvmscale compare' and 'ab'",
-			a.slo));
+			o.slo));
 	/* A null VM is quiet at once, and its figures need no long windows. */
-	a.o.fast = a.o.backend->flags & BACKEND_SYNTHETIC;
-	if (a.o.fast)
-		a.o.sample_s = MIN(a.o.sample_s, 0.005);
-	if (a.o.predict && !a.o.fast)
-		a.o.model_error = model_error_here();
-	progress_init(&p, stderr, a.quiet);
+	o.fast = o.backend->flags & BACKEND_SYNTHETIC;
+	if (o.fast)
+		o.sample_s = MIN(o.sample_s, 0.005);
+	if (o.predict && !o.fast)
+		o.model_error = model_error_here();
+	progress_init(&p, stderr, o.quiet);
 	struct run_observer obs = {
 		.user = &p, .status = on_status, .notice = on_notice, .interval = on_interval
 	};
 	catch_signals();
-	e = run_ramp(&a.o, &obs, &out);
+	e = run_ramp(&o, &obs, &out);
 	progress_clear(&p);
 	if (e && !out.dir) {
 		run_outcome_clear(&out);
@@ -114,9 +149,9 @@ static int run_main(int argc, char **argv)
 		fprintf(stderr, "mvmscale: no VM came up: %s\n", out.stop.evidence);
 	if (slo)
 		status = outcome_check_slo(&after, slo, status);
-	if (a.json)
+	if (o.json)
 		outcome_print_json(&out, &after, status);
-	else if (!a.quiet)
+	else if (!o.quiet)
 		outcome_print(&out, &after);
 	else if (!said && (out.failed || outcome_status(&out) != EXIT_DONE))
 		outcome_headline(&out, stderr);
@@ -127,6 +162,7 @@ static int run_main(int argc, char **argv)
 const struct command cmd_run = {
 	.name = "run",
 	.summary = "boot VMs in rising numbers and record what they cost (the default command)",
-	.argp = &run_argp,
+	.argp = &argp,
+	.rows = run_option_rows,
 	.run = run_main,
 };

@@ -2,7 +2,6 @@
 #ifndef MVM_CMD_RUN_H
 #define MVM_CMD_RUN_H
 
-#include <argp.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -10,20 +9,8 @@
 #include "record/read.h"
 #include "run/run.h"
 
-/* What the command line of `mvmscale run` says. */
-struct run_args {
-	struct run_options o;
-	const char *cgroup_cpu, *cgroup_mem, *cgroup_pids; /* become o.limits */
-	struct host_list hosts;				   /* of --connect and --hosts */
-	bool place_given;
-	bool json, quiet;
-	const char *slo;      /* file of limits, or NULL */
-	struct strlist paths; /* owned by this; o borrows them */
-};
-extern const struct argp run_argp;
 /* Parses and checks; a usage error ends the program with EXIT_BAD_INPUT. */
-void run_args_parse(int argc, char **argv, struct run_args *a);
-void run_args_clear(struct run_args *a);
+void run_parse(int argc, char **argv, struct run_options *o);
 
 /* A run whose ramp is over: its record, read once, and what was made of it. */
 struct aftermath {

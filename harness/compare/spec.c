@@ -3,18 +3,9 @@
 
 #include <string.h>
 
-static const struct argp_option *find(const struct argp_option *known, const char *name, size_t len)
+static error *check_name(const char *word, size_t len, const struct option_row *const *known)
 {
-	for (; known->name || known->key || known->doc; known++)
-		if (known->name && strlen(known->name) == len && strncmp(known->name, name, len) == 0)
-			return known;
-	return NULL;
-}
-
-static error *check_name(const char *word, size_t len, const struct argp_option *known)
-{
-	static const char *const own[] = { "out", "json", "quiet", "repeat", "name" };
-	const struct argp_option *o = find(known, word, len);
+	const struct option_row *o = option_find(known, word, len);
 
 	if (!o)
 		return err_new(EXIT_BAD_INPUT,
@@ -23,17 +14,15 @@ static error *check_name(const char *word, size_t len, const struct argp_option 
 			       len == 5 && str_starts(word, "guest")
 				       ? "; a guest is named by profile=NAME or image=FILE"
 				       : "");
-	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		if (str_eq(o->name, own[i]))
-			return err_new(EXIT_BAD_INPUT,
-				       "'%s' is set by ab itself, and cannot differ between the sides",
-				       own[i]);
-	return NULL;
+	return o->set_by_ab
+		       ? err_new(EXIT_BAD_INPUT,
+				 "'%s' is set by ab itself, and cannot differ between the sides", o->name)
+		       : NULL;
 }
 
 /* Whether a word that is no option by itself goes on with the value before it: "-noaslr" of
  * "tune=+ksm,-noaslr". */
-static bool continues(const struct strlist *so_far, const char *word, const struct argp_option *known)
+static bool continues(const struct strlist *so_far, const char *word, const struct option_row *const *known)
 {
 	const char *last = so_far->count ? so_far->items[so_far->count - 1] : "";
 	size_t len = strcspn(word, "=");
@@ -41,7 +30,7 @@ static bool continues(const struct strlist *so_far, const char *word, const stru
 	if (!strchr(last, '='))
 		return false;
 	/* a machine type has properties of its own */
-	return word[len] != '=' || (str_starts(last, "--machine=") && !find(known, word, len));
+	return word[len] != '=' || (str_starts(last, "--machine=") && !option_find(known, word, len));
 }
 
 /* The last item goes on with a comma and that word; *room: bytes that were taken for it, 0 for its own size.
@@ -62,7 +51,7 @@ static void go_on(struct strlist *l, size_t *len, size_t *room, const char *word
 	*len += n + 1;
 }
 
-error *spec_parse(const char *text, const struct argp_option *known, struct strlist *ret)
+error *spec_parse(const char *text, const struct option_row *const *known, struct strlist *ret)
 {
 	_cleanup_free_ char *copy = xstrdup(text);
 	size_t last_len = 0, last_room = 0;
@@ -70,7 +59,7 @@ error *spec_parse(const char *text, const struct argp_option *known, struct strl
 
 	while ((word = strsep(&rest, ","))) {
 		size_t len = strcspn(word, "=");
-		const struct argp_option *o = find(known, word, len);
+		const struct option_row *o = option_find(known, word, len);
 		bool option = o && (word[len] == '=') == (o->arg != NULL);
 		error *e = NULL;
 

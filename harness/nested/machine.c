@@ -48,9 +48,9 @@ static void add_arguments(const struct machine *m, const char *qemu, struct strl
 	strlist_add(argv, "-cpu");
 	strlist_add(argv, str_eq(m->accel, "kvm") ? "host" : TCG_CPU);
 	strlist_add(argv, "-m");
-	strlist_addf(argv, "%ld", o->memory_mb);
+	strlist_addf(argv, "%u", o->memory_mb);
 	strlist_add(argv, "-smp");
-	strlist_addf(argv, "%ld", o->cpus);
+	strlist_addf(argv, "%u", o->cpus);
 	strlist_add(argv, "-kernel");
 	strlist_add(argv, o->vmlinuz);
 	strlist_add(argv, "-initrd");

@@ -48,7 +48,7 @@ static char *read_config(const char *vmlinuz)
 
 static bool uses_kvm(const struct run_options *run)
 {
-	return run->backend->flags & BACKEND_KVM || str_eq(run->accel, "kvm");
+	return run->backend->flags & BACKEND_KVM || str_eq(run_options_text(run, "accel"), "kvm");
 }
 
 static bool uses_qemu(const struct run_options *run)
@@ -118,7 +118,7 @@ error *needs_check(const struct outer_options *o)
 	static const char *const kvm[] = { "CONFIG_KVM_INTEL", "CONFIG_KVM_AMD", NULL };
 	const struct run_options *run = o->parsed;
 	_cleanup_free_ char *config = read_config(o->vmlinuz);
-	_cleanup_free_ char *kvm_user = str_eq(run->accel, "kvm")
+	_cleanup_free_ char *kvm_user = str_eq(run_options_text(run, "accel"), "kvm")
 						? xstrdup("--accel kvm")
 						: xasprintf("backend %s", run->backend->name);
 	error *e = NULL;
@@ -221,27 +221,28 @@ static error *pack_firmware_folders(struct pack *p, const char *words)
 static error *pack_qemu(struct pack *p, const struct run_options *run)
 {
 	_cleanup_(preset_freep) struct preset *preset = NULL;
-	_cleanup_free_ char *qemu = real_program(run->qemu);
+	const char *given = run_options_text(run, "qemu"), *name = run_options_text(run, "preset");
+	_cleanup_free_ char *qemu = real_program(given);
 	size_t any = 0;
-	error *e = preset_load(run->preset, &preset);
+	error *e = preset_load(name, &preset);
 
 	for (int a = 0; a < ACCEL_COUNT && !e; a++) {
 		const struct preset_accel *pa = &preset->accel[a];
 
-		if (pa->present && !run->qemu)
+		if (pa->present && !given)
 			e = pack_programs(p, pa->binary, &any);
-		if (!e && pa->present && !run->qemu)
+		if (!e && pa->present && !given)
 			e = pack_programs(p, pa->device_binary, &any);
 		if (!e && pa->present)
 			e = pack_firmware_folders(p, pa->args);
 	}
-	if (!e && run->qemu)
+	if (!e && given)
 		e = pack_qemu_program(p, qemu, &any);
 	if (!e && !any)
 		e = err_new(
 			EXIT_CANNOT,
 			"no QEMU to take along: none that preset %s names is on PATH and a program (not a script): install qemu-system-x86, or name one with --qemu after the --",
-			run->preset);
+			name);
 	for (size_t i = 0; i < ARRAY_LEN(qemu_modules) && !e; i++)
 		if (access(qemu_modules[i], R_OK) == 0)
 			e = pack_program(p, qemu_modules[i], NULL);
@@ -253,16 +254,16 @@ static error *pack_qemu(struct pack *p, const struct run_options *run)
 
 static error *pack_runtime(struct pack *p, const struct run_options *run)
 {
-	_cleanup_free_ char *found = oci_runtime_path(run->runtime);
+	const char *runtime = run_options_text(run, "runtime");
+	_cleanup_free_ char *found = oci_runtime_path(runtime);
 	const char *slash = found ? strrchr(found, '/') : NULL;
 
 	if (!slash)
 		return err_new(
 			EXIT_CANNOT,
 			"backend %s: no OCI runtime to take along: %s is not on PATH; install runc, or name one with --runtime after the --",
-			run->backend->name, run->runtime ? run->runtime : "neither runc nor crun");
-	_cleanup_free_ char *as =
-		run->runtime && strchr(run->runtime, '/') ? NULL : xasprintf("/usr/bin%s", slash);
+			run->backend->name, runtime ? runtime : "neither runc nor crun");
+	_cleanup_free_ char *as = runtime && strchr(runtime, '/') ? NULL : xasprintf("/usr/bin%s", slash);
 	return pack_program(p, found, as);
 }
 
@@ -312,8 +313,8 @@ static error *pack_options(struct pack *p, const struct outer_options *o)
 		text = longer;
 	}
 	/* after the words as typed: PATH is another one inside */
-	_cleanup_free_ char *qemu = real_program(o->parsed->qemu);
-	const char *runtime = o->parsed->runtime;
+	_cleanup_free_ char *qemu = real_program(run_options_text(o->parsed, "qemu"));
+	const char *runtime = run_options_text(o->parsed, "runtime");
 	_cleanup_free_ char *all =
 		xasprintf("%s%s%s%s%s%s%s", text, qemu ? "--qemu=" : "", qemu ? qemu : "", qemu ? "\n" : "",
 			  runtime ? "--runtime=" : "", runtime ? runtime : "", runtime ? "\n" : "");

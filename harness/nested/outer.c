@@ -45,11 +45,11 @@ static error *check_memory(const struct outer_options *o, const char *initramfs)
 	struct stat st;
 	long mb = stat(initramfs, &st) == 0 ? (long)(st.st_size >> 20) + 1 : 0;
 
-	if (o->memory_mb >= 2 * mb + LEAST_MB)
+	if ((long)o->memory_mb >= 2 * mb + LEAST_MB)
 		return NULL;
 	return err_new(
 		EXIT_CANNOT,
-		"--memory %ld is too little: this initramfs has %ld MB, and the kernel needs that twice to unpack it; give at least %ld",
+		"--memory %u is too little: this initramfs has %ld MB, and the kernel needs that twice to unpack it; give at least %ld",
 		o->memory_mb, mb, 2 * mb + LEAST_MB);
 }
 

@@ -12,7 +12,7 @@
 struct outer_options {
 	const char *vmlinuz, *modules, *append, *qemu, *accel; /* accel: auto, kvm, tcg */
 	const char *load;				       /* modules to load, or NULL: the usual ones */
-	long memory_mb, cpus;
+	unsigned memory_mb, cpus;
 	double timeout_s;
 	const struct strlist *run;	  /* options of `mvmscale run` */
 	const struct run_options *parsed; /* the same, parsed */

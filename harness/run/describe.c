@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/qemu/preset.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "run/session.h"
@@ -27,9 +28,10 @@ static json_t *options_json(const struct run_options *o)
 			 "intervals", (int)o->intervals, "repeat", (int)o->repeat, "jobs", (int)o->jobs,
 			 "threshold_pct", o->threshold_pct, "stop_on", stop_on, "verify_pct", o->verify_pct,
 			 "settle_s", o->settle_s, "rate", o->rate, "sample_s", o->sample_s, "samples",
-			 (int)o->samples, "qemu", o->qemu, "machine", o->machine, "runtime", o->runtime,
-			 "image", o->image, "swap", o->swap, "disk_capacity_mb_s", o->disk_mb_s,
-			 "net_capacity_mb_s", o->net_mb_s, "no_raise", (int)o->no_raise);
+			 (int)o->samples, "qemu", run_options_text(o, "qemu"), "machine",
+			 run_options_text(o, "machine"), "runtime", run_options_text(o, "runtime"), "image",
+			 o->image, "swap", o->swap, "disk_capacity_mb_s", o->disk_mb_s, "net_capacity_mb_s",
+			 o->net_mb_s, "no_raise", (int)o->no_raise);
 }
 
 static json_t *guest_json(const struct session *s)

@@ -5,42 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/backend.h"
 #include "base/err.h"
-#include "host/cgroup.h"
 #include "model/forecast.h"
-#include "record/resource.h"
-
-/* What `mvmscale run` was asked to do. All strings are borrowed. */
-struct run_options {
-	uint32_t max;
-	unsigned intervals, repeat, jobs; /* jobs 0: by cores */
-	double threshold_pct;
-	unsigned stop_on; /* 1 << enum resource: those whose threshold ends the run */
-	const char *swap; /* swap to add, as swap_parse() takes it, or NULL */
-	const struct backend_ops *backend;
-	const char *accel, *preset, *profile, *qemu, *machine, *runtime, *out, *name, *image, *tune;
-	const char *pin, *numa;	     /* as placement_make() takes them, or NULL */
-	const char *cgroup;	     /* none, auto, a folder to make it in; NULL: auto, for CPU time only */
-	struct cgroup_limits limits; /* of the population together */
-	enum launch_mode launch;
-	double verify_pct; /* share of the population asked at every interval */
-	double settle_s;   /* fixed waiting time; < 0: until quiet */
-	double rate;	   /* VMs per second; 0: as fast as it goes */
-	double ready_timeout_s;
-	double disk_mb_s, net_mb_s; /* capacities that are 100 %; 0: not known */
-	double sample_s;	    /* time between measuring samples */
-	unsigned samples;	    /* measuring samples per interval */
-	unsigned shard;		    /* VMs per runner process; 0: the backend's choice */
-	bool no_kvm_debugfs;	    /* the kernel makes no statistics files for each KVM VM */
-	bool no_raise;		    /* leave the host's limits as they are */
-	bool predict;		    /* forecast the stop while the ramp goes on */
-	double model_error;	    /* of past forecasts on such hosts, see trend.h; 0: what is usual */
-	bool fast;		    /* null backend in tests: settle at once */
-	unsigned seed;
-	struct null_config null;
-	struct libvirt_config libvirt;
-};
+#include "run/options.h"
 
 enum run_stage {
 	STAGE_PREPARE,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/qemu/options.h"
 #include "base/clock.h"
 #include "base/dir.h"
 #include "base/fs.h"
@@ -194,35 +195,24 @@ static error *open_backend(struct session *s)
 {
 	const struct run_options *o = s->plan.o;
 	struct backend_config cfg = {
-		.preset = s->plan.preset,
 		.image = &s->plan.image,
 		.vary = &s->plan.vary,
 		.devices = &s->plan.devices,
 		.memory_mb = s->plan.profile ? s->plan.profile->memory_mb : 0,
 		.disk_mb = s->plan.profile ? s->plan.profile->disk_mb : 1,
-		.accel = o->accel,
-		.qemu = o->qemu,
-		.machine = o->machine,
 		.runtime_dir = s->enclosure.runtime_dir,
-		.tune = o->tune,
-		.launch = o->launch,
-		.launch_given = o->launch != LAUNCH_AUTO,
 		.jobs = o->jobs ? o->jobs : (unsigned)MAX(2 * s->plan.host.cores_online, 2L),
 		.ready_timeout_ns = (uint64_t)(o->ready_timeout_s * 1e9),
 		.cgroup_procs_fd = s->enclosure.cgroup.path ? s->enclosure.cgroup.procs_fd : -1,
-		.null = &o->null,
-		.libvirt = &o->libvirt,
 		.settings = s->enclosure.settings,
-		.shard = o->shard,
-		.kvm_debugfs = !o->no_kvm_debugfs,
 		.seed = o->seed,
+		.own = o->own,
 	};
 
 	/* a host that is lost takes up to all VMs with it, and others are started instead */
-	s->pop.vm_slots = o->max + SPARE_VMS + (o->libvirt.hosts && o->libvirt.hosts->count > 1 ? o->max : 0);
+	s->pop.vm_slots = o->max + SPARE_VMS + (o->backend->hosts ? o->max : 0);
 	s->pop.vms = xcalloc(s->pop.vm_slots, sizeof(*s->pop.vms));
 	answers_open(&s->pop.answers, s->pop.vm_slots);
-	cfg.runtime = o->runtime;
 	cfg.cgroup_more_fds = s->enclosure.cgroup.more_fds;
 	cfg.cgroup_more = s->enclosure.cgroup.more;
 	cfg.place = s->plan.place.pin != PIN_NONE || s->plan.place.numa != NUMA_NONE ? &s->plan.place : NULL;
@@ -318,8 +308,13 @@ error *session_open(struct session *s)
 	s->rng = gsl_rng_alloc(gsl_rng_mt19937);
 	gsl_rng_set(s->rng, o->seed);
 	host_read(&s->plan.host, "");
-	if ((o->backend->flags & BACKEND_QEMU) && (e = preset_load(o->preset, &s->plan.preset)))
-		return e;
+	if (o->backend->flags & BACKEND_QEMU) {
+		struct qemu_config *own = o->own;
+
+		if ((e = preset_load(own->preset_name, &s->plan.preset)))
+			return e;
+		own->preset = s->plan.preset;
+	}
 	if ((e = confine_place(&s->plan)) || (e = load_guest(s)) || (e = describe_begin(s)) ||
 	    (e = settings_open(&s->enclosure.settings)) ||
 	    (e = janitor_start(&s->enclosure.janitor_fd, &s->enclosure.janitor)) || (e = create_places(s)) ||

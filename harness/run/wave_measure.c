@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "backend/backend.h"
+#include "backend/qemu/options.h"
 #include "base/clock.h"
 #include "base/fs.h"
 
@@ -105,16 +105,15 @@ error *wave_measure(const struct guest_image *img, const struct wave_measure_opt
 		return e;
 	if (!mkdtemp(dir))
 		return err_sys(EXIT_CANNOT, errno, "cannot create a temporary folder %s", dir);
-	struct backend_config cfg = { .preset = preset,
-				      .image = img,
-				      .accel = o->accel,
-				      .qemu = o->qemu,
+	const struct qemu_config own = {
+		.preset = preset, .accel = o->accel, .qemu = o->qemu, .launch = LAUNCH_EXEC
+	};
+	struct backend_config cfg = { .image = img,
 				      .runtime_dir = dir,
-				      .launch = LAUNCH_EXEC,
-				      .launch_given = true,
 				      .jobs = 1,
 				      .ready_timeout_ns = READY_NS,
-				      .cgroup_procs_fd = -1 };
+				      .cgroup_procs_fd = -1,
+				      .own = &own };
 	e = backend_qemu.open(&cfg, vms, ARRAY_LEN(vms), &b);
 	if (!e && !(e = await_ready(b))) {
 		note_backend(b, ret);

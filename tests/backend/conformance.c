@@ -12,7 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
+#include "backend/kvm/options.h"
+#include "backend/libvirt/options.h"
+#include "backend/null.h"
+#include "backend/oci/options.h"
+#include "backend/qemu/options.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/util.h"
@@ -30,9 +34,11 @@ struct subject {
 	const struct backend_ops *ops;
 	struct backend_config cfg;
 	struct guest_image image;
+	struct qemu_config qemu;
+	struct kvm_config kvm;
+	struct libvirt_config libvirt; /* this machine */
+	struct oci_config oci;
 	struct null_config null;
-	struct host_list hosts; /* none: this machine */
-	struct libvirt_config libvirt;
 	struct settings *settings;
 	struct vm vms[VMS + 1];
 	struct backend *b;
@@ -369,7 +375,7 @@ static void examine(struct subject *s)
 		wake(s);
 	if (process_of(s, 0) > 0)
 		costs(s); /* of VMs that have been awake: some make their threads then */
-	if (can(s, BACKEND_QEMU) && str_eq(s->cfg.preset->launch, launch_names[LAUNCH_CLONE]))
+	if (can(s, BACKEND_QEMU) && str_eq(s->qemu.preset->launch, launch_names[LAUNCH_CLONE]))
 		clones(s);
 	if (process_of(s, 2) > 0)
 		death(s);
@@ -414,6 +420,16 @@ static void placed(struct subject *s)
 	placement_clear(&p);
 }
 
+/* The configuration of the subject's own. */
+static const void *own_of(const struct subject *s)
+{
+	return s->ops == &backend_qemu	    ? (const void *)&s->qemu
+	       : s->ops == &backend_kvm	    ? (const void *)&s->kvm
+	       : s->ops == &backend_libvirt ? (const void *)&s->libvirt
+	       : s->ops == &backend_oci	    ? (const void *)&s->oci
+					    : (const void *)&s->null;
+}
+
 static error *prepare(struct subject *s, const char *accel, const char *preset, struct preset **ret_preset)
 {
 	_cleanup_(profile_freep) struct profile *profile = NULL;
@@ -426,22 +442,18 @@ static error *prepare(struct subject *s, const char *accel, const char *preset, 
 		return err_sys(EXIT_CANNOT, errno, "cannot make a folder");
 	if ((e = settings_open(&s->settings)))
 		return e;
-	s->libvirt.hosts = &s->hosts;
+	s->qemu = (struct qemu_config){ .preset = *ret_preset, .accel = accel, .launch = LAUNCH_AUTO };
+	s->kvm = (struct kvm_config){ .shard = VMS / 2 }; /* full ones */
+	s->libvirt = (struct libvirt_config){ .accel = accel };
 	s->null = (struct null_config){ .mem_kb = KB_OF_A_NULL_VM };
-	s->cfg = (struct backend_config){ .preset = *ret_preset,
-					  .image = &s->image,
-					  .accel = accel,
+	s->cfg = (struct backend_config){ .image = &s->image,
 					  .runtime_dir = s->dir,
-					  .launch = LAUNCH_AUTO,
 					  .jobs = 2,
 					  .ready_timeout_ns = PATIENCE_NS,
 					  .cgroup_procs_fd = -1,
-					  .null = &s->null,
-					  .libvirt = &s->libvirt,
 					  .settings = s->settings,
-					  .shard = VMS / 2, /* full ones */
-					  .kvm_debugfs = true,
-					  .seed = 1 };
+					  .seed = 1,
+					  .own = own_of(s) };
 	return NULL;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Values of options: sizes, lists, hosts to plan for, techniques, specifications of ab. */
-#include <argp.h>
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +13,7 @@
 #include "host/affinity.h"
 #include "host/cgroup.h"
 #include "host/swap.h"
+#include "run/options.h"
 
 static void numbers(const char *text)
 {
@@ -73,14 +73,9 @@ static void lists(const char *text)
 
 static void specs(const char *text)
 {
-	static const struct argp_option known[] = {
-		{ "qemu", 1, "FILE", 0, "x", 0 },    { "tune", 2, "LIST", 0, "x", 0 },
-		{ "machine", 3, "TYPE", 0, "x", 0 }, { "no-raise", 4, NULL, 0, "x", 0 },
-		{ "out", 5, "DIR", 0, "x", 0 },	     { 0 }
-	};
 	struct strlist a = { 0 }, b = { 0 }, differ = { 0 };
 
-	if (!fuzz_refused(spec_parse(text, known, &a), "")) {
+	if (!fuzz_refused(spec_parse(text, run_option_rows(), &a), "")) {
 		for (size_t i = 0; i < a.count; i++)
 			fuzz_must(str_starts(a.items[i], "--") && !str_starts(a.items[i], "--out"),
 				  "an option is '%s'", a.items[i]);

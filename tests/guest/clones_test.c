@@ -70,21 +70,18 @@ static error *make_preset(const char *accel, const char *machine, const char *bi
 static struct backend *open_backend(const struct preset *preset, const char *accel, uint32_t max,
 				    error **ret_error)
 {
-	static struct null_config null;
+	static struct qemu_config own;
 	_cleanup_free_ char *runtime = xasprintf("%s/run-%u", dir, tests);
-	struct backend_config cfg = { .preset = preset,
-				      .image = &image,
-				      .accel = accel,
+	struct backend_config cfg = { .image = &image,
 				      .runtime_dir = xstrdup(runtime), /* lives as long as the program */
-				      .launch = LAUNCH_CLONE,
-				      .launch_given = true,
 				      .jobs = 4,
 				      .ready_timeout_ns = START_NS,
 				      .cgroup_procs_fd = -1,
-				      .null = &null,
+				      .own = &own,
 				      .seed = 1 };
 	struct backend *b = NULL;
 
+	own = (struct qemu_config){ .preset = preset, .accel = accel, .launch = LAUNCH_CLONE };
 	memset(vms, 0, sizeof(vms));
 	*ret_error = fs_mkdirs(runtime);
 	if (!*ret_error)

@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "backend/backend.h"
+#include "backend/kvm/options.h"
+#include "backend/qemu/options.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "guest/profile.h"
@@ -107,16 +108,16 @@ struct population {
 static void launch(struct population *p, const char *dir, const struct preset *preset)
 {
 	const struct way *way = p->way;
-	struct backend_config cfg = { .preset = preset,
-				      .image = &p->image,
+	const struct kvm_config kvm = { .no_debugfs = true };
+	const struct qemu_config qemu = { .preset = preset, .accel = way->accel, .launch = way->launch };
+	struct backend_config cfg = { .image = &p->image,
 				      .vary = &p->vary,
-				      .accel = way->accel,
 				      .runtime_dir = dir,
-				      .launch = way->launch,
-				      .launch_given = true,
 				      .jobs = 2,
 				      .ready_timeout_ns = 60000000000ULL,
-				      .cgroup_procs_fd = -1 };
+				      .cgroup_procs_fd = -1,
+				      .own = way->ops == &backend_kvm ? (const void *)&kvm
+								      : (const void *)&qemu };
 	error *e = way->ops->open(&cfg, p->vms, VMS, &p->b);
 
 	/* what its probe finds is the host's doing; a launch mode that fails under KVM is ours */

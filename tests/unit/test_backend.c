@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/backend.h"
+#include "backend/null.h"
 #include "backend/qemu/tune.h"
 #include "base/clock.h"
 #include "base/util.h"
@@ -30,7 +30,7 @@ static struct population *opened(double start_ms)
 	struct population *p = xcalloc(1, sizeof(*p));
 
 	p->cost = (struct null_config){ .mem_kb = 500, .cpu_pct = 0.01, .start_ms = start_ms };
-	p->cfg = (struct backend_config){ .null = &p->cost, .seed = 1, .cgroup_procs_fd = -1 };
+	p->cfg = (struct backend_config){ .own = &p->cost, .seed = 1, .cgroup_procs_fd = -1 };
 	p->vms = xcalloc(VMS, sizeof(*p->vms));
 	assert_null(backend_null.open(&p->cfg, p->vms, VMS, &p->b));
 	return p;

@@ -15,6 +15,7 @@
 #include "compare/format.h"
 #include "compare/slo.h"
 #include "compare/spec.h"
+#include "run/options.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
 #define COLUMNS "vm_count,cpu_pct_mean,settled,ledger_drop_kb,boot_p50_ms,launch_cpu_ms_per_vm\n"
@@ -414,20 +415,10 @@ static void limits_files(void **state)
 	bad_limits("[wishes]\nmem_per_vm_kb = 3\n", "known are");
 }
 
-static const struct argp_option known[] = {
-	{ "qemu", 1, "PATH", 0, "", 0 },
-	{ "tune", 2, "T", 0, "", 0 },
-	{ "no-raise", 3, NULL, 0, "", 0 },
-	{ "machine", 4, "M", 0, "", 0 },
-	{ "max", 'n', "N", 0, "", 0 },
-	{ "out", 'o', "D", 0, "", 0 },
-	{ 0 },
-};
-
 static void bad_spec(const char *text, const char *words)
 {
 	struct strlist l = { 0 };
-	_cleanup_err_ error *e = spec_parse(text, known, &l);
+	_cleanup_err_ error *e = spec_parse(text, run_option_rows(), &l);
 
 	assert_non_null(e);
 	if (!strstr(e->msg, words))
@@ -440,18 +431,18 @@ static void specifications(void **state)
 	struct strlist a = { 0 }, b = { 0 }, differ = { 0 };
 
 	(void)state;
-	assert_null(spec_parse("qemu=/a b/q,tune=+ksm,-noaslr,no-raise,max=3", known, &a));
+	assert_null(spec_parse("qemu=/a b/q,tune=+ksm,-noaslr,no-raise,max=3", run_option_rows(), &a));
 	_cleanup_free_ char *all = strlist_join(&a);
 	assert_string_equal(all, "--qemu=/a b/q --tune=+ksm,-noaslr --no-raise --max=3");
-	assert_null(spec_parse("max=4,qemu=/a b/q,no-raise,", known, &b));
+	assert_null(spec_parse("max=4,qemu=/a b/q,no-raise,", run_option_rows(), &b));
 	spec_differences(&a, &b, &differ);
 	_cleanup_free_ char *names = strlist_join(&differ);
 	assert_string_equal(names, "tune max");
 	strlist_clear(&a);
-	assert_null(spec_parse("", known, &a));
+	assert_null(spec_parse("", run_option_rows(), &a));
 	assert_int_equal(a.count, 0);
 	strlist_clear(&b);
-	assert_null(spec_parse("machine=microvm,pit=on,acpi=off,max=3", known, &b));
+	assert_null(spec_parse("machine=microvm,pit=on,acpi=off,max=3", run_option_rows(), &b));
 	_cleanup_free_ char *machine = strlist_join(&b);
 	assert_string_equal(machine, "--machine=microvm,pit=on,acpi=off --max=3");
 	bad_spec("max=3,pit=on", "'pit' is no option");

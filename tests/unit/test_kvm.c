@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/backend.h"
+#include "backend/kvm/options.h"
 #include "base/fs.h"
 #include "base/util.h"
 
@@ -25,6 +25,7 @@ static struct vm vms[VMS];
 /* NULL where KVM cannot be used. */
 static struct backend *opened(void)
 {
+	static const struct kvm_config own = { .shard = 3 };
 	static struct backend_config cfg;
 	struct backend *b = NULL;
 
@@ -32,10 +33,9 @@ static struct backend *opened(void)
 				       .vary = &vary,
 				       .runtime_dir = dir,
 				       .jobs = 4,
-				       .shard = 3,
-				       .kvm_debugfs = true,
 				       .ready_timeout_ns = 20000000000ULL,
-				       .cgroup_procs_fd = -1 };
+				       .cgroup_procs_fd = -1,
+				       .own = &own };
 	memset(vms, 0, sizeof(vms));
 	_cleanup_err_ error *e = image_load_guest("shell", &image);
 	assert_null(e);

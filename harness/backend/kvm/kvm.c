@@ -388,6 +388,7 @@ const struct backend_ops backend_kvm = {
 	.flags = BACKEND_WAKE | BACKEND_SHARDS | BACKEND_KVM | BACKEND_VARY | BACKEND_AFFINITY |
 		 BACKEND_CGROUP,
 	.probe = kvm_probe,
+	.options = &kvm_options,
 	.open = kvm_open,
 	.start = kvm_start,
 	.room = kvm_room,

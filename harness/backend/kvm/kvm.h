@@ -5,6 +5,7 @@
 /* Private to the kvm backend: the harness's side of its runners. */
 
 #include "backend/events.h"
+#include "backend/kvm/options.h"
 #include "backend/kvm/runner.h"
 #include "host/affinity.h"
 
@@ -48,6 +49,7 @@ struct place {
 struct kvm {
 	struct backend base;
 	struct backend_config cfg;
+	struct kvm_config own;
 	struct shard_config shard_cfg;
 	struct vm *vms;
 	uint32_t max, starting, living; /* living: starting or ready */

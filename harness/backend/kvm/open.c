@@ -38,12 +38,12 @@ static error *choose_capacity(struct kvm *k)
 		return err_new(EXIT_CANNOT,
 			       "RLIMIT_NOFILE is %llu: a runner needs %d descriptors and 2 per VM",
 			       (unsigned long long)files.rlim_max, RUNNER_FDS);
-	if (k->cfg.shard > fit)
+	if (k->own.shard > fit)
 		return err_new(
 			EXIT_CANNOT,
 			"--shard %u: a VM takes 2 descriptors, and RLIMIT_NOFILE (%llu) leaves room for %llu VMs in a process",
-			k->cfg.shard, (unsigned long long)files.rlim_max, (unsigned long long)fit);
-	uint32_t want = k->cfg.shard ? k->cfg.shard : (uint32_t)MIN(fit, (rlim_t)SHARD_DEFAULT);
+			k->own.shard, (unsigned long long)files.rlim_max, (unsigned long long)fit);
+	uint32_t want = k->own.shard ? k->own.shard : (uint32_t)MIN(fit, (rlim_t)SHARD_DEFAULT);
 	k->shard_cfg.runner.capacity = MIN(want, k->max);
 	return NULL;
 }
@@ -127,6 +127,7 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 
 	k->base.ops = &backend_kvm;
 	k->cfg = *cfg;
+	k->own = *(const struct kvm_config *)cfg->own;
 	k->vms = vms;
 	k->max = max;
 	k->cores = (unsigned)MAX(cores, 1L);
@@ -139,7 +140,7 @@ error *kvm_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, 
 			    .memory_mb = MAX(cfg->memory_mb, 1U),
 			    .jobs = MAX((MAX(cfg->jobs, 1U) + k->cores - 1) / k->cores, 1U),
 			    .ready_timeout_ns = cfg->ready_timeout_ns,
-			    .keep_debugfs = cfg->kvm_debugfs },
+			    .keep_debugfs = !k->own.no_debugfs },
 		.cwd = cfg->runtime_dir,
 		.cgroup_procs_fd = cfg->cgroup_procs_fd,
 		.cgroup_more_fds = cfg->cgroup_more_fds,
@@ -202,6 +203,6 @@ json_t *kvm_details(const struct backend *b)
 
 	return json_pack("{s:[],s:[],s:i,s:i,s:b,s:i,s:o}", "argv", "environment", "shard",
 			 (int)k->shard_cfg.runner.capacity, "runners_at_a_time", (int)k->cores, "kvm_debugfs",
-			 k->cfg.kvm_debugfs, "memory_mb", (int)k->shard_cfg.runner.memory_mb, "per_vm",
+			 !k->own.no_debugfs, "memory_mb", (int)k->shard_cfg.runner.memory_mb, "per_vm",
 			 vary_json(k->cfg.vary));
 }

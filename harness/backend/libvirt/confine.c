@@ -70,13 +70,14 @@ static error *quoted_path_of(int fd, struct strlist *to)
 static error *write_wrapper(struct lv_host *h)
 {
 	const struct backend_config *cfg = &h->lv->cfg;
-	_cleanup_free_ char *found = fs_find_program(cfg->qemu ? cfg->qemu : "qemu-system-x86_64");
+	_cleanup_free_ char *found =
+		fs_find_program(h->lv->own.qemu ? h->lv->own.qemu : "qemu-system-x86_64");
 	_cleanup_(strlist_clear) struct strlist files = { 0 };
 	error *e;
 
 	if (!found)
 		return err_new(EXIT_CANNOT, "%s: no such program on PATH",
-			       cfg->qemu ? cfg->qemu : "qemu-system-x86_64");
+			       h->lv->own.qemu ? h->lv->own.qemu : "qemu-system-x86_64");
 	if ((e = quoted_path_of(cfg->cgroup_procs_fd, &files)))
 		return e;
 	for (unsigned i = 0; i < cfg->cgroup_more; i++)
@@ -122,7 +123,7 @@ error *lv_confine_prepare(struct lv_host *h)
 
 char *lv_emulator_xml(const struct lv_host *h)
 {
-	const char *path = h->wrapper ? h->wrapper : h->lv->cfg.qemu;
+	const char *path = h->wrapper ? h->wrapper : h->lv->own.qemu;
 
 	_cleanup_free_ char *text = path ? lv_xml_escaped(path) : NULL;
 

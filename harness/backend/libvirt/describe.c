@@ -64,6 +64,5 @@ json_t *lv_details(const struct backend *base)
 	for (size_t i = 0; i < b->host_count; i++)
 		json_array_append_new(hosts, describe_host(&b->hosts[i]));
 	return json_pack("{s:s,s:s,s:s,s:s,s:o}", "libvirt", binding, "template", b->hosts[0].template->xml,
-			 "place", spread_names[b->cfg.libvirt->place], "domain_prefix", b->prefix, "hosts",
-			 hosts);
+			 "place", spread_names[b->own.place], "domain_prefix", b->prefix, "hosts", hosts);
 }

@@ -324,7 +324,7 @@ static bool offers_kvm(struct lv_host *h)
 error *lv_domain_probe(struct lv_host *h)
 {
 	uint64_t normal = h->lv->cfg.ready_timeout_ns;
-	const char *accel = h->lv->cfg.accel;
+	const char *accel = h->lv->own.accel;
 
 	if (!h->template->uses_accel) {
 		if (!str_eq(accel, "auto"))

@@ -119,7 +119,7 @@ static error *load_template(struct lv_host *h)
 {
 	const char *uri = h->spec->uri;
 	_cleanup_free_ char *driver = xasprintf("%.*s", (int)strcspn(uri, ":+"), uri);
-	const char *given = h->lv->cfg.libvirt->template;
+	const char *given = h->lv->own.template;
 
 	return lv_template_load(given ? given : driver, &h->template);
 }

@@ -138,7 +138,7 @@ static int next_host(const struct lv *b)
 					     .max = b->hosts[i].spec->max,
 					     .weight = b->hosts[i].weight,
 					     .open = !b->hosts[i].lost && !b->hosts[i].full };
-	int chosen = spread_next(b->cfg.libvirt->place, p, b->host_count);
+	int chosen = spread_next(b->own.place, p, b->host_count);
 	free(p);
 	return chosen;
 }
@@ -276,7 +276,7 @@ static void lv_close(struct backend *base)
 	pthread_mutex_destroy(&b->lock);
 	pthread_cond_destroy(&b->work);
 	pthread_cond_destroy(&b->news_came);
-	host_list_clear(&b->own);
+	host_list_clear(&b->private);
 	strlist_clear(&b->notes);
 	free(b->version);
 	free(b->prefix);
@@ -322,20 +322,21 @@ static void init_locks(struct lv *b)
 static error *lv_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret)
 {
 	struct lv *b = xcalloc(1, sizeof(*b));
-	const struct host_list *list = cfg->libvirt->hosts;
+	const struct host_list *list = &b->own.hosts;
 	error *e = NULL;
 
 	b->base.ops = &backend_libvirt;
 	b->cfg = *cfg;
+	b->own = *(const struct libvirt_config *)cfg->own;
 	b->vms = vms;
 	b->max = max;
 	b->v = xcalloc(max, sizeof(*b->v));
 	b->console_dir_fd = -1;
 	b->prefix = lv_name_prefix();
 	init_locks(b);
-	if (!list || !list->count) {
-		e = host_list_add(&b->own, "qemu:///embed");
-		list = &b->own;
+	if (!list->count) {
+		e = host_list_add(&b->private, "qemu:///embed");
+		list = &b->private;
 	}
 	if (!e)
 		e = prepare_files(b);
@@ -409,6 +410,7 @@ const struct backend_ops backend_libvirt = {
 	.summary = "domains of libvirt, on this machine or on many (--connect, --hosts)",
 	.needs = "libvirt with the driver that --connect names; by default its QEMU driver, without a daemon",
 	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_LIBVIRT | BACKEND_AFFINITY | BACKEND_CGROUP,
+	.options = &libvirt_options,
 	.open = lv_open,
 	.start = lv_start,
 	.room = lv_room,

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "backend/events.h"
+#include "backend/libvirt/options.h"
 #include "backend/libvirt/template.h"
 #include "base/util.h"
 
@@ -73,15 +74,16 @@ struct lv_news {
 struct lv {
 	struct backend base;
 	struct backend_config cfg;
+	struct libvirt_config own;
 	struct vm *vms;
 	struct lv_vm *v;
 	struct lv_host *hosts;
 	size_t host_count;
-	struct host_list own; /* when none was given */
-	char *version;	      /* of the first host's hypervisor */
-	struct strlist notes; /* for the user to know */
-	char *prefix;	      /* of our domains' names */
-	char *console_dir;    /* embed: unix sockets */
+	struct host_list private; /* when none was given */
+	char *version;		  /* of the first host's hypervisor */
+	struct strlist notes;	  /* for the user to know */
+	char *prefix;		  /* of our domains' names */
+	char *console_dir;	  /* embed: unix sockets */
 	char *image_path, *firmware_path;
 	char *complaint; /* of the first domain that could not be destroyed */
 	uint32_t max, in_flight, destroying;

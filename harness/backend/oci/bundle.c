@@ -63,13 +63,14 @@ static error *ask_version(struct oci_runtime *r)
 error *oci_runtime_find(const struct backend_config *cfg, struct oci_runtime *ret)
 {
 	const char *path = getenv("PATH");
+	const struct oci_config *own = cfg->own;
 	error *e;
 
-	ret->path = oci_runtime_path(cfg->runtime);
-	if (!ret->path && cfg->runtime)
+	ret->path = oci_runtime_path(own->runtime);
+	if (!ret->path && own->runtime)
 		return err_new(EXIT_CANNOT,
 			       "OCI runtime '%s' (--runtime): no such program, or not executable",
-			       cfg->runtime);
+			       own->runtime);
 	if ((!ret->path && (e = oci_probe())) || (e = ask_version(ret)) ||
 	    (e = fs_sha256(ret->path, &ret->sha256)))
 		return e;

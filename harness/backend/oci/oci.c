@@ -442,6 +442,7 @@ const struct backend_ops backend_oci = {
 	.needs = "runc, crun or another OCI runtime, and root",
 	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_RUNTIME | BACKEND_AFFINITY | BACKEND_CGROUP,
 	.probe = oci_probe,
+	.options = &oci_options,
 	.open = oci_open,
 	.start = oci_start,
 	.room = oci_room,

@@ -5,6 +5,7 @@
 /* Private to the oci backend, but for oci_runtime_path(). */
 
 #include "backend/init_program.h"
+#include "backend/oci/options.h"
 #include "backend/supervisor.h"
 #include "base/util.h"
 

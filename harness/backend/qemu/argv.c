@@ -9,19 +9,19 @@
 
 #define VERSION_TIMEOUT_MS 10000
 
-static error *find_binary(const struct backend_config *cfg, const struct preset_accel *pa, char **ret)
+static error *find_binary(const struct qemu *q, const struct preset_accel *pa, char **ret)
 {
 	struct strlist names = { 0 };
 
 	const char *programs =
-		cfg->devices && *cfg->devices && pa->device_binary ? pa->device_binary : pa->binary;
+		q->cfg.devices && *q->cfg.devices && pa->device_binary ? pa->device_binary : pa->binary;
 
-	if (cfg->qemu) {
-		*ret = fs_find_program(cfg->qemu);
+	if (q->own.qemu) {
+		*ret = fs_find_program(q->own.qemu);
 		if (*ret)
 			return NULL;
 		return err_new(EXIT_CANNOT, "QEMU '%s' (--qemu): no such program, or not executable",
-			       cfg->qemu);
+			       q->own.qemu);
 	}
 	strlist_add_words(&names, programs);
 	for (size_t i = 0; i < names.count && !*ret; i++)
@@ -109,14 +109,14 @@ static void set_machine(const char *wanted, struct strlist *argv)
 
 static error *make_argv(const struct qemu *q, struct qemu_plan *p)
 {
-	const struct preset_accel *pa = &q->cfg.preset->accel[p->accel];
+	const struct preset_accel *pa = &q->own.preset->accel[p->accel];
 	const struct plan_place places[] = { { "{image}", qemu_vary_image(q) },
 					     { "{firmware}", qemu_vary_firmware(q) } };
 
 	strlist_add(&p->argv, p->binary);
 	qemu_plan_words(pa->args, places, ARRAY_LEN(places), &p->argv);
-	if (q->cfg.machine)
-		set_machine(q->cfg.machine, &p->argv);
+	if (q->own.machine)
+		set_machine(q->own.machine, &p->argv);
 	p->machine = xstrdup("default");
 	for (size_t i = 1; i + 1 < p->argv.count; i++) {
 		char **value = &p->argv.items[i + 1];
@@ -157,15 +157,14 @@ static void make_env(struct qemu_plan *p)
 
 error *qemu_plan_make(const struct qemu *q, enum accel accel, struct qemu_plan *ret)
 {
-	const struct backend_config *cfg = &q->cfg;
-	const struct preset_accel *pa = &cfg->preset->accel[accel];
+	const struct preset_accel *pa = &q->own.preset->accel[accel];
 	error *e;
 
 	*ret = (struct qemu_plan){ .accel = accel };
 	if (!pa->present)
-		return err_new(EXIT_CANNOT, "preset %s has no [%s] section", cfg->preset->name,
+		return err_new(EXIT_CANNOT, "preset %s has no [%s] section", q->own.preset->name,
 			       accel_names[accel]);
-	if ((e = find_binary(cfg, pa, &ret->binary)) || (e = ask_version(ret)) ||
+	if ((e = find_binary(q, pa, &ret->binary)) || (e = ask_version(ret)) ||
 	    (e = fs_sha256(ret->binary, &ret->sha256)))
 		return e;
 	make_env(ret);

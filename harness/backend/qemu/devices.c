@@ -94,7 +94,7 @@ void qemu_devices_close(struct qemu *q)
 /* Adds what the preset says for each device, with its places filled in. */
 error *qemu_devices_args(const struct qemu *q, enum accel a, struct strlist *argv)
 {
-	const struct preset_accel *pa = &q->cfg.preset->accel[a];
+	const struct preset_accel *pa = &q->own.preset->accel[a];
 	_cleanup_free_ char *disk = xasprintf("/proc/self/fd/%d", QEMU_DISK_FD);
 	const struct plan_place places[] = { { "{disk}", disk },
 					     { "{disk_cache}", q->disk_cache ? q->disk_cache : "" },
@@ -107,7 +107,7 @@ error *qemu_devices_args(const struct qemu *q, enum accel a, struct strlist *arg
 			return err_new(
 				EXIT_CANNOT,
 				"the guest needs a device '%s', and preset %s does not say how QEMU gets one: add '%s = ...' to its section [%s], or choose another preset",
-				device_names[d], q->cfg.preset->name, device_names[d], accel_names[a]);
+				device_names[d], q->own.preset->name, device_names[d], accel_names[a]);
 		qemu_plan_words(pa->device_args[d], places, ARRAY_LEN(places), argv);
 	}
 	return NULL;

@@ -52,19 +52,19 @@ static error *await_all(struct launched *l)
 
 static error *launch(struct launched *l, const struct launched_spec *spec)
 {
-	struct backend_config cfg = { .preset = l->preset,
-				      .image = &l->image,
+	struct qemu_config own = { .preset = l->preset,
+				   .accel = accel_names[spec->accel],
+				   .qemu = spec->qemu,
+				   .launch = spec->launch };
+	struct backend_config cfg = { .image = &l->image,
 				      .devices = &l->devices,
 				      .vary = &l->vary,
-				      .accel = accel_names[spec->accel],
-				      .qemu = spec->qemu,
 				      .runtime_dir = l->dir,
-				      .launch = spec->launch,
-				      .launch_given = true,
 				      .disk_mb = 1,
 				      .jobs = LAUNCHED_VMS,
 				      .ready_timeout_ns = READY_NS,
-				      .cgroup_procs_fd = -1 };
+				      .cgroup_procs_fd = -1,
+				      .own = &own };
 	error *e = backend_qemu.open(&cfg, l->vms, LAUNCHED_VMS, &l->b);
 
 	if (!e)

@@ -2,7 +2,7 @@
 #ifndef MVM_BACKEND_QEMU_LAUNCHED_H
 #define MVM_BACKEND_QEMU_LAUNCHED_H
 
-#include "backend/backend.h"
+#include "backend/qemu/options.h"
 
 /*
  * A few VMs as a run launches them, their serial lines on descriptors of ours: for trying guests in every

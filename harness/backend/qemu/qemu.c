@@ -134,11 +134,11 @@ static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
 	if (a == ACCEL_KVM && fault_hit(FAULT_NO_KVM))
 		return err_new(EXIT_CANNOT,
 			       "KVM cannot be used: the probe guest did not become ready (injected)");
-	const char *own = q->cfg.preset->accel[a].tune;
+	const char *own = q->own.preset->accel[a].tune;
 	tuning_clear(&q->tuning);
-	error *e = tuning_parse(own ? own : q->cfg.preset->tune, q->cfg.tune, &q->tuning);
+	error *e = tuning_parse(own ? own : q->own.preset->tune, q->own.tune, &q->tuning);
 	if (e)
-		return err_wrap(e, "%s", q->cfg.preset->path);
+		return err_wrap(e, "%s", q->own.preset->path);
 	if ((e = qemu_vary_open(q, a)))
 		return e;
 	e = qemu_plan_make(q, a, &q->plan);
@@ -147,8 +147,8 @@ static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
 		e = qemu_probe_guest(q, good_time_ns, &ms);
 	if (e) {
 		qemu_plan_clear(&q->plan);
-		if (q->cfg.machine)
-			e = err_wrap(e, "--machine %s", q->cfg.machine);
+		if (q->own.machine)
+			e = err_wrap(e, "--machine %s", q->own.machine);
 		return err_wrap(e, "%s", a == ACCEL_KVM ? "KVM cannot be used" : "probe guest");
 	}
 	q->plan.accel_note = xasprintf("probe guest ready in %.0f ms", ms);
@@ -158,13 +158,13 @@ static error *try_accel(struct qemu *q, enum accel a, uint64_t good_time_ns)
 /* Both errors become one, which says what there is to mend once. */
 static error *neither(const struct qemu *q, enum accel first, error *e, error *e2)
 {
-	const struct preset_accel *accel = q->cfg.preset->accel;
+	const struct preset_accel *accel = q->own.preset->accel;
 	bool lone_first = !accel[first == ACCEL_KVM ? ACCEL_TCG : ACCEL_KVM].present;
 	/* a machine type that no QEMU here knows is no matter of the accelerator; under TCG all are known */
-	bool keep_first = lone_first || (q->cfg.machine && first == ACCEL_TCG && accel[first].present);
+	bool keep_first = lone_first || (q->own.machine && first == ACCEL_TCG && accel[first].present);
 	error *kept = keep_first ? e : e2, *other = keep_first ? e2 : e;
 
-	if (!q->cfg.machine && !lone_first && accel[first].present && !str_eq(e->msg, e2->msg))
+	if (!q->own.machine && !lone_first && accel[first].present && !str_eq(e->msg, e2->msg))
 		kept = err_wrap(kept, "no accelerator works: %s", other->msg);
 	err_free(other);
 	return kept;
@@ -172,11 +172,11 @@ static error *neither(const struct qemu *q, enum accel first, error *e, error *e
 
 static error *choose_accel(struct qemu *q)
 {
-	enum accel first = str_eq(q->cfg.preset->prefer, "tcg") ? ACCEL_TCG : ACCEL_KVM;
+	enum accel first = str_eq(q->own.preset->prefer, "tcg") ? ACCEL_TCG : ACCEL_KVM;
 	enum accel second = first == ACCEL_KVM ? ACCEL_TCG : ACCEL_KVM;
 
 	for (enum accel a = 0; a < ACCEL_COUNT; a++)
-		if (str_eq(q->cfg.accel, accel_names[a]))
+		if (str_eq(q->own.accel, accel_names[a]))
 			return try_accel(q, a, q->cfg.ready_timeout_ns);
 	error *e = try_accel(q, first, first == ACCEL_KVM ? KVM_GOOD_TIME_NS : q->cfg.ready_timeout_ns);
 	if (!e || e->code == EXIT_BAD_INPUT)
@@ -261,8 +261,8 @@ static error *try_launch(struct qemu *q, enum launch_mode mode)
 /* VMs that boot on their own do not share what clones share: merging is what makes them small. */
 static void merge_forks(struct qemu *q)
 {
-	if (str_eq(q->cfg.preset->launch, launch_names[LAUNCH_CLONE]) &&
-	    !tuning_leaves_out(q->cfg.tune, TECH_KSM))
+	if (str_eq(q->own.preset->launch, launch_names[LAUNCH_CLONE]) &&
+	    !tuning_leaves_out(q->own.tune, TECH_KSM))
 		q->tuning.t[TECH_KSM].asked = true;
 }
 
@@ -272,12 +272,12 @@ static error *choose_launch(struct qemu *q)
 	enum launch_mode want = LAUNCH_EXEC;
 
 	for (enum launch_mode m = 0; m < LAUNCH_AUTO; m++)
-		if (str_eq(q->cfg.preset->launch, launch_names[m]))
+		if (str_eq(q->own.preset->launch, launch_names[m]))
 			want = m;
-	if (q->cfg.launch_given)
-		want = q->cfg.launch;
+	if (q->own.launch != LAUNCH_AUTO)
+		want = q->own.launch;
 	if (want == LAUNCH_CLONE && q->cfg.devices && *q->cfg.devices) {
-		if (q->cfg.launch_given)
+		if (q->own.launch != LAUNCH_AUTO)
 			return err_new(
 				EXIT_CANNOT,
 				"--launch clone: copies would share the devices that the guest needs: use fork or exec");
@@ -286,7 +286,7 @@ static error *choose_launch(struct qemu *q)
 	if (want == LAUNCH_FORK)
 		merge_forks(q);
 	error *e = try_launch(q, want), *e2 = NULL;
-	if (e && q->cfg.launch_given)
+	if (e && q->own.launch != LAUNCH_AUTO)
 		return err_wrap(e, "--launch");
 	if (e && want == LAUNCH_CLONE && q->plan.accel == ACCEL_KVM) {
 		merge_forks(q);
@@ -325,6 +325,7 @@ static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32
 
 	q->base.ops = &backend_qemu;
 	q->cfg = *cfg;
+	q->own = *(const struct qemu_config *)cfg->own;
 	q->sink_fd = -1;
 	q->template = q->next = (struct qemu_template){ .control_fd = -1, .console_fd = -1 };
 	q->launch = LAUNCH_EXEC;
@@ -353,7 +354,7 @@ static struct vm_cost qemu_cost(const struct backend *b)
 
 	if (!q) /* its preset says */
 		return (struct vm_cost){ 0 };
-	struct vm_cost cost = preset_vm_cost(&q->cfg.preset->accel[q->plan.accel]);
+	struct vm_cost cost = preset_vm_cost(&q->own.preset->accel[q->plan.accel]);
 
 	cost.commit_kb += q->cfg.memory_mb * 1024.0;
 	return cost;
@@ -389,6 +390,7 @@ const struct backend_ops backend_qemu = {
 	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_AFFINITY | BACKEND_CGROUP | BACKEND_QEMU |
 		 BACKEND_DEVICES | BACKEND_VARY,
 	.probe = qemu_probe,
+	.options = &qemu_options,
 	.open = qemu_open,
 	.start = qemu_start,
 	.room = qemu_room,

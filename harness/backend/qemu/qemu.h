@@ -4,7 +4,7 @@
 
 /* Private to the qemu backend: its state, shared by its launchers. */
 
-#include "backend/backend.h"
+#include "backend/qemu/options.h"
 #include "backend/qemu/tune.h"
 #include "backend/supervisor.h"
 #include "base/spawn.h"
@@ -26,6 +26,7 @@ struct qemu_plan {
 struct qemu {
 	struct backend base;
 	struct backend_config cfg;
+	struct qemu_config own;
 	struct qemu_plan plan;
 	struct supervisor supervisor;
 	const char *disk_cache; /* QEMU's cache mode for the VMs' disks */

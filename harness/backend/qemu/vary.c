@@ -17,7 +17,7 @@ _Static_assert(QEMU_BOOT_FD == 12, "BOOT_PATH names it");
 
 static bool boots_firmware(const struct qemu *q, enum accel a)
 {
-	return q->cfg.preset->accel[a].firmware_boot;
+	return q->own.preset->accel[a].firmware_boot;
 }
 
 error *qemu_vary_open(struct qemu *q, enum accel a)
