@@ -17,7 +17,7 @@
 
 #include "backend/console.h"
 #include "backend/kvm/runner.h"
-#include "backend/qemu/launched.h"
+#include "backend/qemu/trial.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/spawn.h"
@@ -48,7 +48,7 @@ static const struct {
 struct machine {
 	char *name;
 	const char *guest;
-	const struct launched *launched; /* it is one of these VMs, or NULL */
+	const struct trial_launch *launched; /* it is one of these VMs, or NULL */
 	pid_t pid;
 	int fd, log_fd;
 	bool answers; /* it is a guest that does */
@@ -59,9 +59,9 @@ struct machine {
 
 #define LAUNCHES (ARRAY_LEN(guests) * ARRAY_LEN(accels) * LAUNCH_AUTO)
 static struct machine all[ARRAY_LEN(guests) * ARRAY_LEN(accels) * ARRAY_LEN(machines) * 2 +
-			  LAUNCHES * LAUNCHED_VMS + ARRAY_LEN(guests) + 1];
+			  LAUNCHES * TRIAL_VMS + ARRAY_LEN(guests) + 1];
 static size_t count;
-static struct launched *launches[LAUNCHES];
+static struct trial_launch *launches[LAUNCHES];
 static size_t launch_count;
 static unsigned tests, bad;
 static char dir[] = "/tmp/mvm-guest-XXXXXX";
@@ -188,13 +188,17 @@ static struct machine *power_on_runner(size_t guest)
 static void launch(size_t guest, size_t accel, enum launch_mode mode)
 {
 	struct guest_image g;
-	const struct launched_spec spec = { .image = &g,
-					    .accel = accel ? ACCEL_KVM : ACCEL_TCG,
-					    .launch = mode };
-	struct launched *l = NULL;
+	const struct trial_launch_spec spec = { .image = &g,
+						.preset = "dense",
+						.accel = accel_names[accel ? ACCEL_KVM : ACCEL_TCG],
+						.launch = mode,
+						.vms = TRIAL_VMS,
+						.vary = true,
+						.lines = true };
+	struct trial_launch *l = NULL;
 
 	must(image_load_guest(guests[guest], &g));
-	_cleanup_err_ error *e = launched_start(&spec, &l);
+	_cleanup_err_ error *e = trial_launch_start(&spec, &l);
 	if (e) {
 		bad++;
 		printf("not ok %u - %s by %s, %s: is launched\n# %s\n", ++tests, guests[guest],
@@ -202,7 +206,7 @@ static void launch(size_t guest, size_t accel, enum launch_mode mode)
 		return;
 	}
 	launches[launch_count++] = l;
-	for (unsigned i = 0; i < LAUNCHED_VMS; i++)
+	for (unsigned i = 0; i < TRIAL_VMS; i++)
 		all[count++] =
 			(struct machine){ .name = xasprintf("%s by %s, %s, VM %u", guests[guest],
 							    launch_names[mode], accel ? "KVM" : "TCG", i),
@@ -439,7 +443,7 @@ int main(void)
 	for (size_t i = 0; i < count; i++)
 		power_off(&all[i]);
 	for (size_t i = 0; i < launch_count; i++)
-		launched_stop(launches[i]);
+		trial_launch_stop(launches[i]);
 	close(dir_fd);
 	fs_remove_tree(dir);
 	free(qemu);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "backend/console.h"
-#include "backend/qemu/solo.h"
+#include "backend/qemu/trial.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
@@ -316,7 +316,7 @@ static error *qemu_probe(void)
 {
 	_cleanup_free_ char *path = NULL;
 
-	return solo_find_qemu(NULL, &path);
+	return trial_find_qemu(NULL, &path);
 }
 
 static error *qemu_open(const struct backend_config *cfg, struct vm *vms, uint32_t max, struct backend **ret)

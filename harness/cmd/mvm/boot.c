@@ -10,7 +10,7 @@
 #include <termios.h>
 
 #include "backend/console.h"
-#include "backend/qemu/solo.h"
+#include "backend/qemu/trial.h"
 #include "base/clock.h"
 #include "base/util.h"
 #include "cmd/mvm/mvm.h"
@@ -37,7 +37,7 @@ struct boot {
 	double wait_s, ready_timeout_s;
 
 	struct guest_image image;
-	struct solo solo; /* machine and firmware are the options' */
+	struct trial_boot vm; /* machine and firmware are the options' */
 	char *binary;
 	bool ready;
 	struct ready_line line;
@@ -59,37 +59,37 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static const struct solo_machine *machine_option(struct argp_state *state, const char *arg)
+static const struct trial_machine *machine_option(struct argp_state *state, const char *arg)
 {
-	for (const struct solo_machine *m = solo_machines; m->name; m++)
+	for (const struct trial_machine *m = trial_machines; m->name; m++)
 		if (str_eq(m->name, arg))
 			return m;
 	argp_error(state, "--machine %s: must be isapc, pc or microvm", arg);
-	return solo_machines;
+	return trial_machines;
 }
 
-static enum solo_boot firmware_option(struct argp_state *state, const char *arg)
+static enum trial_medium firmware_option(struct argp_state *state, const char *arg)
 {
-	static const char *const names[SOLO_BOOTS] = {
-		[SOLO_FIRMWARE] = "own", [SOLO_DISK] = "seabios", [SOLO_FLOPPY] = "floppy"
+	static const char *const names[TRIAL_MEDIA] = {
+		[TRIAL_FIRMWARE] = "own", [TRIAL_DISK] = "seabios", [TRIAL_FLOPPY] = "floppy"
 	};
 
-	for (enum solo_boot i = 0; i < SOLO_BOOTS; i++)
+	for (enum trial_medium i = 0; i < TRIAL_MEDIA; i++)
 		if (str_eq(arg, names[i]))
 			return i;
 	argp_error(state, "--firmware %s: must be own, seabios or floppy", arg);
-	return SOLO_FIRMWARE;
+	return TRIAL_FIRMWARE;
 }
 
 static void check_end(struct argp_state *state, const struct boot *b)
 {
 	if (!b->image_path)
 		argp_error(state, "which image? 'mvm build PROFILE -o IMG' makes one");
-	if (b->solo.boot != SOLO_FIRMWARE && !b->solo.machine->has_bios)
+	if (b->vm.medium != TRIAL_FIRMWARE && !b->vm.machine->has_bios)
 		argp_error(
 			state,
 			"--machine %s has no disk controller that SeaBIOS could boot from: use --firmware own",
-			b->solo.machine->name);
+			b->vm.machine->name);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -103,13 +103,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		b->accel = arg;
 		return 0;
 	case OPT_MACHINE:
-		b->solo.machine = machine_option(state, arg);
+		b->vm.machine = machine_option(state, arg);
 		return 0;
 	case OPT_FIRMWARE:
-		b->solo.boot = firmware_option(state, arg);
+		b->vm.medium = firmware_option(state, arg);
 		return 0;
 	case OPT_MEMORY:
-		b->solo.memory_mb = (uint32_t)mvm_whole(state, "memory", arg, 1, 3072);
+		b->vm.memory_mb = (uint32_t)mvm_whole(state, "memory", arg, 1, 3072);
 		return 0;
 	case OPT_QEMU:
 		if (!*arg)
@@ -166,13 +166,13 @@ static void note_output(struct boot *b, const char *data, size_t n)
 static error *take_output(struct boot *b)
 {
 	char buf[4096];
-	ssize_t n = read(b->solo.serial_fd, buf, sizeof(buf));
+	ssize_t n = read(b->vm.serial_fd, buf, sizeof(buf));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return NULL;
 	if (n <= 0) {
-		solo_power_off(&b->solo);
-		_cleanup_free_ char *said = solo_complaint(&b->solo);
+		trial_boot_stop(&b->vm);
+		_cleanup_free_ char *said = trial_boot_complaint(&b->vm);
 		return err_new(EXIT_CANNOT, "%s ended by itself%s%s", b->binary,
 			       b->ready ? "" : " before the guest was ready", said);
 	}
@@ -197,18 +197,18 @@ static error *await_ready(struct boot *b, double timeout_s)
 	uint64_t deadline = clock_ns() + (uint64_t)(timeout_s * 1e9);
 
 	while (!leave && !b->ready) {
-		struct pollfd p = { .fd = b->solo.serial_fd, .events = POLLIN };
+		struct pollfd p = { .fd = b->vm.serial_fd, .events = POLLIN };
 		error *e;
 
 		if (poll(&p, 1, ms_until(deadline)) > 0 && (e = take_output(b)))
 			return e;
 		if (b->ready || leave || clock_ns() < deadline)
 			continue;
-		_cleanup_free_ char *said = solo_complaint(&b->solo);
+		_cleanup_free_ char *said = trial_boot_complaint(&b->vm);
 		return err_new(
 			EXIT_CANNOT,
 			"guest '%s' was not ready within %.1f s on machine %s under %s%s (more time: --ready-timeout)",
-			b->image.guest, timeout_s, b->solo.machine->name, b->binary, said);
+			b->image.guest, timeout_s, b->vm.machine->name, b->binary, said);
 	}
 	return NULL;
 }
@@ -220,14 +220,14 @@ static error *start_with(struct boot *b, enum accel a, double timeout_s)
 
 	if (a == ACCEL_KVM && access("/dev/kvm", R_OK | W_OK) < 0)
 		return err_sys(EXIT_CANNOT, errno, "KVM cannot be used: /dev/kvm");
-	b->solo.accel = a;
+	b->vm.accel = a;
 	b->ready = false;
 	b->line.len = 0;
-	e = solo_power_on(&b->solo);
+	e = trial_boot_start(&b->vm);
 	if (!e && b->image.has_params)
 		e = await_ready(b, timeout_s);
 	if (e)
-		solo_close(&b->solo);
+		trial_boot_close(&b->vm);
 	return e;
 }
 
@@ -269,7 +269,7 @@ static void read_input(struct pending *in)
 
 static void send_input(struct boot *b, struct pending *in)
 {
-	ssize_t n = send(b->solo.serial_fd, in->buf + in->from, in->to - in->from, MSG_NOSIGNAL);
+	ssize_t n = send(b->vm.serial_fd, in->buf + in->from, in->to - in->from, MSG_NOSIGNAL);
 
 	if (n > 0)
 		in->from += (size_t)n;
@@ -285,7 +285,7 @@ static error *talk(struct boot *b)
 	while (!e && !leave) {
 		bool waiting = in.from < in.to;
 		struct pollfd p[] = {
-			{ .fd = b->solo.serial_fd, .events = (short)(POLLIN | (waiting ? POLLOUT : 0)) },
+			{ .fd = b->vm.serial_fd, .events = (short)(POLLIN | (waiting ? POLLOUT : 0)) },
 			{ .fd = in.end || waiting ? -1 : STDIN_FILENO, .events = POLLIN },
 		};
 
@@ -330,7 +330,7 @@ static bool take_terminal(struct termios *ret_before)
 int mvm_boot(int argc, char **argv)
 {
 	struct boot b = { .accel = "auto",
-			  .solo = { .machine = solo_machines, .serial_fd = -1, .log_fd = -1 },
+			  .vm = { .machine = trial_machines, .serial_fd = -1, .log_fd = -1 },
 			  .wait_s = 2,
 			  .ready_timeout_s = 20 };
 	struct termios before;
@@ -340,16 +340,16 @@ int mvm_boot(int argc, char **argv)
 	b.terminal = take_terminal(&before);
 	error *e = image_load(b.image_path, &b.image);
 	if (!e)
-		e = solo_devices(&b.image, &b.solo.devices);
+		e = trial_devices(&b.image, &b.vm.devices);
 	if (!e)
-		e = solo_find_qemu(b.qemu, &b.binary);
-	b.solo.binary = b.binary;
-	b.solo.image = &b.image;
+		e = trial_find_qemu(b.qemu, &b.binary);
+	b.vm.binary = b.binary;
+	b.vm.image = &b.image;
 	if (!e)
 		e = start_guest(&b);
 	if (!e)
 		e = talk(&b);
-	solo_close(&b.solo);
+	trial_boot_close(&b.vm);
 	if (b.terminal)
 		tcsetattr(STDIN_FILENO, TCSANOW, &before);
 	free(b.binary);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/guest_check.h"
+#include "backend/qemu/guest_check.h"
 #include "base/fs.h"
 #include "base/util.h"
 #include "cmd/mvm/mvm.h"
@@ -191,14 +191,14 @@ static bool report(struct verify *v, const char *what, const struct guest_image 
 static error *check_one(const struct verify *v, const struct guest_image *img, const char *qemu,
 			struct guest_check *ret)
 {
-	return v->modes ? guest_check_launched(img, v->qemu, v->accel, v->modes, ret)
+	return v->modes ? guest_check_launch(img, v->qemu, v->accel, v->modes, ret)
 			: guest_check_image(img, qemu, v->accel, v->quick, ret);
 }
 
 static error *verify_all(struct verify *v, bool *ret_kept)
 {
 	_cleanup_free_ char *qemu = NULL;
-	error *e = solo_find_qemu(v->qemu, &qemu);
+	error *e = trial_find_qemu(v->qemu, &qemu);
 
 	*ret_kept = true;
 	for (size_t i = 0; !e && i < v->what.count; i++) {

@@ -15,7 +15,7 @@
 #include "report/curve_text.h"
 #include "report/gnuplot.h"
 #include "report/wave_plot.h"
-#include "run/wave_measure.h"
+#include "backend/qemu/wave_measure.h"
 
 #define PLOT_ROWS 9
 #define PLOT_COLUMNS_MAX 100

@@ -1,29 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "run/wave_measure.h"
+#include "backend/qemu/wave_measure.h"
 
-#include <errno.h>
-#include <math.h>
-#include <string.h>
-
-#include "backend/qemu/options.h"
+#include "backend/qemu/trial.h"
 #include "base/clock.h"
-#include "base/fs.h"
-
-#define READY_NS 60000000000ULL
-
-static error *await_ready(struct backend *b)
-{
-	struct backend_event ev = { 0 };
-	uint32_t begun;
-	error *e = b->ops->start(b, 0, 1, &begun);
-
-	while (!e && b->ops->poll(b, 100, &ev, 1) == 0)
-		;
-	if (!e && ev.kind != BACKEND_READY)
-		e = err_new(EXIT_CANNOT, "the VM did not get ready: %s", ev.reason);
-	free(ev.reason);
-	return e;
-}
 
 /* The waveform begins with the ready line. */
 static double wave_time_ms(const struct guest_image *img, const struct vm *vm, uint64_t now)
@@ -77,50 +56,29 @@ static error *sample(const struct guest_image *img, const struct wave_code *c, c
 	return NULL;
 }
 
-static void note_backend(struct backend *b, struct wave_measured *m)
-{
-	const struct backend_facts facts = b->ops->facts(b);
-
-	m->accel = xstrdup(facts.accel);
-	m->binary = xstrdup(facts.binary);
-	m->version = xstrdup(facts.version);
-}
-
 error *wave_measure(const struct guest_image *img, const struct wave_measure_options *o,
 		    struct wave_measured *ret)
 {
-	const char *tmp = getenv("TMPDIR");
-	_cleanup_free_ char *dir = xasprintf("%s/mvm-wave-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	_cleanup_(preset_freep) struct preset *preset = NULL;
-	struct backend *b = NULL;
+	const struct trial_launch_spec spec = { .image = img,
+						.preset = "lean",
+						.qemu = o->qemu,
+						.accel = o->accel,
+						.launch = LAUNCH_EXEC,
+						.vms = 1 };
+	struct trial_launch *l = NULL;
 	struct wave_code code;
-	/* one more, for the probe */
-	struct vm vms[2] = { 0 };
 
 	*ret = (struct wave_measured){ 0 };
 	if (!wave_of_image(img, &code))
 		return err_new(EXIT_BAD_INPUT, "the image has no waveform");
-	error *e = preset_load("lean", &preset);
+	error *e = trial_launch_start(&spec, &l);
 	if (e)
 		return e;
-	if (!mkdtemp(dir))
-		return err_sys(EXIT_CANNOT, errno, "cannot create a temporary folder %s", dir);
-	const struct qemu_config own = {
-		.preset = preset, .accel = o->accel, .qemu = o->qemu, .launch = LAUNCH_EXEC
-	};
-	struct backend_config cfg = { .image = img,
-				      .runtime_dir = dir,
-				      .jobs = 1,
-				      .ready_timeout_ns = READY_NS,
-				      .cgroup_procs_fd = -1,
-				      .own = &own };
-	e = backend_qemu.open(&cfg, vms, ARRAY_LEN(vms), &b);
-	if (!e && !(e = await_ready(b))) {
-		note_backend(b, ret);
-		e = sample(img, &code, &vms[0], o, ret);
-	}
-	if (b)
-		b->ops->close(b);
-	fs_remove_tree(dir);
+	const struct backend_facts facts = l->b->ops->facts(l->b);
+	ret->accel = xstrdup(facts.accel);
+	ret->binary = xstrdup(facts.binary);
+	ret->version = xstrdup(facts.version);
+	e = sample(img, &code, &l->vms[0], o, ret);
+	trial_launch_stop(l);
 	return e;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef MVM_BACKEND_GUEST_CHECK_H
-#define MVM_BACKEND_GUEST_CHECK_H
+#ifndef MVM_BACKEND_QEMU_GUEST_CHECK_H
+#define MVM_BACKEND_QEMU_GUEST_CHECK_H
 
-#include "backend/qemu/launched.h"
-#include "backend/qemu/solo.h"
+/*
+ * What guests promise (mvm/contract.inc), asked of one image in trial VMs: booted on every machine in every
+ * way, or launched as a run does. Not for the VMs of a run, which run/verify.c asks.
+ */
+
+#include "backend/qemu/trial.h"
 
 /* What every guest promises; C(symbol, text). A guest that is silent or ticks promises less (contract.inc).
  */
@@ -41,9 +45,9 @@ struct guest_check_run {
 	} clauses[CLAUSES];
 	const struct guest_image *image;
 	pid_t pid;
-	int fd;		  /* its serial line, which does not block; borrowed from the VM's owner */
-	struct solo solo; /* its owner where it was booted for this check alone */
-	const struct launched *launched; /* otherwise it is VM number vm of these */
+	int fd;			/* its serial line, which does not block; borrowed from the VM's owner */
+	struct trial_boot boot; /* its owner where it was booted for this check alone */
+	const struct trial_launch *launch; /* otherwise it is VM number vm of these */
 	uint32_t vm;
 	char seen[512]; /* what came and was not yet looked at */
 	size_t len;
@@ -53,29 +57,19 @@ struct guest_check {
 	const struct guest_image *image;
 	struct guest_check_run *runs;
 	size_t count;
-	struct launched *launched[LAUNCH_AUTO * ACCEL_COUNT];
-	size_t launched_count;
+	struct trial_launch *launches[LAUNCH_AUTO * ACCEL_COUNT];
+	size_t launch_count;
 };
 
 /* Tries an image with a parameter block in every setting, with quick only from the toolkit's firmware; accel
-   is "auto", "tcg" or "kvm". A broken clause is
-   a result, not an error. Clear *ret with guest_check_clear() also after an error. */
+   is "auto", "tcg" or "kvm". A broken clause is a result, not an error. Clear *ret with guest_check_clear()
+   also after an error. */
 error *guest_check_image(const struct guest_image *img, const char *qemu, const char *accel, bool quick,
 			 struct guest_check *ret) ERR_MUST_CHECK;
-/* The same in VMs as a run launches them, LAUNCHED_VMS in each of the modes (1 << enum launch_mode); qemu is
+/* The same in VMs as a run launches them, TRIAL_VMS in each of the modes (1 << enum launch_mode); qemu is
    the user's choice or NULL for the preset's. */
-error *guest_check_launched(const struct guest_image *img, const char *qemu, const char *accel,
-			    unsigned modes, struct guest_check *ret) ERR_MUST_CHECK;
+error *guest_check_launch(const struct guest_image *img, const char *qemu, const char *accel, unsigned modes,
+			  struct guest_check *ret) ERR_MUST_CHECK;
 void guest_check_clear(struct guest_check *c);
-
-/* guest_check_clauses.c: for the two above. */
-/* Asks and watches all runs that are up, side by side. */
-void guest_check_examine(struct guest_check *c);
-/* Reads the run's line until it is the ready line, for so long. */
-bool guest_check_is_ready(struct guest_check_run *r, uint64_t ns);
-/* Takes ownership of detail, which may be NULL. */
-void guest_check_judge(struct guest_check_run *r, enum clause c, bool kept, char *detail);
-/* Whether a solo VM of these settings gets ready under KVM: NULL, else why not, the caller frees it. */
-char *guest_check_kvm_trouble(const struct solo *like);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef MVM_RUN_WAVE_MEASURE_H
-#define MVM_RUN_WAVE_MEASURE_H
+#ifndef MVM_BACKEND_QEMU_WAVE_MEASURE_H
+#define MVM_BACKEND_QEMU_WAVE_MEASURE_H
 
 #include <signal.h>
 
