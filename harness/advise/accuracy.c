@@ -27,7 +27,7 @@ char *ledger_host(const struct run_record *r)
 	const char *cpu = run_str(r, "host.cpu");
 
 	/* what no machine did says nothing about one */
-	if (str_eq(run_str(r, "backend.name"), "null"))
+	if (run_is_synthetic(r))
 		return xstrdup("synthetic");
 	return ledger_host_name(cpu, run_num(r, "host.cores"), run_num(r, "host.ram_kb"));
 }

@@ -345,7 +345,7 @@ void advice_falsify(const struct run_record *r, struct advice *a)
 		{ "--profile", "profile" },	 { "--image", "options.image" },
 		{ "--qemu", "options.qemu" },	 { "--machine", "options.machine" },
 	};
-	const char *backend = run_str(r, "backend.name"), *accel = run_str(r, "backend.accel");
+	const char *accel = run_str(r, "backend.accel");
 	const char *mode = run_str(r, "launch.mode"), *image = run_str(r, "options.image");
 	double far = isfinite(a->upper) ? a->upper : ADVICE_REACH * a->measured_to;
 	double verify = run_num(r, "options.verify_pct");
@@ -364,9 +364,9 @@ void advice_falsify(const struct run_record *r, struct advice *a)
 			strlist_addf(&w, "%s %s", keys[i][0], typed);
 		}
 	}
-	if (str_eq(backend, "qemu") && (str_eq(accel, "tcg") || str_eq(accel, "kvm")))
+	if (run_has_preset(r) && (str_eq(accel, "tcg") || str_eq(accel, "kvm")))
 		strlist_addf(&w, "--accel %s", accel);
-	if (str_eq(backend, "qemu") && mode)
+	if (run_has_preset(r) && mode)
 		strlist_addf(&w, "--launch %s", mode);
 	/* pings take memory: another share of them gives another curve */
 	if (isfinite(verify) && verify != USUAL_VERIFY_PCT)

@@ -16,9 +16,7 @@ static double scale_to(double measured, double asked)
 /* Arithmetic does not stray from its lines; hosts do. */
 static double model_error_of(const struct run_record *r, const struct advise_options *o)
 {
-	const char *backend = run_str(r, "backend.name");
-
-	if (!backend || str_eq(backend, "null"))
+	if (!run_str(r, "backend.name") || run_is_synthetic(r))
 		return 0;
 	return o->model_error > 0 ? o->model_error : TREND_WANDER;
 }

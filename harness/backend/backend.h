@@ -85,18 +85,18 @@ struct backend_event {
 
 /* What a backend can do: C(symbol, name, meaning). The command line refuses options that need what it cannot.
  */
-#define BACKEND_CAPABILITIES(C)                                                                      \
-	C(PROCESSES, "processes", "VMs are processes: PSS can be sampled")                           \
-	C(WAKE, "wake", "VMs can be asked over their console")                                       \
-	C(QEMU, "qemu", "honours --qemu, --machine, --accel, --preset, --launch and --tune")         \
-	C(SYNTHETIC, "synthetic", "numbers come from arithmetic, not from the host")                 \
-	C(LIBVIRT, "libvirt", "honours --connect, --hosts, --place, --template, --accel and --qemu") \
-	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --no-kvm-debugfs")      \
-	C(KVM, "kvm", "always under KVM: --accel kvm says nothing new")                              \
-	C(RUNTIME, "runtime", "honours --runtime")                                                   \
-	C(AFFINITY, "place", "honours --pin and --numa")                                             \
-	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: honours --cgroup and --cgroup-*") \
-	C(DEVICES, "devices", "gives VMs the devices that their guest needs")                        \
+#define BACKEND_CAPABILITIES(C)                                                                        \
+	C(PROCESSES, "processes", "VMs are processes: PSS can be sampled")                             \
+	C(WAKE, "wake", "VMs can be asked over their console")                                         \
+	C(PRESETS, "qemu", "made as a preset says, which names programs, launch mode and techniques")  \
+	C(SYNTHETIC, "synthetic", "numbers come from arithmetic, not from the host")                   \
+	C(SERVICES, "libvirt", "made by services of a whole system: not where there is only a kernel") \
+	C(SHARDS, "shards", "one process holds many VMs: honours --shard and --no-kvm-debugfs")        \
+	C(NEEDS_KVM, "kvm", "made by KVM itself: not without it, whatever --accel says")               \
+	C(RUNTIME, "runtime", "honours --runtime")                                                     \
+	C(AFFINITY, "place", "honours --pin and --numa")                                               \
+	C(CGROUP, "cgroup", "all of a VM runs in the cgroup given: honours --cgroup and --cgroup-*")   \
+	C(DEVICES, "devices", "gives VMs the devices that their guest needs")                          \
 	C(VARY, "vary", "gives each VM its own seed and phase")
 
 enum backend_capability_bit {

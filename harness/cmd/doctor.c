@@ -100,7 +100,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (d->apply && d->restore)
 			argp_error(state, "--apply and --restore exclude one another");
-		if (d->preset && !(d->backend->flags & BACKEND_QEMU))
+		if (d->preset && !(d->backend->flags & BACKEND_PRESETS))
 			argp_error(state, "backend %s has no use for --preset", d->backend->name);
 		return 0;
 	default:
@@ -153,7 +153,7 @@ static error *declared_cost(struct doctor *d)
 {
 	_cleanup_(preset_freep) struct preset *p = NULL;
 
-	if (d->backend->flags & BACKEND_QEMU) {
+	if (d->backend->flags & BACKEND_PRESETS) {
 		error *e = preset_load(d->preset ? d->preset : "dense", &p);
 		if (e)
 			return e;

@@ -154,7 +154,7 @@ void figures_read(const struct run_record *r, double top, double ret[FIGURE_COUN
 	line_at(r, interval_extra_columns[EXTRA_BOOT_P50], top, &a, &b, &end);
 	ret[FIGURE_BOOT_END] = end >= SMALLEST ? end : (double)NAN;
 	/* nobody launches a VM that is a number: the CPU spent meanwhile is somebody else's */
-	bool synthetic = run_str(r, "backend.name") && str_eq(run_str(r, "backend.name"), "null");
+	bool synthetic = run_is_synthetic(r);
 	line_at(r, interval_extra_columns[EXTRA_LAUNCH_CPU], top, &a, &b, &end);
 	ret[FIGURE_LAUNCH_CPU] =
 		synthetic ? (double)NAN : weighted_mean(r, interval_extra_columns[EXTRA_LAUNCH_CPU], top);

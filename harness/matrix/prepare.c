@@ -155,7 +155,7 @@ static error *check_names(const struct matrix_cell *c, struct preset **ret)
 			       c->label, c->value[KEY_BACKEND]);
 	if (profile && (e = profile_load(profile, &p)))
 		return err_wrap(e, "configuration '%s'", c->label);
-	if (backend->flags & BACKEND_QEMU)
+	if (backend->flags & BACKEND_PRESETS)
 		e = preset_load(preset ? preset : "dense", ret);
 	return e ? err_wrap(e, "configuration '%s'", c->label) : NULL;
 }
@@ -276,7 +276,7 @@ static void settle_sizes(struct matrix *m, const struct cell_cost *costs, const 
 
 static void look_at(const struct matrix_cell *c, struct cell_plan *p)
 {
-	error *e = backend_of(c)->flags & BACKEND_QEMU ? find_qemu(c, p) : NULL;
+	error *e = backend_of(c)->flags & BACKEND_PRESETS ? find_qemu(c, p) : NULL;
 
 	if (!e)
 		e = check_governor(c);

@@ -200,12 +200,11 @@ void matrix_row_of(struct run_record *const *records, size_t n, struct matrix_ro
 	ret->median[NUMBER_ROUNDS] = (double)n;
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_free_ char *stop = stop_of(records[i]);
-		const char *backend = run_str(records[i], "backend.name");
 
 		add_distinct(&ret->text[TEXT_PRESET], run_str(records[i], "preset"));
 		add_distinct(&ret->text[TEXT_PROFILE], run_str(records[i], "profile"));
 		add_distinct(&ret->text[TEXT_LAUNCH], run_str(records[i], "launch.mode"));
-		if (str_eq(backend ? backend : "", "qemu"))
+		if (run_has_preset(records[i]))
 			add_distinct(&ret->text[TEXT_QEMU], run_str(records[i], "backend.version"));
 		add_distinct(&ret->text[TEXT_STOP], stop);
 	}

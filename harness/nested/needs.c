@@ -48,12 +48,12 @@ static char *read_config(const char *vmlinuz)
 
 static bool uses_kvm(const struct run_options *run)
 {
-	return run->backend->flags & BACKEND_KVM || str_eq(run_options_text(run, "accel"), "kvm");
+	return run->backend->flags & BACKEND_NEEDS_KVM || str_eq(run_options_text(run, "accel"), "kvm");
 }
 
-static bool uses_qemu(const struct run_options *run)
+static bool uses_preset(const struct run_options *run)
 {
-	return run->backend->flags & BACKEND_QEMU;
+	return run->backend->flags & BACKEND_PRESETS;
 }
 
 /* Whether a part of the kernel that this run cannot do without can be there. */
@@ -123,7 +123,7 @@ error *needs_check(const struct outer_options *o)
 						: xasprintf("backend %s", run->backend->name);
 	error *e = NULL;
 
-	if (run->backend->flags & BACKEND_LIBVIRT)
+	if (run->backend->flags & BACKEND_SERVICES)
 		return err_new(
 			EXIT_CANNOT,
 			"backend %s cannot work under another kernel: neither libvirt nor a network is there; use --backend qemu",
@@ -346,7 +346,7 @@ static error *pack_modules(struct pack *p, const struct outer_options *o)
 	_cleanup_(modules_clear) struct modules m = { 0 };
 	error *e = modules_open(o->modules, &m);
 
-	if (!e && (o->load || uses_kvm(o->parsed) || uses_qemu(o->parsed)))
+	if (!e && (o->load || uses_kvm(o->parsed) || uses_preset(o->parsed)))
 		e = add_modules(&m, o->load ? o->load : USUAL_MODULES, o->load || uses_kvm(o->parsed));
 	/* it asks for its compressor by a name that only modprobe could resolve */
 	if (!e && o->parsed->swap)
@@ -363,7 +363,7 @@ error *needs_pack(struct pack *p, const struct outer_options *o)
 	const struct run_options *run = o->parsed;
 	error *e = pack_own(p);
 
-	if (!e && uses_qemu(run))
+	if (!e && uses_preset(run))
 		e = pack_qemu(p, run);
 	if (!e && run->backend->flags & BACKEND_RUNTIME)
 		e = pack_runtime(p, run);

@@ -51,6 +51,20 @@ double run_num(const struct run_record *r, const char *path)
 	return fabs(n) <= RUN_VALUE_MAX ? n : (double)NAN;
 }
 
+bool run_is_synthetic(const struct run_record *r)
+{
+	const char *backend = run_str(r, "backend.name");
+
+	return backend && str_eq(backend, "null");
+}
+
+bool run_has_preset(const struct run_record *r)
+{
+	const char *preset = run_str(r, "preset");
+
+	return preset && *preset && !str_eq(preset, "none");
+}
+
 char *run_label(const struct run_record *r)
 {
 	const char *name = run_str(r, "name");
@@ -246,7 +260,7 @@ static void clean(struct run_record *r, struct csv *t, const char *file)
 	bool ordered = str_eq(file, "intervals.csv") && (csv_column(t, "died") >= 0 || !may_shrink(r));
 	size_t rows = t->rows;
 
-	find_faults(t, str_eq(run_str(r, "backend.name"), "null"), why);
+	find_faults(t, run_is_synthetic(r), why);
 	if (ordered)
 		find_disorder(t, why);
 	csv_drop(t, why);

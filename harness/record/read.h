@@ -57,6 +57,10 @@ static inline void run_record_freep(struct run_record **r)
 const char *run_str(const struct run_record *r, const char *path);
 /* Number at a dotted path; NAN when absent, no number, or beyond RUN_VALUE_MAX. */
 double run_num(const struct run_record *r, const char *path);
+/* Whether arithmetic gave the figures, not a host. The one place where records of that backend are known. */
+bool run_is_synthetic(const struct run_record *r);
+/* Whether a preset says what its VMs are. */
+bool run_has_preset(const struct run_record *r);
 /* The run's name, else "<backend> <preset> <profile>", else its folder; the caller frees it. */
 char *run_label(const struct run_record *r);
 /* Largest vm_count of the intervals; 0 when there is none. */

@@ -308,7 +308,7 @@ error *session_open(struct session *s)
 	s->rng = gsl_rng_alloc(gsl_rng_mt19937);
 	gsl_rng_set(s->rng, o->seed);
 	host_read(&s->plan.host, "");
-	if (o->backend->flags & BACKEND_QEMU) {
+	if (o->backend->flags & BACKEND_PRESETS) {
 		struct qemu_config *own = o->own;
 
 		if ((e = preset_load(own->preset_name, &s->plan.preset)))

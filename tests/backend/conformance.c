@@ -375,7 +375,7 @@ static void examine(struct subject *s)
 		wake(s);
 	if (process_of(s, 0) > 0)
 		costs(s); /* of VMs that have been awake: some make their threads then */
-	if (can(s, BACKEND_QEMU) && str_eq(s->qemu.preset->launch, launch_names[LAUNCH_CLONE]))
+	if (can(s, BACKEND_PRESETS) && str_eq(s->qemu.preset->launch, launch_names[LAUNCH_CLONE]))
 		clones(s);
 	if (process_of(s, 2) > 0)
 		death(s);

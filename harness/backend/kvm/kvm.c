@@ -385,7 +385,7 @@ const struct backend_ops backend_kvm = {
 	.name = "kvm",
 	.summary = "a built-in runner on /dev/kvm, no QEMU: what the kernel's KVM itself costs",
 	.needs = "/dev/kvm",
-	.flags = BACKEND_WAKE | BACKEND_SHARDS | BACKEND_KVM | BACKEND_VARY | BACKEND_AFFINITY |
+	.flags = BACKEND_WAKE | BACKEND_SHARDS | BACKEND_NEEDS_KVM | BACKEND_VARY | BACKEND_AFFINITY |
 		 BACKEND_CGROUP,
 	.probe = kvm_probe,
 	.options = &kvm_options,

@@ -387,7 +387,7 @@ const struct backend_ops backend_qemu = {
 	.name = "qemu",
 	.summary = "QEMU processes started directly, under KVM or TCG",
 	.needs = "a qemu-system-x86_64 binary; /dev/kvm for KVM",
-	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_AFFINITY | BACKEND_CGROUP | BACKEND_QEMU |
+	.flags = BACKEND_PROCESSES | BACKEND_WAKE | BACKEND_AFFINITY | BACKEND_CGROUP | BACKEND_PRESETS |
 		 BACKEND_DEVICES | BACKEND_VARY,
 	.probe = qemu_probe,
 	.options = &qemu_options,
