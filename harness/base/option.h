@@ -50,6 +50,7 @@ struct option_row {
 	const char *why;    /* what a backend that cannot use it lacks */
 	enum option_key key;
 	const char *key_words; /* values that only a matrix gives it */
+	double key_max;	       /* most that a matrix may give it; 0: max */
 	const char *file;      /* it names a file where it ends so ("": always; "/": with a slash) */
 	bool hidden;
 	bool set_by_ab, set_by_nested; /* not to be handed to the runs that those make */

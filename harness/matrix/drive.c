@@ -36,16 +36,15 @@ void matrix_run_argv(const struct matrix *m, unsigned round, size_t cell, const 
 
 	strlist_add(ret, "run");
 	strlist_addf(ret, "--max=%u", p->max);
-	for (int k = 0; k < KEY_COUNT; k++) {
-		const struct key_info *i = &matrix_keys[k];
+	for (int k = 0; k < KEY_ROOM; k++) {
+		const struct key_info *i = matrix_key_info(k);
 
-		if (!*i->option || !c->value[k] || k == KEY_MAX || k == KEY_SEED ||
-		    (k == KEY_QEMU && p->qemu))
+		if (!c->value[k] || !i->option || k == KEY_MAX || k == KEY_SEED || (k == KEY_QEMU && p->qemu))
 			continue;
 		if (i->kind != KIND_FLAG)
-			strlist_addf(ret, "%s=%s", i->option, c->value[k]);
+			strlist_addf(ret, "--%s=%s", i->option->name, c->value[k]);
 		else if (str_eq(c->value[k], "yes"))
-			strlist_add(ret, i->option);
+			strlist_addf(ret, "--%s", i->option->name);
 	}
 	if (p->qemu)
 		strlist_addf(ret, "--qemu=%s", p->qemu);

@@ -3,56 +3,52 @@
 #define MVM_MATRIX_KEYS_H
 
 #include "base/err.h"
+#include "base/option.h"
 
 /*
- * Every key of a .matrix file: K(symbol, key, option of `run`, kind, least, most, words, where).
- * The one table: reading, checking and the command line of a run derive from it. An option
- * of "" means that the matrix itself uses the key. In files '-' and '_' are the same.
+ * Keys of a .matrix file that the matrix itself uses: K(symbol, key, kind, least, most, words, where).
+ * In files '-' and '_' are the same.
  */
-#define MATRIX_KEYS(K)                                                                  \
-	K(SUMMARY, "summary", "", TEXT, 0, 0, "", GLOBAL)                               \
-	K(ROUNDS, "rounds", "", WHOLE, 1, 1000, "", GLOBAL)                             \
-	K(ORDER, "order", "", WORD, 0, 0, "reverse rotate listed", GLOBAL)              \
-	K(RAM_SHARE, "max_ram_share", "", REAL, 0.001, 1, "", GLOBAL)                   \
-	K(CELL_MINUTES, "cell_minutes", "", REAL, 0.05, 100000, "", GLOBAL)             \
-	K(MAX, "max", "--max", COUNT, 1, 10000000, "auto each", CONFIG)                 \
-	K(VM_KB, "vm_kb", "", REAL, 1, 1e9, "", CONFIG)                                 \
-	K(VM_CPU_MS, "vm_cpu_ms", "", REAL, 0.001, 1e6, "", CONFIG)                     \
-	K(OPTIONS, "options", "", TEXT, 0, 0, "", CONFIG)                               \
-	K(PROFILE, "profile", "--profile", TEXT, 0, 0, "", ANY)                         \
-	K(IMAGE, "image", "--image", TEXT, 0, 0, "", ANY)                               \
-	K(ACCEL, "accel", "--accel", WORD, 0, 0, "auto tcg kvm", ANY)                   \
-	K(ARCH, "arch", "", WORD, 0, 0, "x86_64 i386", ANY)                             \
-	K(QEMU, "qemu", "--qemu", TEXT, 0, 0, "", ANY)                                  \
-	K(PRESET, "preset", "--preset", TEXT, 0, 0, "", ANY)                            \
-	K(LAUNCH, "launch", "--launch", WORD, 0, 0, "auto exec fork clone", ANY)        \
-	K(TUNE, "tune", "--tune", TEXT, 0, 0, "", ANY)                                  \
-	K(GOVERNOR, "governor", "", TEXT, 0, 0, "", ANY)                                \
-	K(BACKEND, "backend", "--backend", TEXT, 0, 0, "", ANY)                         \
-	K(INTERVALS, "intervals", "--intervals", WHOLE, 1, 10000, "", ANY)              \
-	K(THRESHOLD, "threshold", "--threshold", REAL, 1, 99, "", ANY)                  \
-	K(STOP_ON, "stop_on", "--stop-on", TEXT, 0, 0, "", ANY)                         \
-	K(REPEAT, "repeat", "--repeat", WHOLE, 1, 1000, "", ANY)                        \
-	K(SETTLE, "settle", "--settle", REAL, 0, 3600, "auto", ANY)                     \
-	K(SAMPLES, "samples", "--samples", WHOLE, 2, 10000, "", ANY)                    \
-	K(SAMPLE_TIME, "sample_time", "--sample-time", REAL, 0.001, 600, "", ANY)       \
-	K(VERIFY, "verify", "--verify", TEXT, 0, 0, "", ANY)                            \
-	K(SEED, "seed", "--seed", WHOLE, 0, 4294966295.0, "", ANY)                      \
-	K(RATE, "rate", "--rate", REAL, 0.001, 1e6, "", ANY)                            \
-	K(JOBS, "jobs", "--jobs", WHOLE, 1, 256, "", ANY)                               \
-	K(READY_TIMEOUT, "ready_timeout", "--ready-timeout", REAL, 0.05, 3600, "", ANY) \
-	K(NO_RAISE, "no_raise", "--no-raise", FLAG, 0, 0, "yes no", ANY)                \
-	K(SWAP, "swap", "--swap", TEXT, 0, 0, "", ANY)                                  \
-	K(NULL_MEM, "null_mem", "--null-mem", REAL, 0, 1e9, "", ANY)                    \
-	K(NULL_CPU, "null_cpu", "--null-cpu", REAL, 0, 100, "", ANY)                    \
-	K(NULL_START, "null_start", "--null-start", REAL, 0, 60000, "", ANY)            \
-	K(NULL_NOISE, "null_noise", "--null-noise", REAL, 0, 1, "", ANY)
+#define MATRIX_KEYS(K)                                                  \
+	K(SUMMARY, "summary", TEXT, 0, 0, "", GLOBAL)                   \
+	K(ROUNDS, "rounds", WHOLE, 1, 1000, "", GLOBAL)                 \
+	K(ORDER, "order", WORD, 0, 0, "reverse rotate listed", GLOBAL)  \
+	K(RAM_SHARE, "max_ram_share", REAL, 0.001, 1, "", GLOBAL)       \
+	K(CELL_MINUTES, "cell_minutes", REAL, 0.05, 100000, "", GLOBAL) \
+	K(VM_KB, "vm_kb", REAL, 1, 1e9, "", CONFIG)                     \
+	K(VM_CPU_MS, "vm_cpu_ms", REAL, 0.001, 1e6, "", CONFIG)         \
+	K(OPTIONS, "options", TEXT, 0, 0, "", CONFIG)                   \
+	K(ARCH, "arch", WORD, 0, 0, "x86_64 i386", ANY)                 \
+	K(GOVERNOR, "governor", TEXT, 0, 0, "", ANY)
+/*
+ * All other keys are options of `run`, whose rows say so (base/option.h) and what they take: R(symbol,
+ * option) are those that the matrix looks at besides handing them on.
+ */
+#define MATRIX_RUN_KEYS(R)            \
+	R(MAX, "max")                 \
+	R(PROFILE, "profile")         \
+	R(IMAGE, "image")             \
+	R(ACCEL, "accel")             \
+	R(QEMU, "qemu")               \
+	R(PRESET, "preset")           \
+	R(LAUNCH, "launch")           \
+	R(BACKEND, "backend")         \
+	R(INTERVALS, "intervals")     \
+	R(REPEAT, "repeat")           \
+	R(SETTLE, "settle")           \
+	R(SAMPLES, "samples")         \
+	R(SAMPLE_TIME, "sample-time") \
+	R(SEED, "seed")               \
+	R(RATE, "rate")               \
+	R(STOP_ON, "stop-on")         \
+	R(NULL_MEM, "null-mem")
 
 enum matrix_key {
-#define KEY_SYMBOL(sym, key, option, kind, min, max, words, where) KEY_##sym,
-	MATRIX_KEYS(KEY_SYMBOL)
+#define KEY_SYMBOL(sym, ...) KEY_##sym,
+	MATRIX_KEYS(KEY_SYMBOL) MATRIX_RUN_KEYS(KEY_SYMBOL)
 #undef KEY_SYMBOL
-		KEY_COUNT
+		KEY_NAMED,
+	KEY_ROOM = 64, /* not more keys than that */
 };
 
 enum key_kind {
@@ -60,7 +56,6 @@ enum key_kind {
 	KIND_WORD,  /* one of words */
 	KIND_WHOLE, /* or one of words */
 	KIND_REAL,  /* or one of words */
-	KIND_COUNT, /* like KIND_WHOLE */
 	KIND_FLAG,  /* yes or no */
 };
 
@@ -72,13 +67,16 @@ enum key_where {
 };
 
 struct key_info {
-	const char *name, *option;
+	const char *name;
 	const char *words; /* blank-separated */
 	double min, max;
 	enum key_kind kind;
 	enum key_where where;
+	const struct option_row *option; /* of `run`; NULL: the matrix itself uses the key */
 };
-extern const struct key_info matrix_keys[KEY_COUNT];
+/* All keys: first those with a symbol, in the order of enum matrix_key. */
+const struct key_info *matrix_keys(int *ret_count);
+const struct key_info *matrix_key_info(int key);
 
 /* The value that stands for "as if the key were not there", in dimensions and rules. */
 #define MATRIX_DEFAULT "default"

@@ -53,7 +53,7 @@ static error *key_of(const struct ini_file *f, const struct ini_entry *e, enum k
 {
 	int k = matrix_key_find(e->key);
 
-	if (k >= 0 && matrix_keys[k].where >= where) {
+	if (k >= 0 && matrix_key_info(k)->where >= where) {
 		*ret = (enum matrix_key)k;
 		return NULL;
 	}
@@ -76,7 +76,7 @@ static error *check_value(const struct ini_file *f, const struct ini_entry *e, e
 static error *take_value(const struct ini_file *f, const struct ini_entry *e, enum key_where where,
 			 char **values)
 {
-	enum matrix_key k = KEY_COUNT;
+	enum matrix_key k = KEY_ROOM;
 	error *err = key_of(f, e, where, &k);
 
 	if (err)
@@ -110,7 +110,7 @@ static error *check_list(const struct ini_file *f, const struct ini_entry *e, en
 
 static error *take_dimension(const struct ini_file *f, const struct ini_entry *e, struct matrix_spec *s)
 {
-	enum matrix_key k = KEY_COUNT;
+	enum matrix_key k = KEY_ROOM;
 	error *err = key_of(f, e, WHERE_ANY, &k);
 
 	if (err)
@@ -129,7 +129,7 @@ static error *take_rule(const struct ini_file *f, const struct ini_entry *e, str
 {
 	struct matrix_rule *r = s->rule_count ? &s->rules[s->rule_count - 1] : NULL;
 	struct strlist l = { 0 };
-	enum matrix_key k = KEY_COUNT;
+	enum matrix_key k = KEY_ROOM;
 	error *err = key_of(f, e, WHERE_ANY, &k);
 
 	if (err)
@@ -276,7 +276,7 @@ error *matrix_load(const char *name_or_path, struct matrix_spec **ret)
 
 static void clear_values(char **value)
 {
-	for (int k = 0; k < KEY_COUNT; k++)
+	for (int k = 0; k < KEY_ROOM; k++)
 		free(value[k]);
 }
 
@@ -347,7 +347,7 @@ static bool list_holds(const char *list, const char *value)
 
 static bool rule_matches(const struct matrix_rule *r, char *const *value)
 {
-	for (int k = 0; k < KEY_COUNT; k++)
+	for (int k = 0; k < KEY_ROOM; k++)
 		if (r->value[k] && !list_holds(r->value[k], value[k]))
 			return false;
 	return true;
@@ -359,9 +359,9 @@ static char *spoken(enum matrix_key k, const char *value)
 	const char *base = strrchr(value, '/');
 
 	if (str_eq(value, MATRIX_DEFAULT))
-		return xasprintf("%s-default", matrix_keys[k].name);
-	if (matrix_keys[k].kind != KIND_TEXT && matrix_keys[k].kind != KIND_WORD)
-		return xasprintf("%s=%s", matrix_keys[k].name, value);
+		return xasprintf("%s-default", matrix_key_info(k)->name);
+	if (matrix_key_info(k)->kind != KIND_TEXT && matrix_key_info(k)->kind != KIND_WORD)
+		return xasprintf("%s=%s", matrix_key_info(k)->name, value);
 	return xstrdup(base && base[1] ? base + 1 : value);
 }
 
@@ -386,7 +386,7 @@ static void set_value(struct matrix_cell *c, enum matrix_key k, const char *valu
 
 static void clear_cell(struct matrix_cell *c)
 {
-	for (int k = 0; k < KEY_COUNT; k++)
+	for (int k = 0; k < KEY_ROOM; k++)
 		free(c->value[k]);
 	free(c->name);
 	free(c->label);
@@ -406,7 +406,7 @@ static struct matrix_cell shared_cell(const struct matrix_spec *s)
 {
 	struct matrix_cell c = { 0 };
 
-	for (int k = 0; k < KEY_COUNT; k++)
+	for (int k = 0; k < KEY_ROOM; k++)
 		set_value(&c, (enum matrix_key)k, s->value[k]);
 	return c;
 }
@@ -439,7 +439,7 @@ static struct matrix_cell config_cell(const struct matrix_spec *s, const struct 
 {
 	struct matrix_cell c = shared_cell(s);
 
-	for (int k = 0; k < KEY_COUNT; k++)
+	for (int k = 0; k < KEY_ROOM; k++)
 		if (config->value[k])
 			set_value(&c, (enum matrix_key)k, config->value[k]);
 	c.config = true;
@@ -459,17 +459,11 @@ static bool ends_with(const char *s, const char *ending)
    are left as they are. */
 static void make_absolute(const struct matrix_spec *s, struct matrix_cell *c)
 {
-	static const struct {
-		enum matrix_key key;
-		const char *ending; /* of a file; "": any is one */
-	} files[] = {
-		{ KEY_PROFILE, ".profile" }, { KEY_PRESET, ".preset" }, { KEY_IMAGE, "" }, { KEY_QEMU, "/" }
-	};
+	for (int k = 0; s->folder && k < KEY_ROOM; k++) {
+		char **value = &c->value[k];
+		const struct option_row *o = *value ? matrix_key_info(k)->option : NULL;
 
-	for (size_t i = 0; s->folder && i < ARRAY_LEN(files); i++) {
-		char **value = &c->value[files[i].key];
-
-		if (!*value || (!strchr(*value, '/') && !ends_with(*value, files[i].ending)))
+		if (!o || !o->file || (!strchr(*value, '/') && !ends_with(*value, o->file)))
 			continue;
 		char *path = fs_path_in(s->folder, *value);
 
@@ -501,7 +495,8 @@ static error *add(struct matrix_cells *all, const struct matrix_spec *s, struct 
 		if (c.value[apart[i][0]] && c.value[apart[i][1]])
 			return err_new(EXIT_BAD_INPUT,
 				       "matrix: %s: configuration '%s' has both %s and %s: give one", s->path,
-				       c.label, matrix_keys[apart[i][0]].name, matrix_keys[apart[i][1]].name);
+				       c.label, matrix_key_info((int)apart[i][0])->name,
+				       matrix_key_info((int)apart[i][1])->name);
 	if (all->count > MATRIX_MAX_CELLS)
 		return err_new(EXIT_BAD_INPUT,
 			       "matrix: %s: more than %d configurations: leave out dimensions", s->path,

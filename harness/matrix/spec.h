@@ -20,21 +20,21 @@ struct matrix_rule {
 	char *section;
 	int line;
 	bool only;
-	char *value[KEY_COUNT]; /* blank-separated lists; NULL: any */
+	char *value[KEY_ROOM]; /* blank-separated lists; NULL: any */
 };
 
 /* [config NAME]: one combination of its own, beside the product of the dimensions. */
 struct matrix_config {
 	char *name;
 	int line;
-	char *value[KEY_COUNT];
+	char *value[KEY_ROOM];
 };
 
 /* A .matrix file as read. */
 struct matrix_spec {
 	char *path, *name, *text; /* name: file name without ".matrix" */
 	char *folder;		  /* from which files in it are named; NULL: where the program runs */
-	char *value[KEY_COUNT];	  /* [matrix]; NULL where not given */
+	char *value[KEY_ROOM];	  /* [matrix]; NULL where not given */
 	struct matrix_dimension *dims;
 	size_t dim_count;
 	struct matrix_rule *rules;
@@ -45,11 +45,11 @@ struct matrix_spec {
 
 /* One configuration to run. */
 struct matrix_cell {
-	char *name;		/* unique, fit for a folder's name */
-	char *label;		/* for plots and tables */
-	char *value[KEY_COUNT]; /* complete: shared values included, "default" left out */
-	bool config;		/* from a [config] section */
-	size_t *at;		/* of dims[i]: which of its values; NULL for a config */
+	char *name;	       /* unique, fit for a folder's name */
+	char *label;	       /* for plots and tables */
+	char *value[KEY_ROOM]; /* complete: shared values included, "default" left out */
+	bool config;	       /* from a [config] section */
+	size_t *at;	       /* of dims[i]: which of its values; NULL for a config */
 };
 
 struct matrix_cells {

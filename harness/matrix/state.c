@@ -101,9 +101,9 @@ static json_t *values_json(const struct matrix_cell *c)
 {
 	json_t *o = json_object();
 
-	for (int k = 0; k < KEY_COUNT; k++)
+	for (int k = 0; k < KEY_ROOM; k++)
 		if (c->value[k])
-			json_object_set_new(o, matrix_keys[k].name, json_string(c->value[k]));
+			json_object_set_new(o, matrix_key_info(k)->name, json_string(c->value[k]));
 	return o;
 }
 

@@ -124,7 +124,7 @@ static const struct option_row rows[] = {
 	  .help = "What is 100 % of net_pct (default: not known, and the column stays empty)", .min = 0.001,
 	  .max = 1e9 },
 	{ "seed", 0, "N", MEASURE, OPT_WHOLE, AT(seed), .help = "Seed of all random choices (default 1)",
-	  .max = 4294967295.0, .key = OPT_KEY },
+	  .max = 4294967295.0, .key = OPT_KEY, .key_max = 4294966295.0 /* rounds are added to it */ },
 	{ "out", 'o', "DIR", RESULTS, OPT_TEXT, AT(out),
 	  .help = "Run folder (default runs/<time>-<backend>-<preset>-<profile>)", .set_by_ab = true,
 	  .set_by_nested = true },
