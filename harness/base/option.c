@@ -46,6 +46,17 @@ void option_keep_program(const char **name, struct strlist *kept)
 	*name = kept->items[kept->count - 1];
 }
 
+static unsigned place_of(const char *words, const char *word)
+{
+	_cleanup_(strlist_clear) struct strlist all = { 0 };
+	unsigned i = 0;
+
+	strlist_add_words(&all, words);
+	while (!str_eq(all.items[i], word))
+		i++;
+	return i;
+}
+
 static error *check_word(const struct option_row *o, const char *arg)
 {
 	_cleanup_(strlist_clear) struct strlist words = { 0 };
@@ -65,7 +76,7 @@ error *option_take(const struct option_row *o, const char *arg, void *config)
 	long whole = 0;
 
 	arg = arg ? arg : o->bare;
-	if (o->kind == OPT_WHOLE)
+	if (o->kind == OPT_WHOLE && !option_among(o->words, arg))
 		wrong = option_whole(o->name, arg, (long)o->min, (long)o->max, &whole);
 	else if (o->kind == OPT_REAL && !option_among(o->words, arg))
 		wrong = option_real(o->name, arg, o->min, o->max, &real);
@@ -73,7 +84,7 @@ error *option_take(const struct option_row *o, const char *arg, void *config)
 		wrong = xasprintf("--%s '': needs a value", o->name);
 	if (wrong)
 		return err_new(EXIT_BAD_INPUT, "%s", wrong);
-	error *e = o->kind == OPT_WORD ? check_word(o, arg) : NULL;
+	error *e = o->kind == OPT_WORD || o->kind == OPT_CHOICE ? check_word(o, arg) : NULL;
 	if (e || o->take)
 		return e ? e : o->take(o, arg, config);
 	switch (o->kind) {
@@ -92,6 +103,12 @@ error *option_take(const struct option_row *o, const char *arg, void *config)
 	case OPT_ANY:
 	case OPT_WORD:
 		*(const char **)at = arg;
+		break;
+	case OPT_CHOICE:
+		*(unsigned *)at = place_of(o->words, arg);
+		break;
+	case OPT_LIST:
+		strlist_add(at, arg);
 		break;
 	}
 	return NULL;

@@ -21,6 +21,8 @@ enum option_kind {
 	OPT_TEXT,    /* const char *, not empty */
 	OPT_ANY,     /* const char * */
 	OPT_WORD,    /* const char *, one of words */
+	OPT_CHOICE,  /* unsigned or enum: the place of one of words among them */
+	OPT_LIST,    /* struct strlist, to which it is added */
 };
 
 /* Whether a .matrix file may hold it, and where. */
@@ -39,8 +41,8 @@ struct option_row {
 	size_t offset; /* of its value in the configuration */
 	const char *help;
 	double min, max;   /* of a number */
-	const char *words; /* blank-separated: of OPT_WORD all; what an OPT_REAL takes besides, which then is
-			      -1 */
+	const char *words; /* blank-separated: of OPT_WORD and OPT_CHOICE all; what a number takes besides,
+			      which then is -1 of OPT_REAL and 0 of OPT_WHOLE */
 	/* Instead of the kind's own way to keep a value, which is checked before. */
 	error *(*take)(const struct option_row *o, const char *arg, void *config);
 	const char *bare;   /* value when it is given without one; NULL: it needs one */

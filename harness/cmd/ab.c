@@ -19,15 +19,13 @@
 
 #define ROUNDS_AUTO_MAX 60
 
-enum { AB_A = 256, AB_B, AB_ROUNDS, AB_BUDGET, AB_OUT, AB_OUTER };
-
 struct ab_args {
-	struct judge_args judge;
+	struct judge_args judge; /* where judge_rows want it */
 	const char *spec[2];
 	const char *outer; /* options of kernel for both sides, or NULL */
-	size_t rounds;	   /* 0: auto */
+	unsigned rounds;   /* 0: auto */
 	double budget_s;
-	char *out;
+	const char *out;
 	bool quiet;
 	struct strlist common; /* options of run for both sides */
 };
@@ -48,71 +46,24 @@ struct ab {
 /* Counted up by every signal that asks to end; the run that goes on is told. */
 static volatile int signals;
 
-static const struct argp_option options[] = {
-	{ NULL, 0, NULL, 0, "What to compare:", 1 },
-	{ "a", AB_A, "SPEC", 0,
-	  "Options of run for side A: KEY=VALUE,... such as qemu=/opt/old/qemu-system-x86_64", 0 },
-	{ "b", AB_B, "SPEC", 0, "The same for side B", 0 },
-	{ "outer", AB_OUTER, "OPTIONS", 0,
-	  "Where the sides name kernels (vmlinuz=FILE): options of 'mvmscale kernel' for both, such as '--memory 4096'",
-	  0 },
-	{ "rounds", AB_ROUNDS, "N|auto", 0,
-	  "Runs of each side; auto (default) goes on until the answer is known, 60 rounds are made or the budget is spent",
-	  0 },
-	{ "budget", AB_BUDGET, "SECONDS", 0,
-	  "Begin no run that would end later than this (default: no limit)", 0 },
-	{ "out", AB_OUT, "DIR", 0, "Folder of the runs a-1, b-1, ... (default runs/<time>-ab)", 0 },
-	{ "quiet", 'q', NULL, 0, "No progress, only the answer", 0 },
-	JUDGE_OPTIONS,
-	{ "output", JUDGE_OUTPUT, "FILE", 0, "Write the answer into this file", 0 },
+#define AT(field) offsetof(struct ab_args, field)
+#define WHAT "What to compare:"
+
+static const struct option_row options[] = {
+	{ "a", 0, "SPEC", WHAT, OPT_ANY, AT(spec[0]),
+	  .help = "Options of run for side A: KEY=VALUE,... such as qemu=/opt/old/qemu-system-x86_64" },
+	{ "b", 0, "SPEC", WHAT, OPT_ANY, AT(spec[1]), .help = "The same for side B" },
+	{ "outer", 0, "OPTIONS", WHAT, OPT_ANY, AT(outer),
+	  .help = "Where the sides name kernels (vmlinuz=FILE): options of 'mvmscale kernel' for both, such as '--memory 4096'" },
+	{ "rounds", 0, "N|auto", WHAT, OPT_WHOLE, AT(rounds),
+	  .help = "Runs of each side; auto (default) goes on until the answer is known, 60 rounds are made or the budget is spent",
+	  .min = 1, .max = 1000, .words = "auto" },
+	{ "budget", 0, "SECONDS", WHAT, OPT_REAL, AT(budget_s),
+	  .help = "Begin no run that would end later than this (default: no limit)", .min = 1, .max = 1e7 },
+	{ "out", 0, "DIR", WHAT, OPT_ANY, AT(out),
+	  .help = "Folder of the runs a-1, b-1, ... (default runs/<time>-ab)" },
+	{ "quiet", 'q', NULL, WHAT, OPT_FLAG, AT(quiet), .help = "No progress, only the answer" },
 	{ 0 },
-};
-
-static error_t parse(int key, char *arg, struct argp_state *st)
-{
-	struct ab_args *a = st->input;
-
-	switch (key) {
-	case AB_A:
-	case AB_B:
-		a->spec[key == AB_B] = arg;
-		return 0;
-	case AB_ROUNDS:
-		a->rounds = str_eq(arg, "auto") ? 0 : (size_t)cmd_whole(st, "rounds", arg, 1, 1000);
-		return 0;
-	case AB_BUDGET:
-		a->budget_s = cmd_real(st, "budget", arg, 1, 1e7);
-		return 0;
-	case AB_OUT:
-		a->out = xstrdup(arg);
-		return 0;
-	case AB_OUTER:
-		a->outer = arg;
-		return 0;
-	case 'q':
-		a->quiet = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		strlist_add(&a->common, arg);
-		return 0;
-	default:
-		return judge_parse(key, arg, st, &a->judge);
-	}
-}
-
-static const struct argp argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "-- [RUN-OPTION...]",
-	.doc = "Runs two configurations in turns, A B B A, and says whether B costs more than A. Each run is one of "
-	       "'mvmscale run', or of 'mvmscale kernel' where both name a vmlinuz, with the options after -- and those of its side. With --rounds auto it looks at the results "
-	       "at rounds planned beforehand, and the chance of a false alarm stays that of --alpha over all looks.\v"
-	       "Examples:\n"
-	       "  mvmscale ab --a qemu=/usr/bin/qemu-system-x86_64 --b qemu=./build/qemu-system-x86_64 -- --preset lean --max 40 --intervals 4\n"
-	       "  mvmscale ab --a tune= --b tune=+ksm --budget 600 -- --max 500\n"
-	       "  mvmscale ab --a vmlinuz=/boot/vmlinuz-6.1 --b vmlinuz=arch/x86/boot/bzImage -- --preset lean --accel tcg --max 20 --intervals 4\n\n"
-	       "Ctrl-C ends it, keeps the runs that are complete and compares them; a second one ends the present run at once.\n\n"
-	       "Exit status: 0 pass or improved, 1 regressed or a limit is broken, 2 bad input, 3 a run cannot be made here, 4 inconclusive, 5 invalid, 130 interrupted.\n",
 };
 
 static void on_signal(int sig)
@@ -341,12 +292,8 @@ static int run(int argc, char **argv)
 	if (!a.spec[0] || !a.spec[1])
 		cmd_usage(&cmd_ab,
 			  "name both sides: --a SPEC --b SPEC (an empty SPEC is the common options alone)");
-	if (!a.out) {
-		char stamp[17];
-
-		clock_utc_stamp(stamp);
-		a.out = xasprintf("runs/%s-ab", stamp);
-	}
+	_cleanup_free_ char *standard = a.out ? NULL : cmd_standard_folder("ab");
+	a.out = a.out ? a.out : standard;
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
@@ -366,13 +313,24 @@ static int run(int argc, char **argv)
 	ab_clear(&ab);
 	judge_clear(&a.judge);
 	strlist_clear(&a.common);
-	free(a.out);
 	return status;
 }
 
 const struct command cmd_ab = {
 	.name = "ab",
 	.summary = "run two configurations in turns and compare them",
-	.argp = &argp,
+	.usage = "-- [RUN-OPTION...]",
+	.doc = "Runs two configurations in turns, A B B A, and says whether B costs more than A. Each run is one of "
+	       "'mvmscale run', or of 'mvmscale kernel' where both name a vmlinuz, with the options after -- and those of its side. With --rounds auto it looks at the results "
+	       "at rounds planned beforehand, and the chance of a false alarm stays that of --alpha over all looks.\v"
+	       "Examples:\n"
+	       "  mvmscale ab --a qemu=/usr/bin/qemu-system-x86_64 --b qemu=./build/qemu-system-x86_64 -- --preset lean --max 40 --intervals 4\n"
+	       "  mvmscale ab --a tune= --b tune=+ksm --budget 600 -- --max 500\n"
+	       "  mvmscale ab --a vmlinuz=/boot/vmlinuz-6.1 --b vmlinuz=arch/x86/boot/bzImage -- --preset lean --accel tcg --max 20 --intervals 4\n\n"
+	       "Ctrl-C ends it, keeps the runs that are complete and compares them; a second one ends the present run at once.\n\n"
+	       "Exit status: 0 pass or improved, 1 regressed or a limit is broken, 2 bad input, 3 a run cannot be made here, 4 inconclusive, 5 invalid, 130 interrupted.\n",
+	.options = options,
+	.shared = judge_rows,
+	.words = AT(common),
 	.run = run,
 };

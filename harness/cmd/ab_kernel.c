@@ -5,23 +5,18 @@
 
 #include "cmd/cmd.h"
 
-static bool is_differing(const char *name, size_t len)
-{
-	const struct option_row *o = option_find(cmd_kernel.rows(), name, len);
-
-	return o && !o->set_by_ab;
-}
-
 const struct option_row **ab_spec_rows(void)
 {
-	const struct option_row *const *kernel = cmd_kernel.rows(), *const *run = cmd_run.rows();
-	const struct option_row **merged = NULL;
+	const struct option_row **merged = command_rows(&cmd_kernel);
+	_cleanup_free_ const struct option_row **run = command_rows(&cmd_run);
 	size_t n = 0;
 
-	for (; *kernel || *run; *kernel ? kernel++ : run++) {
+	for (size_t i = 0; merged[i]; i++)
+		if (!merged[i]->set_by_ab)
+			merged[n++] = merged[i];
+	for (size_t i = 0; run[i]; i++) {
 		merged = xrealloc(merged, n + 2, sizeof(*merged));
-		if (!*kernel || !(*kernel)->set_by_ab)
-			merged[n++] = *kernel ? *kernel : *run;
+		merged[n++] = run[i];
 	}
 	merged[n] = NULL;
 	return merged;
@@ -29,12 +24,14 @@ const struct option_row **ab_spec_rows(void)
 
 void ab_take_kernel_options(struct strlist *options, struct strlist *ret)
 {
+	_cleanup_free_ const struct option_row **kernel = command_rows(&cmd_kernel);
 	struct strlist rest = { 0 };
 
 	for (size_t i = 0; i < options->count; i++) {
 		const char *name = options->items[i] + 2;
+		const struct option_row *o = option_find(kernel, name, strcspn(name, "="));
 
-		strlist_add(is_differing(name, strcspn(name, "=")) ? ret : &rest, options->items[i]);
+		strlist_add(o && !o->set_by_ab ? ret : &rest, options->items[i]);
 	}
 	strlist_clear(options);
 	*options = rest;

@@ -24,49 +24,23 @@ struct advise_args {
 	struct advise_options o;
 };
 
-enum {
-	KEY_JSON = 256,
-	KEY_THRESHOLD,
-	KEY_HOST,
-	KEY_FORCE,
-	KEY_RESERVE,
-	KEY_OVERCOMMIT,
-	KEY_TARGET,
-	KEY_FLEET,
-	KEY_TABLE,
-	KEY_PLOT,
-	KEY_RESIDUALS
-};
+#define AT(field) offsetof(struct advise_args, field)
+#define WHAT_IF "What if:"
+#define OTHER "Other:"
 
-static const struct argp_option options[] = {
-	{ "json", KEY_JSON, NULL, 0, "Print the answer as one JSON object", 0 },
-	{ "threshold", KEY_THRESHOLD, "PCT", 0,
-	  "Ask for this use of the host, 1 to 100 %, instead of the run's own threshold", 0 },
-	{ "force", KEY_FORCE, NULL, 0, "Give a number also where it lies beyond twice what was measured", 0 },
-	{ NULL, 0, NULL, 0, "What if:", 1 },
-	{ "host", KEY_HOST, "SPEC", 0,
-	  "Project onto another host, such as cores=48,ram=128G,swap=0,nodes=2 (NUMA nodes); what is left out is as measured",
-	  0 },
-	{ "reserve", KEY_RESERVE, "PCT", 0,
-	  "Keep PCT % of every resource free below the threshold, for peaks and for hosts that fail", 0 },
-	{ "overcommit", KEY_OVERCOMMIT, "SPEC", 0,
-	  "Count the host as larger than it is, such as cpu=4,ram=1.5: what is promised, not what is there",
-	  0 },
-	{ "target", KEY_TARGET, "N", 0, "Say what host holds N such VMs", 0 },
-	{ "fleet", KEY_FLEET, "FILE", 0,
-	  "Say how many hosts of which kind carry the demand in FILE (see docs/advice.md)", 0 },
-	{ NULL, 0, NULL, 0, "Other:", 2 },
-	{ "table", KEY_TABLE, "CSV", 0,
-	  "Judge the rows of a table of results (columns cpu_pct, ram_pct, swap_pct) instead of a run", 0 },
-	{ "plot", KEY_PLOT, "FILE", 0,
-	  "Draw data, fit, prediction band, threshold and the count to plan with; .svg, .png or .pdf", 0 },
-	{ "residuals", KEY_RESIDUALS, NULL, 0, "With --plot: draw what the fit leaves instead", 0 },
-	{ 0 },
-};
+static error *take_host(const struct option_row *o, const char *arg, void *config)
+{
+	struct advise_args *a = config;
+
+	(void)o;
+	a->on_host = true;
+	return host_spec_parse(arg, &a->host);
+}
 
 /* "cpu=4,ram=1.5", or one number for both */
-static void parse_overcommit(struct argp_state *state, const char *arg, struct advise_options *o)
+static error *take_overcommit(const struct option_row *o, const char *arg, void *config)
 {
+	struct advise_options *to = &((struct advise_args *)config)->o;
 	_cleanup_free_ char *copy = xstrdup(arg);
 	char *rest = copy, *part;
 
@@ -76,102 +50,61 @@ static void parse_overcommit(struct argp_state *state, const char *arg, struct a
 
 		bool lone = !cpu && !ram && strchr(arg, ',');
 
-		if (lone || !parse_double(part + (cpu || ram ? 4 : 0), 1, 1000, &v))
-			argp_error(state,
-				   "--overcommit '%s': write it like cpu=4,ram=1.5, each from 1 to 1000",
-				   arg);
-		o->overcommit_cpu = ram ? o->overcommit_cpu : v;
-		o->overcommit_ram = cpu ? o->overcommit_ram : v;
+		if (lone || !parse_double(part + (cpu || ram ? 4 : 0), o->min, o->max, &v))
+			return err_new(EXIT_BAD_INPUT,
+				       "--overcommit '%s': write it like cpu=4,ram=1.5, each from 1 to 1000",
+				       arg);
+		to->overcommit_cpu = ram ? to->overcommit_cpu : v;
+		to->overcommit_ram = cpu ? to->overcommit_ram : v;
 	}
+	return NULL;
 }
 
-static error_t parse_what_if(int key, char *arg, struct argp_state *state, struct advise_args *a)
-{
-	_cleanup_err_ error *e = NULL;
-
-	switch (key) {
-	case KEY_HOST:
-		e = host_spec_parse(arg, &a->host);
-		if (e)
-			argp_error(state, "%s", e->msg);
-		a->on_host = true;
-		return 0;
-	case KEY_RESERVE:
-		a->o.reserve_pct = cmd_real(state, "reserve", arg, 0, 99);
-		return 0;
-	case KEY_OVERCOMMIT:
-		parse_overcommit(state, arg, &a->o);
-		return 0;
-	case KEY_TARGET:
-		a->target = cmd_real(state, "target", arg, 1, 1e9);
-		return 0;
-	case KEY_FLEET:
-		a->fleet = arg;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct advise_args *a = state->input;
-
-	switch (key) {
-	case KEY_JSON:
-		a->json = true;
-		return 0;
-	case KEY_THRESHOLD:
-		a->o.threshold = cmd_real(state, "threshold", arg, 1, 100);
-		return 0;
-	case KEY_FORCE:
-		a->o.force = true;
-		return 0;
-	case KEY_TABLE:
-		a->table = arg;
-		return 0;
-	case KEY_PLOT:
-		a->plot = arg;
-		return 0;
-	case KEY_RESIDUALS:
-		a->residuals = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		strlist_add(&a->dirs, arg);
-		return 0;
-	case ARGP_KEY_END:
-		if (!a->dirs.count && !a->table && !a->fleet)
-			argp_error(state,
-				   "name a run folder, such as runs/20260101T120000Z-qemu-dense-sleep");
-		if (a->dirs.count && (a->table || a->fleet))
-			argp_error(state, "--table and --fleet stand instead of a run folder");
-		if ((a->table || a->fleet) && (a->plot || a->on_host || a->target > 0 || a->o.force))
-			argp_error(state, "--plot, --host, --target and --force need a run folder");
-		if (a->table &&
-		    (a->fleet || a->o.reserve_pct > 0 || a->o.overcommit_cpu > 0 || a->o.overcommit_ram > 0))
-			argp_error(state, "--table goes with --threshold and --json only");
-		if (a->residuals && !a->plot)
-			argp_error(state, "--residuals says how to draw: give --plot FILE, too");
-		return 0;
-	default:
-		return parse_what_if(key, arg, state, a);
-	}
-}
-
-static const struct argp argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "RUN [OTHER...]\n--table CSV\n--fleet FILE",
-	.doc = "Says what ends the growth of a run first (CPU, RAM, swap or a limit of the system), at how many VMs, and how sure that is. A run that reached its threshold or a limit has measured the "
-	       "answer; otherwise robust fits say where the first curve crosses, with a 95 % prediction interval. No number is given that the data do not carry. OTHER runs say what a change would gain.\v"
-	       "Examples:\n"
-	       "  mvmscale advise runs/A\n"
-	       "  mvmscale advise runs/A runs/B --plot advice.png\n"
-	       "  mvmscale advise runs/A --host cores=64,ram=512G,swap=0 --reserve 10\n"
-	       "  mvmscale advise runs/A --target 10000\n\n"
-	       "Past forecasts are quoted from the ledger that 'mvmscale run --predict' keeps ($MVMSCALE_LEDGER, else mvmscale/ledger.db below $XDG_STATE_HOME or ~/.local/state).\n\n"
-	       "Exit status: 0 an answer; 2 not a readable run folder; 3 no gnuplot for --plot; 4 inconclusive (the reasons say what to do).\n",
+static const struct option_row options[] = {
+	{ "json", 0, NULL, NULL, OPT_FLAG, AT(json), .help = "Print the answer as one JSON object" },
+	{ "threshold", 0, "PCT", NULL, OPT_REAL, AT(o.threshold),
+	  .help = "Ask for this use of the host, 1 to 100 %, instead of the run's own threshold", .min = 1,
+	  .max = 100 },
+	{ "force", 0, NULL, NULL, OPT_FLAG, AT(o.force),
+	  .help = "Give a number also where it lies beyond twice what was measured" },
+	{ "host", 0, "SPEC", WHAT_IF, OPT_ANY, AT(host), .take = take_host,
+	  .help = "Project onto another host, such as cores=48,ram=128G,swap=0,nodes=2 (NUMA nodes); what is left out is as measured" },
+	{ "reserve", 0, "PCT", WHAT_IF, OPT_REAL, AT(o.reserve_pct),
+	  .help = "Keep PCT % of every resource free below the threshold, for peaks and for hosts that fail",
+	  .max = 99 },
+	{ "overcommit", 0, "SPEC", WHAT_IF, OPT_ANY, AT(o), .take = take_overcommit, .min = 1, .max = 1000,
+	  .help = "Count the host as larger than it is, such as cpu=4,ram=1.5: what is promised, not what is there" },
+	{ "target", 0, "N", WHAT_IF, OPT_REAL, AT(target), .help = "Say what host holds N such VMs", .min = 1,
+	  .max = 1e9 },
+	{ "fleet", 0, "FILE", WHAT_IF, OPT_ANY, AT(fleet),
+	  .help = "Say how many hosts of which kind carry the demand in FILE (see docs/advice.md)" },
+	{ "table", 0, "CSV", OTHER, OPT_ANY, AT(table),
+	  .help = "Judge the rows of a table of results (columns cpu_pct, ram_pct, swap_pct) instead of a run" },
+	{ "plot", 0, "FILE", OTHER, OPT_ANY, AT(plot),
+	  .help = "Draw data, fit, prediction band, threshold and the count to plan with; .svg, .png or .pdf" },
+	{ "residuals", 0, NULL, OTHER, OPT_FLAG, AT(residuals),
+	  .help = "With --plot: draw what the fit leaves instead" },
+	{ 0 },
 };
+
+static error *check(void *config)
+{
+	const struct advise_args *a = config;
+	const char *wrong = NULL;
+
+	if (!a->dirs.count && !a->table && !a->fleet)
+		wrong = "name a run folder, such as runs/20260101T120000Z-qemu-dense-sleep";
+	else if (a->dirs.count && (a->table || a->fleet))
+		wrong = "--table and --fleet stand instead of a run folder";
+	else if ((a->table || a->fleet) && (a->plot || a->on_host || a->target > 0 || a->o.force))
+		wrong = "--plot, --host, --target and --force need a run folder";
+	else if (a->table &&
+		 (a->fleet || a->o.reserve_pct > 0 || a->o.overcommit_cpu > 0 || a->o.overcommit_ram > 0))
+		wrong = "--table goes with --threshold and --json only";
+	else if (a->residuals && !a->plot)
+		wrong = "--residuals says how to draw: give --plot FILE, too";
+	return wrong ? err_new(EXIT_BAD_INPUT, "%s", wrong) : NULL;
+}
 
 static int judge_table(const struct advise_args *args)
 {
@@ -183,8 +116,8 @@ static int judge_table(const struct advise_args *args)
 
 	if (!e)
 		e = published_classify(t, args->table,
-				   args->o.threshold > 0 ? args->o.threshold : PUBLISHED_THRESHOLD_PCT, &rows,
-				   &n);
+				       args->o.threshold > 0 ? args->o.threshold : PUBLISHED_THRESHOLD_PCT,
+				       &rows, &n);
 	if (e)
 		return cmd_fail(e);
 	if (args->json) {
@@ -289,16 +222,25 @@ static int run(int argc, char **argv)
 	args.o.host = args.on_host ? &args.host : NULL;
 	struct run_record **runs = xcalloc(args.dirs.count, sizeof(void *));
 	error *e = advise(&args, runs, &status);
-	for (size_t i = 0; i < args.dirs.count; i++)
-		run_record_free(runs[i]);
-	free(runs);
-	strlist_clear(&args.dirs);
+	cmd_free_runs(runs, &args.dirs);
 	return e ? cmd_fail(e) : status;
 }
 
 const struct command cmd_advise = {
 	.name = "advise",
 	.summary = "say what ends the growth of a run first, and at how many VMs",
-	.argp = &argp,
+	.usage = "RUN [OTHER...]\n--table CSV\n--fleet FILE",
+	.doc = "Says what ends the growth of a run first (CPU, RAM, swap or a limit of the system), at how many VMs, and how sure that is. A run that reached its threshold or a limit has measured the "
+	       "answer; otherwise robust fits say where the first curve crosses, with a 95 % prediction interval. No number is given that the data do not carry. OTHER runs say what a change would gain.\v"
+	       "Examples:\n"
+	       "  mvmscale advise runs/A\n"
+	       "  mvmscale advise runs/A runs/B --plot advice.png\n"
+	       "  mvmscale advise runs/A --host cores=64,ram=512G,swap=0 --reserve 10\n"
+	       "  mvmscale advise runs/A --target 10000\n\n"
+	       "Past forecasts are quoted from the ledger that 'mvmscale run --predict' keeps ($MVMSCALE_LEDGER, else mvmscale/ledger.db below $XDG_STATE_HOME or ~/.local/state).\n\n"
+	       "Exit status: 0 an answer; 2 not a readable run folder; 3 no gnuplot for --plot; 4 inconclusive (the reasons say what to do).\n",
+	.options = options,
+	.words = AT(dirs),
+	.check = check,
 	.run = run,
 };

@@ -11,45 +11,15 @@ struct classify_args {
 	double threshold;
 };
 
-enum { KEY_JSON = 256, KEY_THRESHOLD };
+#define AT(field) offsetof(struct classify_args, field)
 
-static const struct argp_option options[] = {
-	{ "json", KEY_JSON, NULL, 0, "Print one JSON array with an object for each run", 0 },
-	{ "threshold", KEY_THRESHOLD, "PCT", 0,
-	  "What counts as the end of a resource, 1 to 100 % (default: each run's own threshold)", 0 },
+static const struct option_row options[] = {
+	{ "json", 0, NULL, NULL, OPT_FLAG, AT(json),
+	  .help = "Print one JSON array with an object for each run" },
+	{ "threshold", 0, "PCT", NULL, OPT_REAL, AT(threshold),
+	  .help = "What counts as the end of a resource, 1 to 100 % (default: each run's own threshold)",
+	  .min = 1, .max = 100 },
 	{ 0 },
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct classify_args *a = state->input;
-
-	switch (key) {
-	case KEY_JSON:
-		a->json = true;
-		return 0;
-	case KEY_THRESHOLD:
-		a->threshold = cmd_real(state, "threshold", arg, 1, 100);
-		return 0;
-	case ARGP_KEY_ARG:
-		strlist_add(&a->dirs, arg);
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state,
-			   "name at least one run folder, such as runs/20260101T120000Z-qemu-dense-sleep");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static const struct argp argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "RUN...",
-	.doc = "Names the shape of each curve of a run (flat, linear, knee, saturating, noisy) and what the run as a whole is bound by (CPU, RAM, swap, a limit by name, launching, or nothing in range), "
-	       "each with a probability. Rates and latencies are fitted with the Universal Scalability Law.\v"
-	       "Exit status: 0 every run has a class; 2 not a readable run folder; 4 one is inconclusive or has no usable row.\n",
 };
 
 static error *classify_one(const struct classify_args *args, const char *dir, json_t *all, int *status)
@@ -97,6 +67,12 @@ static int run(int argc, char **argv)
 const struct command cmd_classify = {
 	.name = "classify",
 	.summary = "name the shape of a run's curves and what it is bound by",
-	.argp = &argp,
+	.usage = "RUN...",
+	.doc = "Names the shape of each curve of a run (flat, linear, knee, saturating, noisy) and what the run as a whole is bound by (CPU, RAM, swap, a limit by name, launching, or nothing in range), "
+	       "each with a probability. Rates and latencies are fitted with the Universal Scalability Law.\v"
+	       "Exit status: 0 every run has a class; 2 not a readable run folder; 4 one is inconclusive or has no usable row.\n",
+	.options = options,
+	.words = AT(dirs),
+	.none = CMD_NO_RUN,
 	.run = run,
 };

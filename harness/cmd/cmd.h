@@ -11,20 +11,69 @@
 #include "record/read.h"
 
 /*
- * One verb of the command line. Its option table, of argp or of rows, is the only place where its
- * options stand: parsing, --help, shell completion and the man page derive from it.
+ * The verbs of a program, mvmscale or mvm. Rows and texts of a verb are the only place where its command line
+ * stands: one parser, --help, shell completion and the man page derive from them. Not for what a verb does.
  */
 struct command {
 	const char *name;
-	const char *summary; /* one line, for the list of commands */
-	const struct argp *argp;
-	const struct option_row *const *(*rows)(void); /* its options, instead of a table of argp; or NULL */
-	int (*run)(int argc, char **argv);	       /* argv[0] is the verb; returns the exit status */
-};
+	const char *summary;	 /* one line, for the list of commands */
+	const char *usage, *doc; /* what follows the options, and what --help says, as argp takes them */
+	const struct option_row *options;	       /* the last has no name */
+	const struct option_row *shared;	       /* more of them, of several verbs; or NULL */
+	const struct option_row *const *(*rows)(void); /* instead, what is put together elsewhere; or NULL */
+	error *(*take)(void *config, size_t at, const char *arg); /* of rows: the option at that place */
 
-/* The one table of verbs is in main.c. NULL when there is none of that name, or past the last. */
+	/* Words that are no options: they are kept in the struct strlist at this place of the configuration,
+	 * at most so many (0: any number). What is wrong with one more ("%s" is the word), and with none at
+	 * all. */
+	size_t words, most;
+	const char *too_many, *none;
+	error *(*check)(void *config); /* after the last: what is wrong with all of it together; or NULL */
+
+	int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit status */
+};
+/* For a verb without such words, whose too_many says so. */
+#define NO_WORDS .words = (size_t)-1
+/* For one that wants runs. */
+#define CMD_NO_RUN "name at least one run folder, such as runs/20260101T120000Z-qemu-dense-sleep"
+
+/* What each program is: in its main.c. */
+struct program {
+	const char *name;
+	const struct command *const *commands; /* the last is NULL */
+};
+extern const struct program program;
+
+/* NULL when there is none of that name. */
 const struct command *command_find(const char *name);
-const struct command *command_at(size_t i);
+/* All its options; the caller frees the list, which ends with NULL. */
+const struct option_row **command_rows(const struct command *c);
+
+/* Before anything else in main(): what the program has printed must reach its file, however it ends. */
+void cmd_open(void);
+
+/* What usage errors end the program with: EXIT_BAD_INPUT, unless a caller such as git reads that otherwise.
+ */
+extern int cmd_usage_status;
+/* Fills the configuration; every usage error ends the program with cmd_usage_status. */
+void cmd_parse(const struct command *c, int argc, char **argv, void *config);
+/* A usage error found after parsing: message, pointer to --help, exit status. */
+void cmd_usage(const struct command *c, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+/* For completion: the options that take a value and what it is, "--accel auto|tcg|kvm" a line. */
+void cmd_list_arguments(const struct command *c);
+/* Prints a JSON value with so many digits to its numbers (0: all), and frees it. */
+void cmd_print_json(json_t *j, unsigned digits);
+/* Prints a text, or writes it into the file where one is named. */
+error *cmd_tell(const char *text, const char *path) ERR_MUST_CHECK;
+/* Reads run folders into a list that cmd_free_runs() frees, also after an error; what is odd about one is
+   said on stderr. */
+error *cmd_load_runs(const struct strlist *dirs, struct run_record ***ret) ERR_MUST_CHECK;
+/* Both lists: what was read and the folders. */
+void cmd_free_runs(struct run_record **runs, struct strlist *dirs);
+/* Where the runs of a verb go when no folder is named: runs/<time>-<verb>. The caller frees it. */
+char *cmd_standard_folder(const char *verb);
+/* Prints the error to stderr, frees it, returns its exit status. */
+int cmd_fail(error *e);
 
 extern const struct command cmd_run;
 extern const struct command cmd_plot;
@@ -39,31 +88,5 @@ extern const struct command cmd_ab;
 extern const struct command cmd_history;
 extern const struct command cmd_kernel;
 extern const struct command cmd_help;
-
-/* What usage errors end the program with: EXIT_BAD_INPUT, unless a caller such as git reads that otherwise.
- */
-extern int cmd_usage_status;
-/* Parses with argp; every usage error ends the program with EXIT_BAD_INPUT. */
-void cmd_parse(const struct command *c, int argc, char **argv, void *input);
-/* A usage error found after parsing: message, pointer to --help, exit status 2. */
-void cmd_usage(const struct command *c, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
-/* The value of an option, a number in a range; anything else is a usage error. */
-long cmd_whole(struct argp_state *st, const char *option, const char *arg, long min, long max);
-double cmd_real(struct argp_state *st, const char *option, const char *arg, double min, double max);
-/* The value of an option that may be anything but empty. */
-const char *cmd_text(struct argp_state *st, const char *option, const char *arg);
-/* For commands with rows: the place of the row that argp's key stands for, or -1; and a usage error of what
-   was wrong with the value of an option, which is freed. */
-int cmd_row_of_key(const struct option_row *const *rows, int key);
-void cmd_taken(struct argp_state *st, error *e);
-/* The table that argp and help use; the caller frees it. */
-struct argp_option *cmd_options(const struct command *c);
-/* Prints a JSON value with so many digits to its numbers (0: all), and frees it. */
-void cmd_print_json(json_t *j, unsigned digits);
-/* Reads run folders into runs[n], NULL before, whose records the caller frees also after an error; what is
-   odd about one is said on stderr. */
-error *cmd_load_runs(const char *const *dirs, size_t n, struct run_record **runs) ERR_MUST_CHECK;
-/* Prints the error to stderr, frees it, returns its exit status. */
-int cmd_fail(error *e);
 
 #endif

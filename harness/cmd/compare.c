@@ -7,71 +7,25 @@
 #include "cmd/compare.h"
 #include "compare/history.h"
 
-enum { KEY_BASE = 256, KEY_NEW, KEY_BASELINE, KEY_DB };
-
 struct compare_args {
-	struct judge_args judge;
-	struct strlist sides[2];
-	const char *words[2]; /* BASE NEW without options */
-	size_t n_words;
+	struct judge_args judge;	/* where judge_rows want it */
+	struct strlist sides[2], words; /* words: BASE NEW without options */
 	bool baseline;
 	const char *db;
 };
 
-static const struct argp_option options[] = {
-	{ NULL, 0, NULL, 0, "What to compare:", 1 },
-	{ "base", KEY_BASE, "RUN...", 0, "Runs of the base: all words up to the next option", 0 },
-	{ "new", KEY_NEW, "RUN...", 0, "Runs of the new side, likewise", 0 },
-	{ "baseline", KEY_BASELINE, NULL, 0, "The base is what 'mvmscale history baseline' named", 0 },
-	{ "db", KEY_DB, "FILE", 0, "Database of --baseline instead of the standard one", 0 },
-	JUDGE_OPTIONS,
-	{ "output", JUDGE_OUTPUT, "FILE", 0, "Write the answer into this file", 0 },
+#define AT(field) offsetof(struct compare_args, field)
+#define WHAT "What to compare:"
+
+static const struct option_row options[] = {
+	{ "base", 0, "RUN...", WHAT, OPT_LIST, AT(sides[0]),
+	  .help = "Runs of the base: all words up to the next option" },
+	{ "new", 0, "RUN...", WHAT, OPT_LIST, AT(sides[1]), .help = "Runs of the new side, likewise" },
+	{ "baseline", 0, NULL, WHAT, OPT_FLAG, AT(baseline),
+	  .help = "The base is what 'mvmscale history baseline' named" },
+	{ "db", 0, "FILE", WHAT, OPT_ANY, AT(db),
+	  .help = "Database of --baseline instead of the standard one" },
 	{ 0 },
-};
-
-static error_t parse(int key, char *arg, struct argp_state *st)
-{
-	struct compare_args *a = st->input;
-
-	switch (key) {
-	case KEY_BASE:
-		strlist_add(&a->sides[0], arg);
-		return 0;
-	case KEY_NEW:
-		strlist_add(&a->sides[1], arg);
-		return 0;
-	case KEY_BASELINE:
-		a->baseline = true;
-		return 0;
-	case KEY_DB:
-		a->db = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->n_words == 2)
-			argp_error(
-				st,
-				"'%s' is a third: several runs a side are named by --base A1 A2 --new B1 B2, or lie in one folder",
-				arg);
-		else
-			a->words[a->n_words++] = arg;
-		return 0;
-	default:
-		return judge_parse(key, arg, st, &a->judge);
-	}
-}
-
-static const struct argp argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "BASE NEW",
-	.doc = "Says whether NEW costs more than BASE. Each is a run folder, or a folder that holds run folders. A run "
-	       "is one observation: with fewer than about 7 on each side most differences cannot be told from noise, and the answer is inconclusive and says how many more it takes.\v"
-	       "A figure regressed when a rank test over the runs finds a difference (adjusted over all figures) and the change is larger than the figure's gate.\n\n"
-	       "Examples:\n"
-	       "  mvmscale compare runs/old runs/new\n"
-	       "  mvmscale compare --base a-1 a-2 a-3 --new b-1 b-2 b-3 --format markdown\n"
-	       "  mvmscale compare old new --metric mem_per_vm_kb --gate mem_per_vm_kb=5%\n\n"
-	       "Exit status: 0 pass or improved, 1 regressed or a limit is broken, 2 bad input, 4 inconclusive, 5 invalid.\n",
 };
 
 /* "--base A1 A2" becomes "--base A1 --base A2", for the parser knows one word to an option. */
@@ -102,14 +56,11 @@ static char **expand(int argc, char **argv, int *ret_argc)
 
 static void check(struct compare_args *a)
 {
-	if (a->n_words && (a->sides[0].count || a->sides[1].count) && !a->baseline)
+	if (a->words.count && (a->sides[0].count || a->sides[1].count) && !a->baseline)
 		cmd_usage(&cmd_compare, "name the sides either as BASE NEW or by --base and --new");
-	if (a->baseline && a->n_words == 1) {
-		strlist_add(&a->sides[1], a->words[0]);
-		a->n_words = 0;
-	}
-	for (size_t i = 0; i < a->n_words; i++)
-		strlist_add(&a->sides[i], a->words[i]);
+	bool lone = a->baseline && a->words.count == 1;
+	for (size_t i = 0; i < a->words.count; i++)
+		strlist_add(&a->sides[lone ? 1 : i], a->words.items[i]);
 	if (a->db && !a->baseline)
 		cmd_usage(&cmd_compare, "--db is the database of --baseline: give that, too");
 	if (a->baseline && a->sides[0].count)
@@ -149,6 +100,7 @@ static int run(int argc, char **argv)
 		side_clear(&sides[k]);
 		strlist_clear(&a.sides[k]);
 	}
+	strlist_clear(&a.words);
 	judge_clear(&a.judge);
 	return status;
 }
@@ -156,6 +108,20 @@ static int run(int argc, char **argv)
 const struct command cmd_compare = {
 	.name = "compare",
 	.summary = "say whether new runs cost more than old ones",
-	.argp = &argp,
+	.usage = "BASE NEW",
+	.doc = "Says whether NEW costs more than BASE. Each is a run folder, or a folder that holds run folders. A run "
+	       "is one observation: with fewer than about 7 on each side most differences cannot be told from noise, and the answer is inconclusive and says how many more it takes.\v"
+	       "A figure regressed when a rank test over the runs finds a difference (adjusted over all figures) and the change is larger than the figure's gate.\n\n"
+	       "Examples:\n"
+	       "  mvmscale compare runs/old runs/new\n"
+	       "  mvmscale compare --base a-1 a-2 a-3 --new b-1 b-2 b-3 --format markdown\n"
+	       "  mvmscale compare old new --metric mem_per_vm_kb --gate mem_per_vm_kb=5%\n\n"
+	       "Exit status: 0 pass or improved, 1 regressed or a limit is broken, 2 bad input, 4 inconclusive, 5 invalid.\n",
+	.options = options,
+	.shared = judge_rows,
+	.words = AT(words),
+	.most = 2,
+	.too_many =
+		"'%s' is a third: several runs a side are named by --base A1 A2 --new B1 B2, or lie in one folder",
 	.run = run,
 };

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fs.h"
 #include "base/table.h"
 #include "base/util.h"
 #include "cmd/compare.h"
@@ -22,7 +21,7 @@ void judge_init(struct judge_args *a, int argc, char **argv)
 	*a = (struct judge_args){ .o = compare_defaults(), .format = &comparison_formats[0] };
 }
 
-static void list_figures(void)
+static error *take_list(const struct option_row *o, const char *arg, void *config)
 {
 	static const struct table_column columns[] = { { .heading = "figure" },
 						       { .heading = "what" },
@@ -39,106 +38,109 @@ static void list_figures(void)
 					  xasprintf("%s%s", f->higher_is_better ? "higher" : "lower",
 						    f->decides ? "; must be told" : "") });
 	}
+	(void)o, (void)arg, (void)config;
 	table_write_text(&t, "", stdout);
 	table_clear(&t);
+	exit(EXIT_DONE);
 }
 
-static int figure_of(struct argp_state *st, const char *name)
+static error *figure_of(const char *name, int *ret)
 {
-	int f = figure_by_name(name);
-
-	if (f < 0)
-		argp_error(st, "'%s' is no figure that is compared; --list names them", name);
-	return f;
+	*ret = figure_by_name(name);
+	return *ret >= 0 ? NULL
+			 : err_new(EXIT_BAD_INPUT, "'%s' is no figure that is compared; --list names them",
+				   name);
 }
 
-static void select_figures(struct argp_state *st, const char *arg, struct compare_options *o)
+static error *take_metric(const struct option_row *o, const char *arg, void *config)
 {
 	_cleanup_free_ char *list = xstrdup(arg);
 	char *save = NULL;
+	error *e = *arg ? NULL
+			: err_new(EXIT_BAD_INPUT, "--metric: needs at least one figure; --list names them");
+	int f;
 
-	if (!*arg)
-		argp_error(st, "--metric: needs at least one figure; --list names them");
-	for (char *w = strtok_r(list, ",", &save); w; w = strtok_r(NULL, ",", &save))
-		o->selected[figure_of(st, w)] = true;
+	(void)o;
+	for (char *w = strtok_r(list, ",", &save); w && !e; w = strtok_r(NULL, ",", &save))
+		if (!(e = figure_of(w, &f)))
+			((struct judge_args *)config)->o.selected[f] = true;
+	return e;
 }
 
-static void set_gate(struct argp_state *st, const char *arg, struct compare_options *o)
+static error *take_gate(const struct option_row *o, const char *arg, void *config)
 {
 	_cleanup_free_ char *name = xstrdup(arg);
 	char *value = strchr(name, '=');
+	int f;
 
-	if (!value) {
-		argp_error(st, "--gate %s: give NAME=CHANGE, such as mem_per_vm_kb=3%%", arg);
-		return;
-	}
+	(void)o;
+	if (!value)
+		return err_new(EXIT_BAD_INPUT, "--gate %s: give NAME=CHANGE, such as mem_per_vm_kb=3%%", arg);
 	*value++ = '\0';
-	int f = figure_of(st, name);
-	const char *wrong = slo_parse_gate((enum figure)f, value, &o->gates[f]);
-	if (wrong)
-		argp_error(st, "--gate %s: %s", arg, wrong);
+	error *e = figure_of(name, &f);
+	if (e)
+		return e;
+	const char *wrong = slo_parse_gate((enum figure)f, value, &((struct judge_args *)config)->o.gates[f]);
+	return wrong ? err_new(EXIT_BAD_INPUT, "--gate %s: %s", arg, wrong) : NULL;
 }
 
-static void load_slo(struct argp_state *st, const char *arg, struct judge_args *a)
+static error *take_slo(const struct option_row *o, const char *arg, void *config)
 {
+	struct judge_args *a = config;
+
+	(void)o;
 	slo_free(STEAL(a->slo));
 	_cleanup_err_ error *e = slo_load(arg, &a->slo);
-
 	if (e)
-		argp_error(st, "--slo %s: %s", arg, e->msg);
-	else
-		slo_gates(a->slo, &a->o);
+		return err_new(EXIT_BAD_INPUT, "--slo %s: %s", arg, e->msg);
+	slo_gates(a->slo, &a->o);
+	return NULL;
 }
 
-error_t judge_parse(int key, char *arg, struct argp_state *st, struct judge_args *a)
+static error *take_format(const struct option_row *o, const char *arg, void *config)
 {
-	switch (key) {
-	case JUDGE_FORMAT:
-		a->format = comparison_format_find(arg);
-		if (!a->format)
-			argp_error(st, "--format %s: known are text, json, markdown, junit and tap", arg);
-		return 0;
-	case JUDGE_JSON:
-		a->format = comparison_format_find("json");
-		return 0;
-	case JUDGE_METRIC:
-		select_figures(st, arg, &a->o);
-		return 0;
-	case JUDGE_GATE:
-		set_gate(st, arg, &a->o);
-		return 0;
-	case JUDGE_SLO:
-		load_slo(st, arg, a);
-		return 0;
-	case JUDGE_ALPHA:
-		a->o.alpha = cmd_real(st, "alpha", arg, 1e-6, 0.5);
-		return 0;
-	case JUDGE_HOST:
-		a->o.other_host = true;
-		return 0;
-	case JUDGE_BISECT:
-		a->bisect = true;
-		return 0;
-	case JUDGE_OUTPUT:
-		a->output = arg;
-		return 0;
-	case JUDGE_LIST:
-		list_figures();
-		exit(EXIT_DONE);
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	const struct comparison_format *f = comparison_format_find(arg);
+
+	(void)o;
+	((struct judge_args *)config)->format = f;
+	return f ? NULL
+		 : err_new(EXIT_BAD_INPUT, "--format %s: known are text, json, markdown, junit and tap", arg);
 }
+
+#define AT(field) offsetof(struct judge_args, field)
+#define JUDGE "How to judge:"
+#define TELL "How to tell:"
+
+const struct option_row judge_rows[] = {
+	{ "metric", 0, "NAME,...", JUDGE, OPT_ANY, 0, .take = take_metric,
+	  .help = "Compare only these figures; each of them must then be told" },
+	{ "gate", 0, "NAME=CHANGE", JUDGE, OPT_ANY, 0, .take = take_gate,
+	  .help = "Smallest change of a figure that counts, such as mem_per_vm_kb=3% or idle_cpu_pct=0.2" },
+	{ "slo", 0, "NAME|FILE", JUDGE, OPT_ANY, 0, .take = take_slo,
+	  .help = "File of limits: gates, and what the new side must keep by itself" },
+	{ "alpha", 0, "P", JUDGE, OPT_REAL, AT(o.alpha),
+	  .help = "Chance to find a difference between equals, over all figures together (default 0.01)",
+	  .min = 1e-6, .max = 0.5 },
+	{ "other-host", 0, NULL, JUDGE, OPT_FLAG, AT(o.other_host),
+	  .help = "Compare runs of different hosts all the same" },
+	{ "list", 0, NULL, JUDGE, OPT_NOTHING, 0, .take = take_list,
+	  .help = "List the figures that are compared, with unit and gate, and end" },
+	{ "format", 0, "text|json|markdown|junit|tap", TELL, OPT_ANY, 0, .take = take_format,
+	  .help = "Form of the answer (default text)" },
+	{ "json", 0, NULL, TELL, OPT_ANY, 0, .take = take_format, .bare = "json",
+	  .help = "The same as --format json" },
+	{ "bisect", 0, NULL, TELL, OPT_FLAG, AT(bisect),
+	  .help = "Exit as 'git bisect run' wants it: 0 good, 1 bad, 125 cannot tell, 128 stop (bad input, cannot run here)" },
+	{ "output", 'o', "FILE", TELL, OPT_ANY, AT(output), .help = "Write the answer into this file" },
+	{ 0 },
+};
 
 error *judge_tell(const struct judge_args *a, const struct side *new_side, struct comparison *c)
 {
 	if (a->slo)
 		slo_check_comparison(a->slo, new_side, c);
 	_cleanup_free_ char *text = a->format->write(c);
-	if (a->output)
-		return fs_write_atomic(a->output, text, strlen(text));
-	fputs(text, stdout);
-	return NULL;
+	return cmd_tell(text, a->output);
 }
 
 int judge_status(const struct judge_args *a, int status)

@@ -18,21 +18,9 @@
 /* What a run stops at by default (--threshold). */
 #define THRESHOLD_PCT 90.0
 
-enum {
-	OPT_APPLY = 256,
-	OPT_RESTORE,
-	OPT_MAX,
-	OPT_BACKEND,
-	OPT_PRESET,
-	OPT_VM_MEM,
-	OPT_VM_TASKS,
-	OPT_CONNECT,
-	OPT_JSON
-};
-
 struct doctor {
 	bool apply, restore, json;
-	long max; /* 0: as many as RAM holds */
+	unsigned max; /* 0: as many as RAM holds */
 	const struct backend_ops *backend;
 	const char *preset;	    /* NULL: what a run takes by default */
 	double vm_mem_kb, vm_tasks; /* given; < 0: as declared */
@@ -46,73 +34,52 @@ struct doctor {
 	struct limit_raises raises;
 };
 
-static const struct argp_option options[] = {
-	{ "apply", OPT_APPLY, NULL, 0, "Raise the limits for good: until --restore or a reboot", 0 },
-	{ "restore", OPT_RESTORE, NULL, 0, "Undo what --apply did, and what killed runs left changed", 0 },
-	{ "max", OPT_MAX, "N", 0, "VMs that shall fit (default: as many as RAM holds)", 0 },
-	{ "backend", OPT_BACKEND, "NAME", 0,
-	  "Take what a VM of this backend costs (default qemu, as for run)", 0 },
-	{ "preset", OPT_PRESET, "NAME|FILE", 0,
-	  "Take what this preset declares for a VM (default dense, as for run)", 0 },
-	{ "vm-mem", OPT_VM_MEM, "KB", 0, "Memory of one VM instead", 0 },
-	{ "vm-tasks", OPT_VM_TASKS, "N", 0, "Tasks of one VM instead", 0 },
-	{ "connect", OPT_CONNECT, "URI", 0,
-	  "Also look on this libvirt host for domains that killed runs left; may be given several times", 0 },
-	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
-	{ 0 }
-};
+#define AT(field) offsetof(struct doctor, field)
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error *take_backend(const struct option_row *o, const char *arg, void *config)
 {
-	struct doctor *d = state->input;
-
-	switch (key) {
-	case OPT_APPLY:
-		d->apply = true;
-		return 0;
-	case OPT_RESTORE:
-		d->restore = true;
-		return 0;
-	case OPT_CONNECT:
-		strlist_add(&d->uris, arg);
-		return 0;
-	case OPT_JSON:
-		d->json = true;
-		return 0;
-	case OPT_MAX:
-		d->max = cmd_whole(state, "max", arg, 1, 10000000);
-		return 0;
-	case OPT_BACKEND:
-		cmd_taken(state, backend_choose(arg, &d->backend));
-		return 0;
-	case OPT_PRESET:
-		d->preset = cmd_text(state, "preset", arg);
-		return 0;
-	case OPT_VM_MEM:
-		d->vm_mem_kb = cmd_real(state, "vm-mem", arg, 1, 1e12);
-		return 0;
-	case OPT_VM_TASKS:
-		d->vm_tasks = (double)cmd_whole(state, "vm-tasks", arg, 0, 100000);
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many: doctor takes options only", arg);
-		return 0;
-	case ARGP_KEY_END:
-		if (d->apply && d->restore)
-			argp_error(state, "--apply and --restore exclude one another");
-		if (d->preset && !(d->backend->flags & BACKEND_PRESETS))
-			argp_error(state, "backend %s has no use for --preset", d->backend->name);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	(void)o;
+	return backend_choose(arg, &((struct doctor *)config)->backend);
 }
 
-static const struct argp argp = {
-	.options = options,
-	.parser = parse,
-	.doc = "Shows this host, the limits that end a run on it, and what can distort a measurement.",
+static error *take_tasks(const struct option_row *o, const char *arg, void *config)
+{
+	(void)o;
+	((struct doctor *)config)->vm_tasks = strtod(arg, NULL);
+	return NULL;
+}
+
+static const struct option_row options[] = {
+	{ "apply", 0, NULL, NULL, OPT_FLAG, AT(apply),
+	  .help = "Raise the limits for good: until --restore or a reboot" },
+	{ "restore", 0, NULL, NULL, OPT_FLAG, AT(restore),
+	  .help = "Undo what --apply did, and what killed runs left changed" },
+	{ "max", 0, "N", NULL, OPT_WHOLE, AT(max),
+	  .help = "VMs that shall fit (default: as many as RAM holds)", .min = 1, .max = 10000000 },
+	{ "backend", 0, "NAME", NULL, OPT_ANY, AT(backend), .take = take_backend,
+	  .help = "Take what a VM of this backend costs (default qemu, as for run)" },
+	{ "preset", 0, "NAME|FILE", NULL, OPT_TEXT, AT(preset),
+	  .help = "Take what this preset declares for a VM (default dense, as for run)" },
+	{ "vm-mem", 0, "KB", NULL, OPT_REAL, AT(vm_mem_kb), .help = "Memory of one VM instead", .min = 1,
+	  .max = 1e12 },
+	{ "vm-tasks", 0, "N", NULL, OPT_WHOLE, AT(vm_tasks), .take = take_tasks,
+	  .help = "Tasks of one VM instead", .max = 100000 },
+	{ "connect", 0, "URI", NULL, OPT_LIST, AT(uris),
+	  .help = "Also look on this libvirt host for domains that killed runs left; may be given several times" },
+	{ "json", 0, NULL, NULL, OPT_FLAG, AT(json), .help = "Print JSON" },
+	{ 0 },
 };
+
+static error *check(void *config)
+{
+	const struct doctor *d = config;
+
+	if (d->apply && d->restore)
+		return err_new(EXIT_BAD_INPUT, "--apply and --restore exclude one another");
+	if (d->preset && !(d->backend->flags & BACKEND_PRESETS))
+		return err_new(EXIT_BAD_INPUT, "backend %s has no use for --preset", d->backend->name);
+	return NULL;
+}
 
 /* Programs that a part of mvmscale starts. */
 static const struct {
@@ -278,7 +245,7 @@ static void show_verdict(const struct doctor *d)
 		printf("With every limit raised that can be (as a run does while it lasts, or for good by 'mvmscale doctor --apply'), %s.\n",
 		       then);
 	if (d->max && raised && raised->vms_raised < (double)d->max)
-		printf("%ld VMs do not fit on this host.\n", d->max);
+		printf("%u VMs do not fit on this host.\n", d->max);
 }
 
 static void show_tools(void)
@@ -462,6 +429,10 @@ static int run(int argc, char **argv)
 const struct command cmd_doctor = {
 	.name = "doctor",
 	.summary = "show this host's limits and what can distort a measurement",
-	.argp = &argp,
+	.doc = "Shows this host, the limits that end a run on it, and what can distort a measurement.",
+	.options = options,
+	NO_WORDS,
+	.too_many = "'%s' is one argument too many: doctor takes options only",
+	.check = check,
 	.run = run,
 };

@@ -15,8 +15,8 @@ static void print_overview(void)
 	     "and swap at each step, and tells what binds and how many VMs are safe.\n"
 	     "\n"
 	     "Commands:");
-	for (size_t i = 0; command_at(i); i++)
-		printf("  %-10s %s\n", command_at(i)->name, command_at(i)->summary);
+	for (const struct command *const *c = program.commands; *c; c++)
+		printf("  %-10s %s\n", (*c)->name, (*c)->summary);
 	puts("\n"
 	     "First steps:\n"
 	     "  mvmscale doctor              what this host allows, and what would stop a run\n"
@@ -26,34 +26,6 @@ static void print_overview(void)
 	     "'mvmscale COMMAND --help' explains the options of a command.\n"
 	     "Exit status: 0 done, 1 regression or broken limit, 2 usage or bad input, 3 cannot run\n"
 	     "here, 4 inconclusive, 5 measurement not trustworthy, 130 interrupted, results saved.");
-}
-
-static bool shown(const struct argp_option *o)
-{
-	return o->name && !(o->flags & OPTION_HIDDEN);
-}
-
-static void for_options(const struct command *c, void (*print)(const struct argp_option *))
-{
-	_cleanup_free_ struct argp_option *all = cmd_options(c);
-
-	for (const struct argp_option *o = all; o->name || o->key || o->doc; o++)
-		if (shown(o))
-			print(o);
-}
-
-static void print_name(const struct argp_option *o)
-{
-	printf("--%s\n", o->name);
-}
-
-/* As it is typed, then what its value is: "--accel auto|tcg|kvm". */
-static void print_argument(const struct argp_option *o)
-{
-	if (o->arg)
-		printf("--%s %s\n", o->name, o->arg);
-	if (o->arg && o->key > 32 && o->key < 127)
-		printf("-%c %s\n", o->key, o->arg);
 }
 
 /* In roff a leading '-' must be a minus, and a '.' or quote must not begin a line. */
@@ -69,12 +41,12 @@ static void print_roff(const char *text)
 	}
 }
 
-static void print_man_option(const struct argp_option *o)
+static void print_man_option(const struct option_row *o)
 {
 	fputs(".TP\n.B ", stdout);
-	if (o->key > 32 && o->key < 127)
-		printf("\\-%c, ", o->key);
-	bool optional = o->flags & OPTION_ARG_OPTIONAL;
+	if (o->letter)
+		printf("\\-%c, ", o->letter);
+	bool optional = o->bare;
 	_cleanup_free_ char *name = xasprintf("--%s%s%s%s", o->name,
 					      !o->arg	 ? ""
 					      : optional ? "[="
@@ -82,7 +54,7 @@ static void print_man_option(const struct argp_option *o)
 					      o->arg ? o->arg : "", o->arg && optional ? "]" : "");
 	print_roff(name);
 	fputs("\n\\&", stdout);
-	print_roff(o->doc ? o->doc : "");
+	print_roff(o->help);
 	putchar('\n');
 }
 
@@ -96,71 +68,51 @@ static void print_man_heading(const char *text)
 
 static void print_man(void)
 {
-	for (size_t i = 0; command_at(i); i++) {
-		const struct command *c = command_at(i);
-		_cleanup_free_ struct argp_option *all = cmd_options(c);
+	for (const struct command *const *c = program.commands; *c; c++) {
+		_cleanup_free_ const struct option_row **rows = command_rows(*c);
+		const char *group = NULL;
 
-		printf(".SS mvmscale %s\n\\&", c->name);
-		print_roff(c->summary);
+		printf(".SS mvmscale %s\n\\&", (*c)->name);
+		print_roff((*c)->summary);
 		puts(".");
-		for (const struct argp_option *o = all; o->name || o->key || o->doc; o++) {
-			if (shown(o))
-				print_man_option(o);
-			else if (!o->name && o->doc)
-				print_man_heading(o->doc);
+		for (size_t i = 0; rows[i]; i++) {
+			if (rows[i]->group && !str_eq(rows[i]->group, group))
+				print_man_heading(rows[i]->group);
+			group = rows[i]->group;
+			if (!rows[i]->hidden)
+				print_man_option(rows[i]);
 		}
 	}
 }
 
-enum { OPT_VERBS = 256, OPT_OPTIONS, OPT_ARGUMENTS, OPT_MAN };
-
 struct help_args {
-	const char *topic, *options_of, *arguments_of;
+	struct strlist topic;
+	const char *options_of, *arguments_of;
 	bool verbs, man;
 };
 
-static const struct argp_option options[] = {
-	{ "list-commands", OPT_VERBS, NULL, OPTION_HIDDEN, "Names of the commands, for completion", 0 },
-	{ "list-options", OPT_OPTIONS, "COMMAND", OPTION_HIDDEN, "Options of a command, for completion", 0 },
-	{ "list-arguments", OPT_ARGUMENTS, "COMMAND", OPTION_HIDDEN,
-	  "Options of a command that take a value, for completion", 0 },
-	{ "man", OPT_MAN, NULL, OPTION_HIDDEN, "The option sections of the man page", 0 },
+#define AT(field) offsetof(struct help_args, field)
+
+static const struct option_row options[] = {
+	{ "list-commands", 0, NULL, NULL, OPT_FLAG, AT(verbs), .hidden = true,
+	  .help = "Names of the commands, for completion" },
+	{ "list-options", 0, "COMMAND", NULL, OPT_ANY, AT(options_of), .hidden = true,
+	  .help = "Options of a command, for completion" },
+	{ "list-arguments", 0, "COMMAND", NULL, OPT_ANY, AT(arguments_of), .hidden = true,
+	  .help = "Options of a command that take a value, for completion" },
+	{ "man", 0, NULL, NULL, OPT_FLAG, AT(man), .hidden = true,
+	  .help = "The option sections of the man page" },
 	{ 0 },
 };
 
-static error_t parse_option(int key, char *arg, struct argp_state *st)
+static void list_options(const struct command *c)
 {
-	struct help_args *a = st->input;
+	_cleanup_free_ const struct option_row **rows = command_rows(c);
 
-	switch (key) {
-	case OPT_VERBS:
-		a->verbs = true;
-		return 0;
-	case OPT_OPTIONS:
-		a->options_of = arg;
-		return 0;
-	case OPT_ARGUMENTS:
-		a->arguments_of = arg;
-		return 0;
-	case OPT_MAN:
-		a->man = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->topic)
-			argp_error(st, "only one command can be explained at a time");
-		a->topic = arg;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	for (size_t i = 0; rows[i]; i++)
+		if (!rows[i]->hidden)
+			printf("--%s\n", rows[i]->name);
 }
-
-static const struct argp help_argp = {
-	.options = options,
-	.parser = parse_option,
-	.args_doc = "[COMMAND]",
-	.doc = "Explains mvmscale, or one of its commands.",
-};
 
 static int help_main(int argc, char **argv)
 {
@@ -169,19 +121,22 @@ static int help_main(int argc, char **argv)
 
 	if (argc > 1)
 		cmd_parse(&cmd_help, argc, argv, &a);
-	topic = a.options_of ? a.options_of : a.arguments_of ? a.arguments_of : a.topic;
+	topic = a.options_of	 ? a.options_of
+		: a.arguments_of ? a.arguments_of
+		: a.topic.count	 ? a.topic.items[0]
+				 : NULL;
 	const struct command *c = topic ? command_find(topic) : NULL;
 	if (topic && !c)
 		cmd_usage(&cmd_help, "unknown command '%s'", topic);
 	if (a.verbs) {
-		for (size_t i = 0; command_at(i); i++)
-			puts(command_at(i)->name);
+		for (const struct command *const *v = program.commands; *v; v++)
+			puts((*v)->name);
 	} else if (a.man) {
 		print_man();
 	} else if (a.options_of) {
-		for_options(c, print_name);
+		list_options(c);
 	} else if (a.arguments_of) {
-		for_options(c, print_argument);
+		cmd_list_arguments(c);
 	} else if (c) {
 		char *ask[] = { (char *)c->name, (char *)"--help", NULL };
 		return c->run(2, ask);
@@ -194,6 +149,11 @@ static int help_main(int argc, char **argv)
 const struct command cmd_help = {
 	.name = "help",
 	.summary = "explain a command",
-	.argp = &help_argp,
+	.usage = "[COMMAND]",
+	.doc = "Explains mvmscale, or one of its commands.",
+	.options = options,
+	.words = AT(topic),
+	.most = 1,
+	.too_many = "only one command can be explained at a time",
 	.run = help_main,
 };

@@ -12,81 +12,44 @@
 #include "compare/history.h"
 #include "compare/trend_plot.h"
 
-enum { KEY_DB = 256, KEY_LABEL, KEY_SERIES, KEY_JSON };
-
 struct history_args {
-	const char *verb, *db, *label, *series, *metric, *output;
-	struct strlist words;
+	const char *db, *label, *series, *metric, *output;
+	struct strlist words; /* the first says what to do */
 	bool json;
 };
 
-static const struct argp_option options[] = {
-	{ "db", KEY_DB, "FILE", 0,
-	  "The database (default $MVMSCALE_HISTORY, else mvmscale/history.db in $XDG_STATE_HOME or ~/.local/state)",
-	  0 },
-	{ "label", KEY_LABEL, "TEXT", 0, "add: what was tested (default: the version of the backend)", 0 },
-	{ "series", KEY_SERIES, "TEXT", 0,
-	  "list, trend: only this series (trend: default that of the last run)", 0 },
-	{ "metric", 'm', "NAME", 0, "trend: only this figure; 'mvmscale compare --list' names them", 0 },
-	{ "output", 'o', "FILE", 0, "trend: draw the figure into FILE (.svg, .png, .pdf); needs --metric",
-	  0 },
-	{ "json", KEY_JSON, NULL, 0, "Print as JSON", 0 },
-	{ 0 },
-};
+#define AT(field) offsetof(struct history_args, field)
 
-static error_t parse(int key, char *arg, struct argp_state *st)
+static error *take_label(const struct option_row *o, const char *arg, void *config)
 {
-	struct history_args *a = st->input;
-
-	switch (key) {
-	case KEY_DB:
-		a->db = arg;
-		return 0;
-	case KEY_LABEL:
-		if (!text_is_utf8(arg))
-			argp_error(st, "--label: it is not UTF-8 text");
-		a->label = arg;
-		return 0;
-	case KEY_SERIES:
-		a->series = arg;
-		return 0;
-	case 'm':
-		if (figure_by_name(arg) < 0)
-			argp_error(st, "'%s' is no figure; 'mvmscale compare --list' names them", arg);
-		a->metric = arg;
-		return 0;
-	case 'o':
-		a->output = arg;
-		return 0;
-	case KEY_JSON:
-		a->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (!a->verb)
-			a->verb = arg;
-		else
-			strlist_add(&a->words, arg);
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(st, "what to do? add, list, trend or baseline");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	(void)o;
+	((struct history_args *)config)->label = arg;
+	return text_is_utf8(arg) ? NULL : err_new(EXIT_BAD_INPUT, "--label: it is not UTF-8 text");
 }
 
-static const struct argp argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "add RUN...\nlist\ntrend\nbaseline [ID...]",
-	.doc = "Keeps runs over time in a database, and finds where a figure changed its level. Runs of one host, backend, preset, profile and size make a series.\v"
-	       "add takes run folders, or folders that hold some. trend looks for change points in every figure, or draws "
-	       "one. baseline names the runs that 'mvmscale compare --baseline' takes as base; without ID it lists them.\n\n"
-	       "Examples:\n"
-	       "  mvmscale history add runs/* --label 'QEMU 10.1-rc2'\n"
-	       "  mvmscale history trend --metric mem_per_vm_kb -o memory.svg\n"
-	       "  mvmscale history baseline 11 12 13 14 15 16 17\n\n"
-	       "Exit status: 0 done, 2 bad input, 3 the database cannot be written, 4 trend: too few runs to find a change.\n",
+static error *take_metric(const struct option_row *o, const char *arg, void *config)
+{
+	(void)o;
+	((struct history_args *)config)->metric = arg;
+	return figure_by_name(arg) >= 0
+		       ? NULL
+		       : err_new(EXIT_BAD_INPUT, "'%s' is no figure; 'mvmscale compare --list' names them",
+				 arg);
+}
+
+static const struct option_row options[] = {
+	{ "db", 0, "FILE", NULL, OPT_ANY, AT(db),
+	  .help = "The database (default $MVMSCALE_HISTORY, else mvmscale/history.db in $XDG_STATE_HOME or ~/.local/state)" },
+	{ "label", 0, "TEXT", NULL, OPT_ANY, AT(label), .take = take_label,
+	  .help = "add: what was tested (default: the version of the backend)" },
+	{ "series", 0, "TEXT", NULL, OPT_ANY, AT(series),
+	  .help = "list, trend: only this series (trend: default that of the last run)" },
+	{ "metric", 'm', "NAME", NULL, OPT_ANY, AT(metric), .take = take_metric,
+	  .help = "trend: only this figure; 'mvmscale compare --list' names them" },
+	{ "output", 'o', "FILE", NULL, OPT_ANY, AT(output),
+	  .help = "trend: draw the figure into FILE (.svg, .png, .pdf); needs --metric" },
+	{ "json", 0, NULL, NULL, OPT_FLAG, AT(json), .help = "Print as JSON" },
+	{ 0 },
 };
 
 static error *do_add(struct history *h, const struct history_args *a)
@@ -94,9 +57,9 @@ static error *do_add(struct history *h, const struct history_args *a)
 	struct side runs = { 0 };
 	error *e = NULL;
 
-	if (!a->words.count)
+	if (a->words.count < 2)
 		cmd_usage(&cmd_history, "add: name at least one run folder");
-	for (size_t i = 0; i < a->words.count && !e; i++)
+	for (size_t i = 1; i < a->words.count && !e; i++)
 		e = side_load(&runs, a->words.items[i]);
 	for (size_t i = 0; i < runs.n && !e; i++) {
 		const char *state = run_str(runs.runs[i], "state");
@@ -272,17 +235,17 @@ static error *do_trend(struct history *h, const struct history_args *a)
 
 static error *do_baseline(struct history *h, const struct history_args *a)
 {
-	_cleanup_free_ int64_t *ids = xcalloc(a->words.count + 1, sizeof(*ids));
+	_cleanup_free_ int64_t *ids = xcalloc(a->words.count, sizeof(*ids));
 
-	for (size_t i = 0; i < a->words.count; i++) {
+	for (size_t i = 1; i < a->words.count; i++) {
 		long id = 0;
 
 		if (!parse_long(a->words.items[i], 1, 0x7fffffffL, &id))
 			cmd_usage(&cmd_history, "baseline %s: give the numbers that 'history list' prints",
 				  a->words.items[i]);
-		ids[i] = id;
+		ids[i - 1] = id;
 	}
-	error *e = a->words.count ? history_set_baseline(h, ids, a->words.count) : NULL;
+	error *e = a->words.count > 1 ? history_set_baseline(h, ids, a->words.count - 1) : NULL;
 	return e ? e : do_list(h, a, true);
 }
 
@@ -292,14 +255,15 @@ enum verb { VERB_ADD, VERB_LIST, VERB_TREND, VERB_BASELINE, VERB_COUNT };
 static enum verb check(const struct history_args *a)
 {
 	static const char *const verbs[VERB_COUNT] = { "add", "list", "trend", "baseline" };
+	const char *verb = a->words.items[0];
 	int v = 0;
 
-	while (v < VERB_COUNT && !str_eq(verbs[v], a->verb))
+	while (v < VERB_COUNT && !str_eq(verbs[v], verb))
 		v++;
 	if (v == VERB_COUNT)
-		cmd_usage(&cmd_history, "'%s': known are add, list, trend and baseline", a->verb);
-	if ((v == VERB_LIST || v == VERB_TREND) && a->words.count)
-		cmd_usage(&cmd_history, "'%s': %s takes no further word", a->words.items[0], a->verb);
+		cmd_usage(&cmd_history, "'%s': known are add, list, trend and baseline", verb);
+	if ((v == VERB_LIST || v == VERB_TREND) && a->words.count > 1)
+		cmd_usage(&cmd_history, "'%s': %s takes no further word", a->words.items[1], verb);
 	if (a->label && v != VERB_ADD)
 		cmd_usage(&cmd_history, "--label goes with add");
 	if (a->series && v != VERB_LIST && v != VERB_TREND)
@@ -318,9 +282,9 @@ static int run(int argc, char **argv)
 
 	cmd_parse(&cmd_history, argc, argv, &a);
 	enum verb verb = check(&a);
-	enum history_use use = verb == VERB_ADD				? HISTORY_ADD
-			       : verb == VERB_BASELINE && a.words.count ? HISTORY_CHANGE
-									: HISTORY_READ;
+	enum history_use use = verb == VERB_ADD				    ? HISTORY_ADD
+			       : verb == VERB_BASELINE && a.words.count > 1 ? HISTORY_CHANGE
+									    : HISTORY_READ;
 	error *e = history_open(a.db, use, &h);
 	if (!e)
 		e = verb == VERB_ADD	 ? do_add(h, &a)
@@ -334,6 +298,17 @@ static int run(int argc, char **argv)
 const struct command cmd_history = {
 	.name = "history",
 	.summary = "keep runs over time, and find where a figure changed",
-	.argp = &argp,
+	.usage = "add RUN...\nlist\ntrend\nbaseline [ID...]",
+	.doc = "Keeps runs over time in a database, and finds where a figure changed its level. Runs of one host, backend, preset, profile and size make a series.\v"
+	       "add takes run folders, or folders that hold some. trend looks for change points in every figure, or draws "
+	       "one. baseline names the runs that 'mvmscale compare --baseline' takes as base; without ID it lists them.\n\n"
+	       "Examples:\n"
+	       "  mvmscale history add runs/* --label 'QEMU 10.1-rc2'\n"
+	       "  mvmscale history trend --metric mem_per_vm_kb -o memory.svg\n"
+	       "  mvmscale history baseline 11 12 13 14 15 16 17\n\n"
+	       "Exit status: 0 done, 2 bad input, 3 the database cannot be written, 4 trend: too few runs to find a change.\n",
+	.options = options,
+	.words = AT(words),
+	.none = "what to do? add, list, trend or baseline",
 	.run = run,
 };

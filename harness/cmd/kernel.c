@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/run.h"
@@ -15,7 +14,6 @@ struct kernel_args {
 	struct outer_options o;
 	struct strlist run;
 	struct run_options parsed; /* of it */
-	char *standard;		   /* run folder where none is named */
 	bool inside;
 };
 
@@ -47,39 +45,7 @@ static const struct option_row rows[] = {
 	  BOTH },
 	{ "inside", 0, NULL, NULL, OPT_FLAG, AT(inside), .help = "The part that runs under that kernel",
 	  .hidden = true, BOTH },
-};
-
-static const struct option_row *const *kernel_rows(void)
-{
-	static const struct option_row *list[ARRAY_LEN(rows) + 1];
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		list[i] = &rows[i];
-	return list;
-}
-
-static error_t parse(int key, char *arg, struct argp_state *st)
-{
-	struct kernel_args *a = st->input;
-	int at = cmd_row_of_key(kernel_rows(), key);
-
-	if (key == ARGP_KEY_ARG)
-		strlist_add(&a->run, arg);
-	else if (at >= 0)
-		cmd_taken(st, option_take(kernel_rows()[at], arg, a));
-	else
-		return ARGP_ERR_UNKNOWN;
-	return 0;
-}
-
-static const struct argp argp = {
-	.parser = parse,
-	.args_doc = "-- [RUN-OPTION...]",
-	.doc = "Makes a run under another kernel, without installing it: boots it in an outer QEMU with this program, QEMU "
-	       "and their libraries in an initramfs, and brings the run folder out, marked as nested. Figures of a nested run compare with those of another nested run, not with a run on this host.\v"
-	       "Example:\n"
-	       "  mvmscale kernel --vmlinuz arch/x86/boot/bzImage -o new/1 -- --preset lean --accel tcg --max 20 --intervals 4\n\n"
-	       "The kernel needs an initramfs, devtmpfs and an 8250 console built in. Exit status: that of the run; 3 a part is missing or the kernel does not come up.\n",
+	{ 0 },
 };
 
 static void say(const char *text)
@@ -138,12 +104,8 @@ static int run(int argc, char **argv)
 	if (a.inside)
 		inside_main();
 	check(&a);
-	if (!a.o.out) {
-		char stamp[17];
-
-		clock_utc_stamp(stamp);
-		a.o.out = a.standard = xasprintf("runs/%s-kernel", stamp);
-	}
+	_cleanup_free_ char *standard = a.o.out ? NULL : cmd_standard_folder("kernel");
+	a.o.out = a.o.out ? a.o.out : standard;
 	parse_run(&a);
 	sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_signal }, NULL);
 	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_signal }, NULL);
@@ -159,14 +121,19 @@ static int run(int argc, char **argv)
 	}
 	run_options_clear(&a.parsed);
 	strlist_clear(&a.run);
-	free(a.standard);
 	return status;
 }
 
 const struct command cmd_kernel = {
 	.name = "kernel",
 	.summary = "make a run under another kernel, in an outer machine",
-	.argp = &argp,
-	.rows = kernel_rows,
+	.usage = "-- [RUN-OPTION...]",
+	.doc = "Makes a run under another kernel, without installing it: boots it in an outer QEMU with this program, QEMU "
+	       "and their libraries in an initramfs, and brings the run folder out, marked as nested. Figures of a nested run compare with those of another nested run, not with a run on this host.\v"
+	       "Example:\n"
+	       "  mvmscale kernel --vmlinuz arch/x86/boot/bzImage -o new/1 -- --preset lean --accel tcg --max 20 --intervals 4\n\n"
+	       "The kernel needs an initramfs, devtmpfs and an 8250 console built in. Exit status: that of the run; 3 a part is missing or the kernel does not come up.\n",
+	.options = rows,
+	.words = AT(run),
 	.run = run,
 };

@@ -136,44 +136,13 @@ static const struct {
 };
 
 struct list_args {
-	const char *kind;
+	struct strlist kind;
 	bool json;
 };
 
-static const struct argp_option options[] = {
-	{ "json", 'J', NULL, 0, "Print as JSON", 0 },
+static const struct option_row options[] = {
+	{ "json", 'J', NULL, NULL, OPT_FLAG, offsetof(struct list_args, json), .help = "Print as JSON" },
 	{ 0 },
-};
-
-static error_t parse_option(int key, char *arg, struct argp_state *st)
-{
-	struct list_args *a = st->input;
-
-	switch (key) {
-	case 'J':
-		a->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->kind)
-			argp_error(st, "one kind at a time");
-		a->kind = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!a->kind)
-			argp_error(
-				st,
-				"what to list? backends, presets, profiles, guests, metrics, techniques or matrices");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static const struct argp list_argp = {
-	.options = options,
-	.parser = parse_option,
-	.args_doc = "backends|presets|profiles|guests|metrics|techniques|matrices",
-	.doc = "Lists what can be chosen, with one line each.",
 };
 
 static int list_main(int argc, char **argv)
@@ -188,9 +157,9 @@ static int list_main(int argc, char **argv)
 	error *e = err_new(
 		EXIT_BAD_INPUT,
 		"list %s: unknown; known are backends, presets, profiles, guests, metrics, techniques, matrices",
-		a.kind);
+		a.kind.items[0]);
 	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
-		if (!str_eq(kinds[k].kind, a.kind))
+		if (!str_eq(kinds[k].kind, a.kind.items[0]))
 			continue;
 		err_free(e);
 		e = kinds[k].list(rows);
@@ -206,12 +175,19 @@ static int list_main(int argc, char **argv)
 	}
 	table_clear(&t);
 	json_decref(rows);
+	strlist_clear(&a.kind);
 	return e ? cmd_fail(e) : EXIT_DONE;
 }
 
 const struct command cmd_list = {
 	.name = "list",
 	.summary = "backends, presets, profiles, guests, metrics, techniques or matrices to choose from",
-	.argp = &list_argp,
+	.usage = "backends|presets|profiles|guests|metrics|techniques|matrices",
+	.doc = "Lists what can be chosen, with one line each.",
+	.options = options,
+	.words = offsetof(struct list_args, kind),
+	.most = 1,
+	.too_many = "one kind at a time",
+	.none = "what to list? backends, presets, profiles, guests, metrics, techniques or matrices",
 	.run = list_main,
 };

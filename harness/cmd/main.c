@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "backend/backend.h"
-#include "base/dir.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "host/journal.h"
@@ -12,21 +11,9 @@
 
 static const struct command *const verbs[] = {
 	&cmd_run,     &cmd_plot,   &cmd_table,	&cmd_advise, &cmd_classify, &cmd_compare, &cmd_ab,
-	&cmd_history, &cmd_kernel, &cmd_matrix, &cmd_doctor, &cmd_list,	    &cmd_help,
+	&cmd_history, &cmd_kernel, &cmd_matrix, &cmd_doctor, &cmd_list,	    &cmd_help,	  NULL,
 };
-
-const struct command *command_find(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		if (str_eq(verbs[i]->name, name))
-			return verbs[i];
-	return NULL;
-}
-
-const struct command *command_at(size_t i)
-{
-	return i < ARRAY_LEN(verbs) ? verbs[i] : NULL;
-}
+const struct program program = { .name = "mvmscale", .commands = verbs };
 
 static void say_wait(const char *line)
 {
@@ -46,17 +33,6 @@ static int recover(void)
 	strlist_clear(&said);
 	int status = e ? cmd_fail(e) : EXIT_DONE;
 	return locked ? status : EXIT_DONE;
-}
-
-/* A table that did not reach its file is no result, whichever way the program ends. */
-static void finish_output(void)
-{
-	error *e = dir_finish_output();
-
-	if (!e)
-		return;
-	cmd_fail(e);
-	_exit(cmd_usage_status == EXIT_BAD_INPUT ? EXIT_CANNOT : cmd_usage_status);
 }
 
 static int dispatch(int argc, char **argv)
@@ -84,10 +60,9 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	dir_expect_full();
+	cmd_open();
 	error *e = backend_check_table();
 
 	journal_on_wait(say_wait);
-	atexit(finish_output);
 	return e ? cmd_fail(e) : dispatch(argc, argv);
 }

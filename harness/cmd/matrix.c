@@ -13,30 +13,6 @@
 /* Counted up by every signal that asks to end. */
 static volatile int signals;
 
-enum { OPT_RESUME = 256, OPT_TABLE, OPT_DRY, OPT_ROUNDS, OPT_BESIDE, OPT_PLOTS };
-
-static const struct argp_option options[] = {
-	{ NULL, 0, NULL, 0, "What to run:", 1 },
-	{ "max", 'n', "N", 0, "Ramp every configuration up to N VMs, whatever the file says", 0 },
-	{ "rounds", OPT_ROUNDS, "R", 0, "Run all configurations R times, interleaved", 0 },
-	{ "dry-run", OPT_DRY, NULL, 0, "Only say what would be run, and how long it might take", 0 },
-	{ NULL, 0, NULL, 0, "The folder:", 2 },
-	{ "out", 'o', "DIR", 0,
-	  "Folder of the matrix (default runs/<time>-matrix-<name>); one that is there is gone on with", 0 },
-	{ "resume", OPT_RESUME, "DIR", 0, "Go on with what is missing there, without naming the file again",
-	  0 },
-	{ "table", OPT_TABLE, "DIR", 0, "Run nothing: print the table of what is there", 0 },
-	{ NULL, 0, NULL, 0, "The table:", 3 },
-	{ "format", 'f', "FORMAT", 0, "How the table is printed: text, csv, json, md or tex (default text)",
-	  0 },
-	{ "beside", OPT_BESIDE, "FILE.csv", 0,
-	  "Show the rows of another table below: a table.csv, or the published one (bratterud2013)", 0 },
-	{ "plots", OPT_PLOTS, NULL, 0, "With --table: also write tables and figures into the folder again",
-	  0 },
-	{ "quiet", 'q', NULL, 0, "No progress, only the table", 0 },
-	{ 0 },
-};
-
 /* A name without a slash may be one of the tables that are shipped. */
 static error *load_beside(const char *name, struct matrix_beside *ret)
 {
@@ -48,100 +24,77 @@ static error *load_beside(const char *name, struct matrix_beside *ret)
 	return csv_load_whole(shipped ? shipped : name, &ret->csv);
 }
 
-static void take_beside(const char *name, struct argp_state *st, struct matrix_args *a)
+static error *take_beside(const struct option_row *o, const char *name, void *config)
 {
+	struct matrix_args *a = config;
+
+	(void)o;
 	a->beside = xrealloc(a->beside, a->beside_count + 1, sizeof(*a->beside));
-	struct matrix_beside *b = &a->beside[a->beside_count];
+	struct matrix_beside *b = &a->beside[a->beside_count++];
 	*b = (struct matrix_beside){ 0 };
-	error *e = load_beside(name, b);
+	_cleanup_err_ error *e = load_beside(name, b);
 	if (e)
-		argp_error(st, "--beside %s: %s", name, e->msg);
-	else if (csv_column(b->csv, matrix_numbers[NUMBER_MVMS].name) < 0)
-		argp_error(st, "--beside %s: no column '%s' in it", name, matrix_numbers[NUMBER_MVMS].name);
-	a->beside_count++;
+		return err_new(EXIT_BAD_INPUT, "--beside %s: %s", name, e->msg);
+	if (csv_column(b->csv, matrix_numbers[NUMBER_MVMS].name) < 0)
+		return err_new(EXIT_BAD_INPUT, "--beside %s: no column '%s' in it", name,
+			       matrix_numbers[NUMBER_MVMS].name);
+	return NULL;
 }
 
-static enum table_format format_option(struct argp_state *st, const char *arg)
+static error *take_format(const struct option_row *o, const char *arg, void *config)
 {
-	for (int f = 0; f < TABLE_FORMAT_COUNT; f++)
-		if (str_eq(arg, table_format_endings[f]) || (f == TABLE_TEXT && str_eq(arg, "text")))
-			return (enum table_format)f;
-	argp_error(st, "--format %s: must be text, csv, json, md or tex", arg);
-	return TABLE_TEXT;
+	enum table_format *f = &((struct matrix_args *)config)->format;
+
+	(void)o;
+	for (*f = 0; *f < TABLE_FORMAT_COUNT; (*f)++)
+		if (str_eq(arg, table_format_endings[*f]) || (*f == TABLE_TEXT && str_eq(arg, "text")))
+			return NULL;
+	return err_new(EXIT_BAD_INPUT, "--format %s: must be text, csv, json, md or tex", arg);
 }
 
-static error_t parse(int key, char *arg, struct argp_state *st)
-{
-	struct matrix_args *a = st->input;
+#define AT(field) offsetof(struct matrix_args, field)
+#define WHAT "What to run:"
+#define FOLDER "The folder:"
+#define TABLE "The table:"
 
-	switch (key) {
-	case 'n':
-		a->max = cmd_whole(st, "max", arg, 1, 10000000);
-		return 0;
-	case OPT_ROUNDS:
-		a->rounds = (unsigned)cmd_whole(st, "rounds", arg, 1, 1000);
-		return 0;
-	case OPT_DRY:
-		a->dry_run = true;
-		return 0;
-	case 'o':
-		a->out = arg;
-		return 0;
-	case OPT_RESUME:
-		a->resume = arg;
-		return 0;
-	case OPT_TABLE:
-		a->table = arg;
-		return 0;
-	case 'f':
-		a->format = format_option(st, arg);
-		return 0;
-	case OPT_BESIDE:
-		take_beside(arg, st, a);
-		return 0;
-	case OPT_PLOTS:
-		a->plots = true;
-		return 0;
-	case 'q':
-		a->quiet = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->file)
-			argp_error(st, "one matrix at a time");
-		a->file = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!!a->file + !!a->resume + !!a->table != 1)
-			argp_error(
-				st,
-				"give one of a matrix (a file, or a name of 'mvmscale list matrices'), --resume DIR and --table DIR");
-		if (a->out && !a->file)
-			argp_error(st, "--out goes with a matrix file");
-		if (a->plots && !a->table)
-			argp_error(st, "--plots goes with --table");
-		if (a->table && (a->max || a->rounds || a->dry_run))
-			argp_error(st,
-				   "--table runs nothing: --max, --rounds and --dry-run do not go with it");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static const struct argp argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "FILE|NAME\n--resume DIR\n--table DIR",
-	.doc = "Runs a list of configurations and prints one table of them: sleeping and ticking guests, with and without KVM, 32 and 64 bit, and whatever else a .matrix file lists."
-	       "\vThe configurations are run in turn, every round once, each as a run of its own. What is interrupted can be gone on with. The folder gets matrix.json, one run folder per "
-	       "configuration and round, the table as table.txt, .csv, .json, .md and .tex, and the curves as cpu, ram, swap and guests (.svg and .png).\n\n"
-	       "Examples:\n"
-	       "  mvmscale matrix quick\n"
-	       "  mvmscale matrix table1 --dry-run\n"
-	       "  mvmscale matrix table1 --rounds 3 --beside bratterud2013 -o runs/table1\n"
-	       "  mvmscale matrix --table runs/table1 --format tex\n\n"
-	       "Exit status: 0 done, 2 bad input, 3 nothing could run here, 5 VMs were lost or did not answer, 130 interrupted with results saved.",
+static const struct option_row options[] = {
+	{ "max", 'n', "N", WHAT, OPT_WHOLE, AT(max),
+	  .help = "Ramp every configuration up to N VMs, whatever the file says", .min = 1, .max = 10000000 },
+	{ "rounds", 0, "R", WHAT, OPT_WHOLE, AT(rounds),
+	  .help = "Run all configurations R times, interleaved", .min = 1, .max = 1000 },
+	{ "dry-run", 0, NULL, WHAT, OPT_FLAG, AT(dry_run),
+	  .help = "Only say what would be run, and how long it might take" },
+	{ "out", 'o', "DIR", FOLDER, OPT_ANY, AT(out),
+	  .help = "Folder of the matrix (default runs/<time>-matrix-<name>); one that is there is gone on with" },
+	{ "resume", 0, "DIR", FOLDER, OPT_ANY, AT(resume),
+	  .help = "Go on with what is missing there, without naming the file again" },
+	{ "table", 0, "DIR", FOLDER, OPT_ANY, AT(table),
+	  .help = "Run nothing: print the table of what is there" },
+	{ "format", 'f', "FORMAT", TABLE, OPT_ANY, AT(format), .take = take_format,
+	  .help = "How the table is printed: text, csv, json, md or tex (default text)" },
+	{ "beside", 0, "FILE.csv", TABLE, OPT_ANY, AT(beside), .take = take_beside,
+	  .help = "Show the rows of another table below: a table.csv, or the published one (bratterud2013)" },
+	{ "plots", 0, NULL, TABLE, OPT_FLAG, AT(plots),
+	  .help = "With --table: also write tables and figures into the folder again" },
+	{ "quiet", 'q', NULL, TABLE, OPT_FLAG, AT(quiet), .help = "No progress, only the table" },
+	{ 0 },
 };
+
+static error *check(void *config)
+{
+	const struct matrix_args *a = config;
+	const char *wrong = NULL;
+
+	if (a->file.count + !!a->resume + !!a->table != 1)
+		wrong = "give one of a matrix (a file, or a name of 'mvmscale list matrices'), --resume DIR and --table DIR";
+	else if (a->out && !a->file.count)
+		wrong = "--out goes with a matrix file";
+	else if (a->plots && !a->table)
+		wrong = "--plots goes with --table";
+	else if (a->table && (a->max || a->rounds || a->dry_run))
+		wrong = "--table runs nothing: --max, --rounds and --dry-run do not go with it";
+	return wrong ? err_new(EXIT_BAD_INPUT, "%s", wrong) : NULL;
+}
 
 static void on_signal(int sig)
 {
@@ -200,7 +153,7 @@ static error *open_matrix(const struct matrix_args *a, struct matrix **ret)
 
 	if (a->resume || a->table)
 		return open_folder(a, a->resume ? a->resume : a->table, NULL, ret);
-	error *e = matrix_load(a->file, &spec);
+	error *e = matrix_load(a->file.items[0], &spec);
 	if (e)
 		return e;
 	if (a->out && matrix_exists(a->out))
@@ -324,12 +277,27 @@ static int run(int argc, char **argv)
 	}
 	free(a.beside);
 	strlist_clear(&a.warned);
+	strlist_clear(&a.file);
 	return e ? cmd_fail(e) : status;
 }
 
 const struct command cmd_matrix = {
 	.name = "matrix",
 	.summary = "run a list of configurations and print one table of them",
-	.argp = &argp,
+	.usage = "FILE|NAME\n--resume DIR\n--table DIR",
+	.doc = "Runs a list of configurations and prints one table of them: sleeping and ticking guests, with and without KVM, 32 and 64 bit, and whatever else a .matrix file lists."
+	       "\vThe configurations are run in turn, every round once, each as a run of its own. What is interrupted can be gone on with. The folder gets matrix.json, one run folder per "
+	       "configuration and round, the table as table.txt, .csv, .json, .md and .tex, and the curves as cpu, ram, swap and guests (.svg and .png).\n\n"
+	       "Examples:\n"
+	       "  mvmscale matrix quick\n"
+	       "  mvmscale matrix table1 --dry-run\n"
+	       "  mvmscale matrix table1 --rounds 3 --beside bratterud2013 -o runs/table1\n"
+	       "  mvmscale matrix --table runs/table1 --format tex\n\n"
+	       "Exit status: 0 done, 2 bad input, 3 nothing could run here, 5 VMs were lost or did not answer, 130 interrupted with results saved.",
+	.options = options,
+	.words = AT(file),
+	.most = 1,
+	.too_many = "one matrix at a time",
+	.check = check,
 	.run = run,
 };

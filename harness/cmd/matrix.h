@@ -15,9 +15,10 @@ struct matrix_beside {
 
 /* What the command line of `mvmscale matrix` says; all strings are borrowed. */
 struct matrix_args {
-	const char *file, *out, *resume, *table;
+	struct strlist file; /* one, or none */
+	const char *out, *resume, *table;
 	unsigned rounds; /* 0: as the file says */
-	long max;	 /* 0: as the file says */
+	unsigned max;	 /* 0: as the file says */
 	enum table_format format;
 	bool dry_run, plots, quiet;
 	struct matrix_beside *beside;

@@ -9,78 +9,35 @@
 #include "report/plot.h"
 
 struct plot_args {
-	const char *dirs[PLOT_MAX_RUNS];
-	size_t n;
+	struct strlist dirs;
 	const char *output, *metric, *title;
 	bool hosts;
 };
 
-static const struct argp_option options[] = {
-	{ "output", 'o', "FILE", 0,
-	  "Write this file; its ending .svg, .png or .pdf says the format. Without it plot.svg and plot.png (plot-NAME.svg and plot-NAME.png of a metric) are written into the (first) run folder",
-	  0 },
-	{ "metric", 'm', "NAME", 0,
-	  "Plot one metric in its own unit instead of CPU, RAM and swap ('mvmscale list metrics' names them; any other column of intervals.csv works too, such as boot_p50_ms)",
-	  0 },
-	{ "hosts", 'H', NULL, 0,
-	  "Plot each host of a run over several hosts, and all of them together. Without -o this is drawn besides, as plot-hosts.svg and plot-hosts.png, for every run that has a hosts.csv",
-	  0 },
-	{ "nodes", 'N', NULL, 0, "Plot the memory in use on each NUMA node", 0 },
-	{ "title", 't', "TEXT", 0, "Title of the figure; without it the title says what the values say", 0 },
+#define AT(field) offsetof(struct plot_args, field)
+
+static const struct option_row options[] = {
+	{ "output", 'o', "FILE", NULL, OPT_ANY, AT(output),
+	  .help = "Write this file; its ending .svg, .png or .pdf says the format. Without it plot.svg and plot.png (plot-NAME.svg and plot-NAME.png of a metric) are written into the (first) run folder" },
+	{ "metric", 'm', "NAME", NULL, OPT_ANY, AT(metric),
+	  .help = "Plot one metric in its own unit instead of CPU, RAM and swap ('mvmscale list metrics' names them; any other column of intervals.csv works too, such as boot_p50_ms)" },
+	{ "hosts", 'H', NULL, NULL, OPT_FLAG, AT(hosts),
+	  .help = "Plot each host of a run over several hosts, and all of them together. Without -o this is drawn besides, as plot-hosts.svg and plot-hosts.png, for every run that has a hosts.csv" },
+	{ "nodes", 'N', NULL, NULL, OPT_ANY, AT(metric), .bare = PLOT_NODES,
+	  .help = "Plot the memory in use on each NUMA node" },
+	{ "title", 't', "TEXT", NULL, OPT_ANY, AT(title),
+	  .help = "Title of the figure; without it the title says what the values say" },
 	{ 0 },
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error *check(void *config)
 {
-	struct plot_args *a = state->input;
+	const struct plot_args *a = config;
 
-	switch (key) {
-	case 'o':
-		a->output = arg;
-		return 0;
-	case 'm':
-		a->metric = arg;
-		return 0;
-	case 'H':
-		a->hosts = true;
-		return 0;
-	case 'N':
-		a->metric = PLOT_NODES;
-		return 0;
-	case 't':
-		a->title = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->n == PLOT_MAX_RUNS)
-			argp_error(state, "a figure shows at most %d runs: draw several", PLOT_MAX_RUNS);
-		else
-			a->dirs[a->n++] = arg;
-		return 0;
-	case ARGP_KEY_SUCCESS:
-		if (a->hosts && (a->n > 1 || a->metric))
-			argp_error(state, "--hosts draws one run, without --metric");
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state,
-			   "name at least one run folder, such as runs/20260101T120000Z-qemu-dense-sleep");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	return a->hosts && (a->dirs.count > 1 || a->metric)
+		       ? err_new(EXIT_BAD_INPUT, "--hosts draws one run, without --metric")
+		       : NULL;
 }
-
-static const struct argp argp = {
-	.options = options,
-	.parser = parse,
-	.args_doc = "RUN...",
-	.doc = "Draws the scalability figure of a run folder: CPU, RAM and swap of the host over the number of VMs, with error bars (standard deviation) and the threshold. Several runs share one figure: "
-	       "colour says the metric, marker and dash the run.\v"
-	       "Examples:\n"
-	       "  mvmscale plot runs/A\n"
-	       "  mvmscale plot runs/A runs/B -o both.pdf\n"
-	       "  mvmscale plot runs/A --metric slab_kb -o slab.svg\n"
-	       "  mvmscale plot runs/fleet --hosts -o hosts.pdf\n",
-};
 
 static error *write_one(struct run_record *const *runs, const struct plot_args *a, bool hosts,
 			const char *path)
@@ -90,7 +47,7 @@ static error *write_one(struct run_record *const *runs, const struct plot_args *
 
 	if (!e)
 		e = hosts ? plot_hosts(runs[0], &h, a->title, path)
-			  : plot_runs(runs, a->n, a->metric, a->title, path);
+			  : plot_runs(runs, a->dirs.count, a->metric, a->title, path);
 	host_curves_clear(&h);
 	if (!e)
 		puts(path);
@@ -101,7 +58,7 @@ static error *write_all(struct run_record *const *runs, const struct plot_args *
 {
 	static const char *const endings[] = { "svg", "png" };
 	_cleanup_free_ char *csv = xasprintf("%s/hosts.csv", runs[0]->dir);
-	bool fleet = a->n == 1 && !a->metric && access(csv, F_OK) == 0;
+	bool fleet = a->dirs.count == 1 && !a->metric && access(csv, F_OK) == 0;
 	error *e = NULL;
 
 	if (a->output)
@@ -122,20 +79,32 @@ static error *write_all(struct run_record *const *runs, const struct plot_args *
 static int run(int argc, char **argv)
 {
 	struct plot_args a = { 0 };
-	struct run_record *runs[PLOT_MAX_RUNS] = { 0 };
+	struct run_record **runs;
 
 	cmd_parse(&cmd_plot, argc, argv, &a);
-	error *e = cmd_load_runs(a.dirs, a.n, runs);
-	if (!e && runs[0])
+	error *e = cmd_load_runs(&a.dirs, &runs);
+	if (!e)
 		e = write_all(runs, &a);
-	for (size_t i = 0; i < a.n; i++)
-		run_record_free(runs[i]);
+	cmd_free_runs(runs, &a.dirs);
 	return e ? cmd_fail(e) : EXIT_DONE;
 }
 
 const struct command cmd_plot = {
 	.name = "plot",
 	.summary = "draw the scalability figure of one or several runs",
-	.argp = &argp,
+	.usage = "RUN...",
+	.doc = "Draws the scalability figure of a run folder: CPU, RAM and swap of the host over the number of VMs, with error bars (standard deviation) and the threshold. Several runs share one figure: "
+	       "colour says the metric, marker and dash the run.\v"
+	       "Examples:\n"
+	       "  mvmscale plot runs/A\n"
+	       "  mvmscale plot runs/A runs/B -o both.pdf\n"
+	       "  mvmscale plot runs/A --metric slab_kb -o slab.svg\n"
+	       "  mvmscale plot runs/fleet --hosts -o hosts.pdf\n",
+	.options = options,
+	.words = AT(dirs),
+	.most = PLOT_MAX_RUNS,
+	.too_many = "a figure shows at most " STRING_OF(PLOT_MAX_RUNS) " runs: draw several",
+	.none = CMD_NO_RUN,
+	.check = check,
 	.run = run,
 };

@@ -65,31 +65,10 @@ static double model_error_here(void)
 	return model_error;
 }
 
-static error_t parse_option(int key, char *arg, struct argp_state *st)
+static error *take(void *config, size_t at, const char *arg)
 {
-	int at = cmd_row_of_key(run_option_rows(), key);
-
-	if (key == ARGP_KEY_ARG)
-		argp_error(st, "'%s': run takes options only", arg);
-	if (at < 0)
-		return ARGP_ERR_UNKNOWN;
-	cmd_taken(st, run_options_take(st->input, (size_t)at, arg));
-	return 0;
+	return run_options_take(config, at, arg);
 }
-
-static const struct argp argp = {
-	.parser = parse_option,
-	.doc = "Boots minimal VMs in rising numbers and records CPU, RAM and swap of the host at each step."
-	       "\vThe run stops at --max, when a resource reaches the threshold, or before a limit of the host would "
-	       "be hit, and says which. It leaves a run folder with samples.csv, intervals.csv, run.json, plot.svg, plot.png, advice.txt and advice.json.\n\n"
-	       "Of an option that is given twice the last one counts.\n\n"
-	       "Examples:\n"
-	       "  mvmscale --max 200\n"
-	       "  mvmscale --max 300 --profile idle --name 'PIT on'\n"
-	       "  mvmscale --max 1000 --qemu ./qemu-system-x86_64 --repeat 3\n\n"
-	       "Exit status: 0 done, 1 a limit of --slo is broken, 2 bad input, 3 cannot run here, 4 a limit of --slo could not be checked, 5 VMs were lost or did not answer, 130 interrupted with "
-	       "results saved.",
-};
 
 void run_parse(int argc, char **argv, struct run_options *o)
 {
@@ -162,7 +141,19 @@ static int run_main(int argc, char **argv)
 const struct command cmd_run = {
 	.name = "run",
 	.summary = "boot VMs in rising numbers and record what they cost (the default command)",
-	.argp = &argp,
+	.doc = "Boots minimal VMs in rising numbers and records CPU, RAM and swap of the host at each step."
+	       "\vThe run stops at --max, when a resource reaches the threshold, or before a limit of the host would "
+	       "be hit, and says which. It leaves a run folder with samples.csv, intervals.csv, run.json, plot.svg, plot.png, advice.txt and advice.json.\n\n"
+	       "Of an option that is given twice the last one counts.\n\n"
+	       "Examples:\n"
+	       "  mvmscale --max 200\n"
+	       "  mvmscale --max 300 --profile idle --name 'PIT on'\n"
+	       "  mvmscale --max 1000 --qemu ./qemu-system-x86_64 --repeat 3\n\n"
+	       "Exit status: 0 done, 1 a limit of --slo is broken, 2 bad input, 3 cannot run here, 4 a limit of --slo could not be checked, 5 VMs were lost or did not answer, 130 interrupted with "
+	       "results saved.",
 	.rows = run_option_rows,
+	NO_WORDS,
+	.too_many = "'%s': run takes options only",
+	.take = take,
 	.run = run_main,
 };
