@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One guest in a real QEMU, its serial line on stdin and stdout. */
-#include <argp.h>
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
@@ -21,18 +20,9 @@
 /* With --accel auto: KVM that needs longer than this is slower than TCG. */
 #define KVM_GOOD_TIME_S 5.0
 
-enum {
-	OPT_ACCEL = 0x100,
-	OPT_MACHINE,
-	OPT_FIRMWARE,
-	OPT_QEMU,
-	OPT_MEMORY,
-	OPT_WAIT,
-	OPT_READY_TIMEOUT,
-};
-
 struct boot {
-	const char *image_path, *accel, *qemu;
+	struct strlist path;
+	const char *accel, *qemu;
 	bool terminal;
 	double wait_s, ready_timeout_s;
 
@@ -43,111 +33,48 @@ struct boot {
 	struct ready_line line;
 };
 
-static const struct argp_option options[] = {
-	{ "accel", OPT_ACCEL, "auto|tcg|kvm", 0,
-	  "Accelerator (default auto: KVM where the guest gets ready under it)", 0 },
-	{ "machine", OPT_MACHINE, "TYPE", 0, "QEMU's machine type: isapc, pc or microvm (default isapc)", 0 },
-	{ "firmware", OPT_FIRMWARE, "own|seabios|floppy", 0,
-	  "own: the toolkit's ROM with the image in it; seabios: the image as a hard disk; floppy: SeaBIOS and the image as a floppy (default own)",
-	  0 },
-	{ "memory", OPT_MEMORY, "MB", 0, "Memory of the guest, in megabytes (default 1)", 0 },
-	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary (default qemu-system-x86_64)", 0 },
-	{ "wait", OPT_WAIT, "SECONDS", 0,
-	  "When standard input is no terminal: wait so long for replies after its end (default 2)", 0 },
-	{ "ready-timeout", OPT_READY_TIMEOUT, "S", 0,
-	  "Give up when the guest is not ready after so many seconds (default 20)", 0 },
+static error *take_machine(const struct option_row *o, const char *arg, void *config)
+{
+	struct boot *b = config;
+
+	(void)o;
+	for (b->vm.machine = trial_machines; !str_eq(b->vm.machine->name, arg);)
+		b->vm.machine++;
+	return NULL;
+}
+
+#define AT(field) offsetof(struct boot, field)
+
+static const struct option_row options[] = {
+	{ "accel", 0, "auto|tcg|kvm", NULL, OPT_WORD, AT(accel), .words = "auto tcg kvm",
+	  .help = "Accelerator (default auto: KVM where the guest gets ready under it)" },
+	{ "machine", 0, "TYPE", NULL, OPT_WORD, AT(vm.machine), .words = "isapc pc microvm",
+	  .take = take_machine, .help = "QEMU's machine type: isapc, pc or microvm (default isapc)" },
+	/* words in the order of enum trial_medium */
+	{ "firmware", 0, "own|seabios|floppy", NULL, OPT_CHOICE, AT(vm.medium), .words = "own seabios floppy",
+	  .help = "own: the toolkit's ROM with the image in it; seabios: the image as a hard disk; floppy: SeaBIOS and the image as a floppy (default own)" },
+	{ "memory", 0, "MB", NULL, OPT_WHOLE, AT(vm.memory_mb),
+	  .help = "Memory of the guest, in megabytes (default 1)", .min = 1, .max = 3072 },
+	{ "qemu", 0, "PATH", NULL, OPT_TEXT, AT(qemu), .help = "QEMU binary (default qemu-system-x86_64)" },
+	{ "wait", 0, "SECONDS", NULL, OPT_REAL, AT(wait_s),
+	  .help = "When standard input is no terminal: wait so long for replies after its end (default 2)",
+	  .max = 3600 },
+	{ "ready-timeout", 0, "S", NULL, OPT_REAL, AT(ready_timeout_s),
+	  .help = "Give up when the guest is not ready after so many seconds (default 20)", .min = 0.05,
+	  .max = 3600 },
 	{ 0 },
 };
 
-static const struct trial_machine *machine_option(struct argp_state *state, const char *arg)
+static error *check(void *config)
 {
-	for (const struct trial_machine *m = trial_machines; m->name; m++)
-		if (str_eq(m->name, arg))
-			return m;
-	argp_error(state, "--machine %s: must be isapc, pc or microvm", arg);
-	return trial_machines;
+	const struct boot *b = config;
+
+	return b->vm.medium == TRIAL_FIRMWARE || b->vm.machine->has_bios
+		       ? NULL
+		       : err_new(EXIT_BAD_INPUT,
+				 "--machine %s has no disk controller that SeaBIOS could boot from: use --firmware own",
+				 b->vm.machine->name);
 }
-
-static enum trial_medium firmware_option(struct argp_state *state, const char *arg)
-{
-	static const char *const names[TRIAL_MEDIA] = {
-		[TRIAL_FIRMWARE] = "own", [TRIAL_DISK] = "seabios", [TRIAL_FLOPPY] = "floppy"
-	};
-
-	for (enum trial_medium i = 0; i < TRIAL_MEDIA; i++)
-		if (str_eq(arg, names[i]))
-			return i;
-	argp_error(state, "--firmware %s: must be own, seabios or floppy", arg);
-	return TRIAL_FIRMWARE;
-}
-
-static void check_end(struct argp_state *state, const struct boot *b)
-{
-	if (!b->image_path)
-		argp_error(state, "which image? 'mvm build PROFILE -o IMG' makes one");
-	if (b->vm.medium != TRIAL_FIRMWARE && !b->vm.machine->has_bios)
-		argp_error(
-			state,
-			"--machine %s has no disk controller that SeaBIOS could boot from: use --firmware own",
-			b->vm.machine->name);
-}
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct boot *b = state->input;
-
-	switch (key) {
-	case OPT_ACCEL:
-		if (!str_eq(arg, "auto") && !str_eq(arg, "tcg") && !str_eq(arg, "kvm"))
-			argp_error(state, "--accel %s: must be auto, tcg or kvm", arg);
-		b->accel = arg;
-		return 0;
-	case OPT_MACHINE:
-		b->vm.machine = machine_option(state, arg);
-		return 0;
-	case OPT_FIRMWARE:
-		b->vm.medium = firmware_option(state, arg);
-		return 0;
-	case OPT_MEMORY:
-		b->vm.memory_mb = (uint32_t)mvm_whole(state, "memory", arg, 1, 3072);
-		return 0;
-	case OPT_QEMU:
-		if (!*arg)
-			argp_error(state, "--qemu '': needs a program");
-		b->qemu = arg;
-		return 0;
-	case OPT_WAIT:
-		b->wait_s = mvm_real(state, "wait", arg, 0, 3600);
-		return 0;
-	case OPT_READY_TIMEOUT:
-		b->ready_timeout_s = mvm_real(state, "ready-timeout", arg, 0.05, 3600);
-		return 0;
-	case ARGP_KEY_ARG:
-		if (b->image_path)
-			argp_error(state, "one image at a time: '%s' is too many", arg);
-		b->image_path = arg;
-		return 0;
-	case ARGP_KEY_END:
-		check_end(state, b);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-const struct argp mvm_boot_argp = {
-	.options = options,
-	.parser = parse_option,
-	.args_doc = "IMG",
-	.doc = "Boots IMG, a 512-byte boot sector, in QEMU, its serial line on your terminal. What you type goes to the guest line by line; Ctrl-C, Ctrl-] or Ctrl-D ends it."
-	       "\v"
-	       "Examples:\n"
-	       "  mvm boot sleep.img\n"
-	       "  echo ping | mvm boot sleep.img\n"
-	       "  mvm boot sleep.img --machine pc --firmware seabios --accel tcg\n"
-	       "\n"
-	       "Exit status: 0 done, 2 usage or bad image, 3 QEMU is missing or the guest never got ready.",
-};
 
 static volatile sig_atomic_t leave;
 
@@ -327,7 +254,7 @@ static bool take_terminal(struct termios *ret_before)
 	return tcsetattr(STDIN_FILENO, TCSANOW, &t) == 0;
 }
 
-int mvm_boot(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct boot b = { .accel = "auto",
 			  .vm = { .machine = trial_machines, .serial_fd = -1, .log_fd = -1 },
@@ -335,10 +262,10 @@ int mvm_boot(int argc, char **argv)
 			  .ready_timeout_s = 20 };
 	struct termios before;
 
-	mvm_parse(&mvm_boot_argp, argc, argv, &b);
+	cmd_parse(&mvm_boot, argc, argv, &b);
 	catch_signals();
 	b.terminal = take_terminal(&before);
-	error *e = image_load(b.image_path, &b.image);
+	error *e = image_load(b.path.items[0], &b.image);
 	if (!e)
 		e = trial_devices(&b.image, &b.vm.devices);
 	if (!e)
@@ -353,5 +280,27 @@ int mvm_boot(int argc, char **argv)
 	if (b.terminal)
 		tcsetattr(STDIN_FILENO, TCSANOW, &before);
 	free(b.binary);
-	return e ? mvm_fail(e) : EXIT_DONE;
+	strlist_clear(&b.path);
+	return e ? cmd_fail(e) : EXIT_DONE;
 }
+
+const struct command mvm_boot = {
+	.name = "boot",
+	.summary = "run one image, its serial line on your terminal",
+	.usage = "IMG",
+	.doc = "Boots IMG, a 512-byte boot sector, in QEMU, its serial line on your terminal. What you type goes to the guest line by line; Ctrl-C, Ctrl-] or Ctrl-D ends it."
+	       "\v"
+	       "Examples:\n"
+	       "  mvm boot sleep.img\n"
+	       "  echo ping | mvm boot sleep.img\n"
+	       "  mvm boot sleep.img --machine pc --firmware seabios --accel tcg\n"
+	       "\n"
+	       "Exit status: 0 done, 2 usage or bad image, 3 QEMU is missing or the guest never got ready.",
+	.options = options,
+	.words = AT(path),
+	.most = 1,
+	.too_many = "one image at a time: '%s' is too many",
+	.none = "which image? 'mvm build PROFILE -o IMG' makes one",
+	.check = check,
+	.run = run,
+};

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <argp.h>
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -10,34 +9,16 @@
 #include "guest/image.h"
 #include "guest/profile.h"
 
-enum {
-	OPT_FIRMWARE = 0x100,
-	OPT_SEED,
-	OPT_PHASE,
-	OPT_PAD,
-};
-
 struct build {
-	const char *profile, *output;
+	struct strlist profile;
+	const char *output;
 	bool firmware;
 	long seed, phase; /* -1: as the profile says */
 	long pad_bytes;	  /* 0: none */
 };
 
-static const struct argp_option options[] = {
-	{ "output", 'o', "IMG", 0, "Write the image here (needed)", 0 },
-	{ "firmware", OPT_FIRMWARE, NULL, 0,
-	  "Write a 64 KiB firmware ROM for QEMU's -bios that holds the image, instead of the image", 0 },
-	{ "pad", OPT_PAD, "SIZE", 0,
-	  "Fill the image up with zeros to this size (such as 1M), for BIOSes and clouds that take no disk of 512 bytes",
-	  0 },
-	{ "seed", OPT_SEED, "N", 0, "Seed, instead of the profile's: 0 to 4294967295", 0 },
-	{ "phase", OPT_PHASE, "MS", 0, "Shift of its workload in milliseconds, instead of the profile's", 0 },
-	{ 0 },
-};
-
 /* A number of bytes with K, M or G behind it. */
-static long size(struct argp_state *state, const char *arg)
+static error *take_pad(const struct option_row *o, const char *arg, void *config)
 {
 	static const char units[] = "KMG";
 	size_t len = strlen(arg);
@@ -46,66 +27,47 @@ static long size(struct argp_state *state, const char *arg)
 	int shift = unit && *unit ? 10 * ((int)(unit - units) + 1) : 0;
 	long v = 0;
 
+	(void)o;
 	if (!parse_long(digits, 1, (1L << 40) >> shift, &v) || (v << shift) % MVM_IMAGE_SIZE)
-		argp_error(state,
-			   "--pad %s: needs a size such as 1M: whole sectors of %d bytes, at most 1024G", arg,
-			   MVM_IMAGE_SIZE);
-	return v << shift;
+		return err_new(EXIT_BAD_INPUT,
+			       "--pad %s: needs a size such as 1M: whole sectors of %d bytes, at most 1024G",
+			       arg, MVM_IMAGE_SIZE);
+	((struct build *)config)->pad_bytes = v << shift;
+	return NULL;
 }
 
-static error_t parse_option(int key, char *arg, struct argp_state *state)
+/* A long, for -1 says that none was given. */
+static error *take_number(const struct option_row *o, const char *arg, void *config)
 {
-	struct build *b = state->input;
-
-	switch (key) {
-	case 'o':
-		b->output = arg;
-		return 0;
-	case OPT_FIRMWARE:
-		b->firmware = true;
-		return 0;
-	case OPT_SEED:
-		b->seed = mvm_whole(state, "seed", arg, 0, UINT32_MAX);
-		return 0;
-	case OPT_PAD:
-		b->pad_bytes = size(state, arg);
-		return 0;
-	case OPT_PHASE:
-		b->phase = mvm_whole(state, "phase", arg, 0, UINT32_MAX);
-		return 0;
-	case ARGP_KEY_ARG:
-		if (b->profile)
-			argp_error(state, "one profile at a time: '%s' is too many", arg);
-		b->profile = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!b->profile)
-			argp_error(state, "which profile? 'mvm list' shows them");
-		if (!b->output)
-			argp_error(state, "where to? Give -o IMG");
-		if (b->pad_bytes && b->firmware)
-			argp_error(state, "--pad is for disks, and --firmware makes none");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	*(long *)((char *)config + o->offset) = strtol(arg, NULL, 10);
+	return NULL;
 }
 
-const struct argp mvm_build_argp = {
-	.options = options,
-	.parser = parse_option,
-	.args_doc = "PROFILE -o IMG",
-	.doc = "Makes a bootable 512-byte image from PROFILE: a name that 'mvm list' shows, or the path of a .profile file. No assembler is needed: the profile's parameters are patched into the guest as "
-	       "built."
-	       "\v"
-	       "Examples:\n"
-	       "  mvm build sleep -o sleep.img\n"
-	       "  qemu-system-x86_64 -drive file=sleep.img,format=raw -nographic\n"
-	       "  mvm build sleep -o sleep.raw --pad 1M\n"
-	       "  qemu-system-x86_64 -M q35 -drive file=sleep.raw,format=raw -nographic\n"
-	       "  mvm build sleep -o sleep.rom --firmware\n"
-	       "  qemu-system-x86_64 -M isapc -m 1 -bios sleep.rom -nographic",
+#define AT(field) offsetof(struct build, field)
+
+static const struct option_row options[] = {
+	{ "output", 'o', "IMG", NULL, OPT_ANY, AT(output), .help = "Write the image here (needed)" },
+	{ "firmware", 0, NULL, NULL, OPT_FLAG, AT(firmware),
+	  .help = "Write a 64 KiB firmware ROM for QEMU's -bios that holds the image, instead of the image" },
+	{ "pad", 0, "SIZE", NULL, OPT_ANY, AT(pad_bytes), .take = take_pad,
+	  .help = "Fill the image up with zeros to this size (such as 1M), for BIOSes and clouds that take no disk of 512 bytes" },
+	{ "seed", 0, "N", NULL, OPT_WHOLE, AT(seed), .take = take_number, .max = UINT32_MAX,
+	  .help = "Seed, instead of the profile's: 0 to 4294967295" },
+	{ "phase", 0, "MS", NULL, OPT_WHOLE, AT(phase), .take = take_number, .max = UINT32_MAX,
+	  .help = "Shift of its workload in milliseconds, instead of the profile's" },
+	{ 0 },
 };
+
+static error *check(void *config)
+{
+	const struct build *b = config;
+
+	if (!b->output)
+		return err_new(EXIT_BAD_INPUT, "where to? Give -o IMG");
+	return b->pad_bytes && b->firmware
+		       ? err_new(EXIT_BAD_INPUT, "--pad is for disks, and --firmware makes none")
+		       : NULL;
+}
 
 static error *write_output(const struct build *b, const struct guest_image *img)
 {
@@ -117,22 +79,46 @@ static error *write_output(const struct build *b, const struct guest_image *img)
 	return e ? e : firmware_write(img, template, b->output);
 }
 
-int mvm_build(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct build b = { .seed = -1, .phase = -1 };
 	_cleanup_(profile_freep) struct profile *p = NULL;
 	struct guest_image img;
 
-	mvm_parse(&mvm_build_argp, argc, argv, &b);
-	error *e = profile_load(b.profile, &p);
+	cmd_parse(&mvm_build, argc, argv, &b);
+	error *e = profile_load(b.profile.items[0], &p);
+	strlist_clear(&b.profile);
 	if (!e)
 		e = image_from_profile(p, &img);
 	if (e)
-		return mvm_fail(e);
+		return cmd_fail(e);
 	if (b.seed >= 0)
 		image_set_seed(&img, (uint32_t)b.seed);
 	if (b.phase >= 0)
 		image_set_phase(&img, (uint32_t)b.phase);
 	e = write_output(&b, &img);
-	return e ? mvm_fail(e) : EXIT_DONE;
+	return e ? cmd_fail(e) : EXIT_DONE;
 }
+
+const struct command mvm_build = {
+	.name = "build",
+	.summary = "make a bootable image (or firmware ROM) from a profile",
+	.usage = "PROFILE -o IMG",
+	.doc = "Makes a bootable 512-byte image from PROFILE: a name that 'mvm list' shows, or the path of a .profile file. No assembler is needed: the profile's parameters are patched into the guest as "
+	       "built."
+	       "\v"
+	       "Examples:\n"
+	       "  mvm build sleep -o sleep.img\n"
+	       "  qemu-system-x86_64 -drive file=sleep.img,format=raw -nographic\n"
+	       "  mvm build sleep -o sleep.raw --pad 1M\n"
+	       "  qemu-system-x86_64 -M q35 -drive file=sleep.raw,format=raw -nographic\n"
+	       "  mvm build sleep -o sleep.rom --firmware\n"
+	       "  qemu-system-x86_64 -M isapc -m 1 -bios sleep.rom -nographic",
+	.options = options,
+	.words = AT(profile),
+	.most = 1,
+	.too_many = "one profile at a time: '%s' is too many",
+	.none = "which profile? 'mvm list' shows them",
+	.check = check,
+	.run = run,
+};

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <argp.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -10,47 +9,21 @@
 #include "guest/schema.h"
 #include "guest/wave.h"
 
-enum {
-	OPT_JSON = 0x100,
-};
-
 struct inspect {
-	const char *path;
+	struct strlist path;
 	bool json;
 };
 
-static const struct argp_option options[] = {
-	{ "json", OPT_JSON, NULL, 0, "Print JSON, without the disassembly", 0 },
-	{ 0 },
-};
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
+static void inspect_clear(struct inspect *in)
 {
-	struct inspect *in = state->input;
-
-	switch (key) {
-	case OPT_JSON:
-		in->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (in->path)
-			argp_error(state, "one image at a time: '%s' is too many", arg);
-		in->path = arg;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which image? Give a 512-byte file, such as one made by 'mvm build'");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	strlist_clear(&in->path);
 }
 
-const struct argp mvm_inspect_argp = {
-	.options = options,
-	.parser = parse_option,
-	.args_doc = "IMG",
-	.doc = "Shows what a 512-byte image is: its guest and parameters, how much of it is code and how much is free, and its code as assembly text with the ports named (where ndisasm is installed). A "
-	       "boot sector of somebody else's is shown without parameters.",
+#define AT(field) offsetof(struct inspect, field)
+
+static const struct option_row options[] = {
+	{ "json", 0, NULL, NULL, OPT_FLAG, AT(json), .help = "Print JSON, without the disassembly" },
+	{ 0 },
 };
 
 static void print_wave(const struct guest_image *img)
@@ -88,7 +61,7 @@ static void print_json(const struct inspect *in, const struct guest_image *img,
 		       const struct guest_schema *schema)
 {
 	/* A file name need not be UTF-8, a JSON text has to be. */
-	json_t *path = json_string(in->path);
+	json_t *path = json_string(in->path.items[0]);
 	json_t *j = json_pack("{s:o, s:i, s:b}", "image", path ? path : json_null(), "bytes", MVM_IMAGE_SIZE,
 			      "has_parameters", img->has_params);
 
@@ -103,9 +76,7 @@ static void print_json(const struct inspect *in, const struct guest_image *img,
 	json_object_set_new(j, "code_bytes", json_integer((json_int_t)image_code_size(img)));
 	json_object_set_new(j, "free_bytes",
 			    json_integer((json_int_t)(image_code_limit(img) - image_code_size(img))));
-	json_dumpf(j, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(j);
+	cmd_print_json(j, 0);
 }
 
 static void print_text(const struct inspect *in, const struct guest_image *img,
@@ -113,7 +84,7 @@ static void print_text(const struct inspect *in, const struct guest_image *img,
 {
 	size_t used = image_code_size(img), limit = image_code_limit(img);
 
-	printf("image      %s, %d bytes, boot signature present\n", in->path, MVM_IMAGE_SIZE);
+	printf("image      %s, %d bytes, boot signature present\n", in->path.items[0], MVM_IMAGE_SIZE);
 	if (img->has_params) {
 		printf("guest      %s%s%s\n", img->guest, *schema->summary ? ": " : "", schema->summary);
 		printf("parameters version %u, %d bytes at %d\n", img->version, MVM_PARAM_SIZE,
@@ -150,23 +121,37 @@ static error *print_disassembly(const struct guest_image *img, const struct gues
 	return NULL;
 }
 
-int mvm_inspect(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-	struct inspect in = { 0 };
+	_cleanup_(inspect_clear) struct inspect in = { 0 };
 	_cleanup_(schema_freep) struct guest_schema *schema = NULL;
 	struct guest_image img;
 
-	mvm_parse(&mvm_inspect_argp, argc, argv, &in);
-	error *e = image_load(in.path, &img);
+	cmd_parse(&mvm_inspect, argc, argv, &in);
+	error *e = image_load(in.path.items[0], &img);
 	if (!e)
 		e = schema_load(img.guest, &schema);
 	if (e)
-		return mvm_fail(e);
+		return cmd_fail(e);
 	if (in.json) {
 		print_json(&in, &img, schema);
 		return EXIT_DONE;
 	}
 	print_text(&in, &img, schema);
 	e = print_disassembly(&img, schema);
-	return e ? mvm_fail(e) : EXIT_DONE;
+	return e ? cmd_fail(e) : EXIT_DONE;
 }
+
+const struct command mvm_inspect = {
+	.name = "inspect",
+	.summary = "show what an image is: guest, parameters, space, disassembly",
+	.usage = "IMG",
+	.doc = "Shows what a 512-byte image is: its guest and parameters, how much of it is code and how much is free, and its code as assembly text with the ports named (where ndisasm is installed). A "
+	       "boot sector of somebody else's is shown without parameters.",
+	.options = options,
+	.words = AT(path),
+	.most = 1,
+	.too_many = "one image at a time: '%s' is too many",
+	.none = "which image? Give a 512-byte file, such as one made by 'mvm build'",
+	.run = run,
+};

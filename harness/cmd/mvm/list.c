@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <argp.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -9,35 +8,10 @@
 #include "guest/profile.h"
 #include "guest/schema.h"
 
-enum {
-	OPT_JSON = 0x100,
-};
-
-static const struct argp_option options[] = {
-	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
+/* The configuration is one bool. */
+static const struct option_row options[] = {
+	{ "json", 0, NULL, NULL, OPT_FLAG, 0, .help = "Print JSON" },
 	{ 0 },
-};
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	bool *json = state->input;
-
-	switch (key) {
-	case OPT_JSON:
-		*json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "takes no argument such as '%s'", arg);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-const struct argp mvm_list_argp = {
-	.options = options,
-	.parser = parse_option,
-	.doc = "Lists the guests that are built, with the bytes of code and the parameters of each, and the profiles that choose a guest and set its parameters.",
 };
 
 static json_t *fields_json(const struct guest_schema *s)
@@ -125,10 +99,8 @@ static error *print_json(const struct strlist *guests, const struct profile_list
 	for (size_t i = 0; i < profiles->count; i++)
 		json_array_append_new(p, profile_json(profiles->items[i]));
 	json_t *all = json_pack("{s:o, s:o}", "guests", g, "profiles", p);
-	if (!e) {
-		json_dumpf(all, stdout, JSON_INDENT(2));
-		putchar('\n');
-	}
+	if (!e)
+		cmd_print_json(json_incref(all), 0);
 	json_decref(all);
 	return e;
 }
@@ -150,16 +122,26 @@ static error *print_text(const struct strlist *guests, const struct profile_list
 	return NULL;
 }
 
-int mvm_list(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	bool json = false;
 	_cleanup_(strlist_clear) struct strlist guests = { 0 };
 	_cleanup_(profile_list_clear) struct profile_list profiles = { 0 };
 
-	mvm_parse(&mvm_list_argp, argc, argv, &json);
+	cmd_parse(&mvm_list, argc, argv, &json);
 	guest_names(&guests);
 	error *e = profile_list(&profiles);
 	if (!e)
 		e = json ? print_json(&guests, &profiles) : print_text(&guests, &profiles);
-	return e ? mvm_fail(e) : EXIT_DONE;
+	return e ? cmd_fail(e) : EXIT_DONE;
 }
+
+const struct command mvm_list = {
+	.name = "list",
+	.summary = "list the guests and the profiles there are",
+	.doc = "Lists the guests that are built, with the bytes of code and the parameters of each, and the profiles that choose a guest and set its parameters.",
+	.options = options,
+	NO_WORDS,
+	.too_many = "takes no argument such as '%s'",
+	.run = run,
+};

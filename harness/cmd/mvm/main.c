@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <argp.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/dir.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "cmd/mvm/mvm.h"
 
-static const struct mvm_verb verbs[] = {
-	{ "build", "make a bootable image (or firmware ROM) from a profile", &mvm_build_argp, mvm_build },
-	{ "inspect", "show what an image is: guest, parameters, space, disassembly", &mvm_inspect_argp,
-	  mvm_inspect },
-	{ "boot", "run one image, its serial line on your terminal", &mvm_boot_argp, mvm_boot },
-	{ "verify", "boot images in every way there is and check that they keep the contract",
-	  &mvm_verify_argp, mvm_verify },
-	{ "wave", "show the load over time of a profile, and measure what a VM makes of it", &mvm_wave_argp,
-	  mvm_wave },
-	{ "list", "list the guests and the profiles there are", &mvm_list_argp, mvm_list },
+static const struct command *const verbs[] = {
+	&mvm_build, &mvm_inspect, &mvm_boot, &mvm_verify, &mvm_wave, &mvm_list, NULL,
 };
+const struct program program = { .name = "mvm", .commands = verbs };
 
 enum {
 	OPT_LIST_VERBS = 0x100,
@@ -35,57 +26,36 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static const struct mvm_verb *find_verb(const char *name)
+static const struct command *need_verb(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		if (str_eq(verbs[i].name, name))
-			return &verbs[i];
-	return NULL;
-}
-
-static const struct mvm_verb *need_verb(const char *name)
-{
-	const struct mvm_verb *v = find_verb(name);
+	const struct command *v = command_find(name);
 
 	if (v)
 		return v;
 	fprintf(stderr, "mvm: unknown verb '%s': known are", name);
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		fprintf(stderr, "%s %s", i ? "," : "", verbs[i].name);
+	for (size_t i = 0; verbs[i]; i++)
+		fprintf(stderr, "%s %s", i ? "," : "", verbs[i]->name);
 	fprintf(stderr, "\nTry 'mvm --help'.\n");
 	exit(EXIT_BAD_INPUT);
 }
 
 static void list_verbs(void)
 {
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		puts(verbs[i].name);
+	for (size_t i = 0; verbs[i]; i++)
+		puts(verbs[i]->name);
 }
 
 /* For shell completion: every option of a verb, one a line, as it is typed. */
-static void list_options(const struct mvm_verb *v)
+static void list_options(const struct command *v)
 {
-	for (const struct argp_option *o = v->argp->options; o && (o->name || o->key || o->doc); o++) {
-		if (o->flags & OPTION_HIDDEN)
-			continue;
-		if (o->name)
-			printf("--%s\n", o->name);
-		if (o->key > 0 && o->key < 0x80 && isprint(o->key))
-			printf("-%c\n", o->key);
+	_cleanup_free_ const struct option_row **rows = command_rows(v);
+
+	for (size_t i = 0; rows[i]; i++) {
+		printf("--%s\n", rows[i]->name);
+		if (rows[i]->letter)
+			printf("-%c\n", rows[i]->letter);
 	}
 	puts("--help");
-}
-
-/* The same: options that take a value, and what it is ("--accel auto|tcg|kvm"). */
-static void list_arguments(const struct mvm_verb *v)
-{
-	for (const struct argp_option *o = v->argp->options; o && (o->name || o->key || o->doc); o++) {
-		if (!o->arg || o->flags & OPTION_HIDDEN)
-			continue;
-		printf("--%s %s\n", o->name, o->arg);
-		if (o->key > 0 && o->key < 0x80 && isprint(o->key))
-			printf("-%c %s\n", o->key, o->arg);
-	}
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -100,7 +70,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		list_options(need_verb(arg));
 		exit(EXIT_DONE);
 	case OPT_LIST_ARGUMENTS:
-		list_arguments(need_verb(arg));
+		cmd_list_arguments(need_verb(arg));
 		exit(EXIT_DONE);
 	case ARGP_KEY_ARG:
 		/* The first word is the verb; what follows is the verb's to parse. */
@@ -124,8 +94,8 @@ static char *help_text(int key, const char *text, void *input)
 		return (char *)text;
 	FILE *f = textbuf_open(&buf);
 	fprintf(f, "Verbs:\n");
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		fprintf(f, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+	for (size_t i = 0; verbs[i]; i++)
+		fprintf(f, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
 	fprintf(f, "\n%s", text);
 	return textbuf_close(&buf);
 }
@@ -153,68 +123,14 @@ static void print_version(FILE *stream, struct argp_state *state)
 	fprintf(stream, "mvm %s\n", MVM_VERSION);
 }
 
-void mvm_parse(const struct argp *argp, int argc, char **argv, void *input)
-{
-	_cleanup_free_ char *name = xasprintf("mvm %s", argv[0]);
-	char *old = argv[0];
-
-	/* argp names the program by argv[0] in its messages, and a verb is called by two words. */
-	argv[0] = name;
-	program_invocation_short_name = name;
-	program_invocation_name = name;
-	if (argp_parse(argp, argc, argv, 0, NULL, input))
-		exit(EXIT_BAD_INPUT);
-	argv[0] = old;
-	program_invocation_short_name = (char *)"mvm";
-	program_invocation_name = (char *)"mvm";
-}
-
-long mvm_whole(struct argp_state *st, const char *option, const char *arg, long min, long max)
-{
-	long v = 0;
-	_cleanup_free_ char *wrong = option_whole(option, arg, min, max, &v);
-
-	if (wrong)
-		argp_error(st, "%s", wrong);
-	return v;
-}
-
-double mvm_real(struct argp_state *st, const char *option, const char *arg, double min, double max)
-{
-	double v = 0;
-	_cleanup_free_ char *wrong = option_real(option, arg, min, max, &v);
-
-	if (wrong)
-		argp_error(st, "%s", wrong);
-	return v;
-}
-
-int mvm_fail(error *e)
-{
-	int code = (int)e->code;
-
-	fprintf(stderr, "mvm: %s\n", e->msg);
-	err_free(e);
-	return code;
-}
-
-static void finish_output(void)
-{
-	error *e = dir_finish_output();
-
-	if (e)
-		_exit(mvm_fail(e));
-}
-
 int main(int argc, char **argv)
 {
 	static char self[] = "mvm";
 	int verb_at = 0;
 
-	dir_expect_full();
+	cmd_open();
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = EXIT_BAD_INPUT;
-	atexit(finish_output);
 	if (argc > 0)
 		argv[0] = self;
 	if (argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, &verb_at) || !verb_at)

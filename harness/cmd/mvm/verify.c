@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Does an image keep the guest contract, whatever it boots from and runs on? */
-#include <argp.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,14 +10,6 @@
 #include "cmd/mvm/mvm.h"
 #include "guest/profile.h"
 
-enum {
-	OPT_ACCEL = 0x100,
-	OPT_QEMU,
-	OPT_QUICK,
-	OPT_LAUNCH,
-	OPT_JSON,
-};
-
 struct verify {
 	const char *accel, *qemu;
 	bool json, quick;
@@ -28,81 +19,40 @@ struct verify {
 	unsigned tests;	 /* TAP's number */
 };
 
-static const struct argp_option options[] = {
-	{ "accel", OPT_ACCEL, "auto|tcg|kvm", 0,
-	  "Accelerators to try (default auto: TCG, and KVM where it works)", 0 },
-	{ "qemu", OPT_QEMU, "PATH", 0, "QEMU binary (default qemu-system-x86_64)", 0 },
-	{ "quick", OPT_QUICK, NULL, 0,
-	  "Only from the toolkit's firmware: SeaBIOS takes seconds, under nested KVM many", 0 },
-	{ "launch", OPT_LAUNCH, "exec|fork|clone|all", 0,
-	  "Instead in VMs that are launched as 'mvmscale run --launch' does it; may be given more than once",
-	  0 },
-	{ "json", OPT_JSON, NULL, 0, "Print JSON instead of TAP", 0 },
+static error *take_launch(const struct option_row *o, const char *arg, void *config)
+{
+	struct verify *v = config;
+
+	(void)o;
+	for (enum launch_mode m = 0; m < LAUNCH_AUTO; m++)
+		if (str_eq(arg, "all") || str_eq(arg, launch_names[m]))
+			v->modes |= 1U << m;
+	return NULL;
+}
+
+#define AT(field) offsetof(struct verify, field)
+
+static const struct option_row options[] = {
+	{ "accel", 0, "auto|tcg|kvm", NULL, OPT_WORD, AT(accel), .words = "auto tcg kvm",
+	  .help = "Accelerators to try (default auto: TCG, and KVM where it works)" },
+	{ "qemu", 0, "PATH", NULL, OPT_TEXT, AT(qemu), .help = "QEMU binary (default qemu-system-x86_64)" },
+	{ "quick", 0, NULL, NULL, OPT_FLAG, AT(quick),
+	  .help = "Only from the toolkit's firmware: SeaBIOS takes seconds, under nested KVM many" },
+	{ "launch", 0, "exec|fork|clone|all", NULL, OPT_WORD, AT(modes), .words = "exec fork clone all",
+	  .take = take_launch,
+	  .help = "Instead in VMs that are launched as 'mvmscale run --launch' does it; may be given more than once" },
+	{ "json", 0, NULL, NULL, OPT_FLAG, AT(json), .help = "Print JSON instead of TAP" },
 	{ 0 },
 };
 
-static unsigned launch_option(struct argp_state *state, const char *arg)
+static error *check(void *config)
 {
-	if (str_eq(arg, "all"))
-		return (1U << LAUNCH_AUTO) - 1;
-	for (enum launch_mode m = 0; m < LAUNCH_AUTO; m++)
-		if (str_eq(arg, launch_names[m]))
-			return 1U << m;
-	argp_error(state, "--launch %s: must be exec, fork, clone or all", arg);
-	return 0;
+	const struct verify *v = config;
+
+	return v->quick && v->modes
+		       ? err_new(EXIT_BAD_INPUT, "--quick has no meaning with --launch: no SeaBIOS is used")
+		       : NULL;
 }
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct verify *v = state->input;
-
-	switch (key) {
-	case OPT_ACCEL:
-		if (!str_eq(arg, "auto") && !str_eq(arg, "tcg") && !str_eq(arg, "kvm"))
-			argp_error(state, "--accel %s: must be auto, tcg or kvm", arg);
-		v->accel = arg;
-		return 0;
-	case OPT_QEMU:
-		if (!*arg)
-			argp_error(state, "--qemu '': needs a program");
-		v->qemu = arg;
-		return 0;
-	case OPT_QUICK:
-		v->quick = true;
-		return 0;
-	case OPT_LAUNCH:
-		v->modes |= launch_option(state, arg);
-		return 0;
-	case OPT_JSON:
-		v->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		strlist_add(&v->what, arg);
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "what? Give images, or profiles: 'mvm list' shows them");
-		return 0;
-	case ARGP_KEY_END:
-		if (v->quick && v->modes)
-			argp_error(state, "--quick has no meaning with --launch: no SeaBIOS is used");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-const struct argp mvm_verify_argp = {
-	.options = options,
-	.parser = parse_option,
-	.args_doc = "IMG|PROFILE...",
-	.doc = "Boots each image in QEMU: from the toolkit's firmware, from SeaBIOS as a floppy and as a hard disk, under TCG and, where it works, under KVM. Checks in each of them that the guest says its "
-	       "ready line, answers ping, answers an unknown request, an empty line, an overlong line and many lines at "
-	       "once as the contract says, sleeps when nobody asks, and answers after that. With --launch the same is asked of VMs that were made in other ways: forked from an initialized QEMU, or copied "
-	       "from a running VM."
-	       "\v"
-	       "Prints TAP, a line for each clause; one that a VM cannot be asked, such as the boot of a clone, is skipped by name. Exit status: 0 all is kept, 1 some clause is broken (the lines "
-	       "'not ok' name each), 2 usage or bad image, 3 QEMU is missing.",
-};
 
 /* A file that is there is an image, unless its name says that it is a profile. */
 static error *load(const char *what, struct guest_image *ret)
@@ -212,22 +162,38 @@ static error *verify_all(struct verify *v, bool *ret_kept)
 	return e;
 }
 
-int mvm_verify(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct verify v = { .accel = "auto", .results = json_array() };
 	bool kept;
 
-	mvm_parse(&mvm_verify_argp, argc, argv, &v);
+	cmd_parse(&mvm_verify, argc, argv, &v);
 	error *e = verify_all(&v, &kept);
-	if (!e && v.json) {
-		json_dumpf(v.results, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else if (!e) {
+	if (!e && v.json)
+		cmd_print_json(json_incref(v.results), 0);
+	else if (!e)
 		printf("1..%u\n", v.tests);
-	}
 	json_decref(v.results);
 	strlist_clear(&v.what);
 	if (e)
-		return mvm_fail(e);
+		return cmd_fail(e);
 	return kept ? EXIT_DONE : EXIT_REGRESSION;
 }
+
+const struct command mvm_verify = {
+	.name = "verify",
+	.summary = "boot images in every way there is and check that they keep the contract",
+	.usage = "IMG|PROFILE...",
+	.doc = "Boots each image in QEMU: from the toolkit's firmware, from SeaBIOS as a floppy and as a hard disk, under TCG and, where it works, under KVM. Checks in each of them that the guest says its "
+	       "ready line, answers ping, answers an unknown request, an empty line, an overlong line and many lines at "
+	       "once as the contract says, sleeps when nobody asks, and answers after that. With --launch the same is asked of VMs that were made in other ways: forked from an initialized QEMU, or copied "
+	       "from a running VM."
+	       "\v"
+	       "Prints TAP, a line for each clause; one that a VM cannot be asked, such as the boot of a clone, is skipped by name. Exit status: 0 all is kept, 1 some clause is broken (the lines "
+	       "'not ok' name each), 2 usage or bad image, 3 QEMU is missing.",
+	.options = options,
+	.words = AT(what),
+	.none = "what? Give images, or profiles: 'mvm list' shows them",
+	.check = check,
+	.run = run,
+};

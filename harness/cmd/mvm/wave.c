@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The waveform of a profile: what it asks for, what the guest can play of it, and what a VM makes of that. */
-#include <argp.h>
 #include <jansson.h>
 #include <locale.h>
 #include <math.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "backend/qemu/wave_measure.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "cmd/mvm/mvm.h"
@@ -15,7 +15,6 @@
 #include "report/curve_text.h"
 #include "report/gnuplot.h"
 #include "report/wave_plot.h"
-#include "backend/qemu/wave_measure.h"
 
 #define PLOT_ROWS 9
 #define PLOT_COLUMNS_MAX 100
@@ -24,104 +23,45 @@
 /* A VM that waited longer for a CPU than this share of the time was not measured, the host was. */
 #define WAITED_MOST_PCT 2.0
 
-enum {
-	OPT_JSON = 0x100,
-	OPT_CSV,
-	OPT_MEASURE,
-	OPT_ACCEL,
-	OPT_SECONDS,
-	OPT_WINDOW,
-	OPT_QEMU,
-};
-
 struct wave_args {
-	const char *profile, *output;
+	struct strlist profile;
+	const char *output;
 	bool json, csv, measure;
 	struct wave_measure_options o;
 };
 
-static const struct argp_option options[] = {
-	{ "json", OPT_JSON, NULL, 0, "Print JSON", 0 },
-	{ "csv", OPT_CSV, NULL, 0, "Print a table: the phases, or with --measure the samples", 0 },
-	{ "measure", OPT_MEASURE, NULL, 0, "Boot one VM and compare what it uses with what was asked", 0 },
-	{ "accel", OPT_ACCEL, "auto|tcg|kvm", 0, "With --measure: accelerator (default auto)", 0 },
-	{ "seconds", OPT_SECONDS, "S", 0,
-	  "With --measure: how long (default: two periods, at least 3 s and at most 30 s)", 0 },
-	{ "window", OPT_WINDOW, "MS", 0,
-	  "With --measure: length of a sample in milliseconds (default: 5 slices of the guest's time)", 0 },
-	{ "qemu", OPT_QEMU, "PATH", 0, "With --measure: QEMU binary", 0 },
-	{ "output", 'o', "FILE", 0, "With --measure: draw both curves to FILE (.svg, .png or .pdf)", 0 },
+#define AT(field) offsetof(struct wave_args, field)
+
+static const struct option_row options[] = {
+	{ "json", 0, NULL, NULL, OPT_FLAG, AT(json), .help = "Print JSON" },
+	{ "csv", 0, NULL, NULL, OPT_FLAG, AT(csv),
+	  .help = "Print a table: the phases, or with --measure the samples" },
+	{ "measure", 0, NULL, NULL, OPT_FLAG, AT(measure),
+	  .help = "Boot one VM and compare what it uses with what was asked" },
+	{ "accel", 0, "auto|tcg|kvm", NULL, OPT_WORD, AT(o.accel), .words = "auto tcg kvm",
+	  .help = "With --measure: accelerator (default auto)" },
+	{ "seconds", 0, "S", NULL, OPT_REAL, AT(o.seconds),
+	  .help = "With --measure: how long (default: two periods, at least 3 s and at most 30 s)",
+	  .min = 0.1, .max = 86400 },
+	{ "window", 0, "MS", NULL, OPT_REAL, AT(o.window_ms),
+	  .help = "With --measure: length of a sample in milliseconds (default: 5 slices of the guest's time)",
+	  .min = 1, .max = 60000 },
+	{ "qemu", 0, "PATH", NULL, OPT_ANY, AT(o.qemu), .help = "With --measure: QEMU binary" },
+	{ "output", 'o', "FILE", NULL, OPT_ANY, AT(output),
+	  .help = "With --measure: draw both curves to FILE (.svg, .png or .pdf)" },
 	{ 0 },
 };
 
-static void check_end(struct argp_state *state, const struct wave_args *a)
+static error *check(void *config)
 {
-	if (!a->profile)
-		argp_error(state, "which profile? 'mvm list' shows them");
+	const struct wave_args *a = config;
+
 	if (a->json && a->csv)
-		argp_error(state, "--json and --csv exclude each other");
+		return err_new(EXIT_BAD_INPUT, "--json and --csv exclude each other");
 	if (!a->measure && (a->output || a->o.accel || a->o.qemu || a->o.seconds > 0 || a->o.window_ms > 0))
-		argp_error(state, "--accel, --seconds, --window, --qemu and -o need --measure");
+		return err_new(EXIT_BAD_INPUT, "--accel, --seconds, --window, --qemu and -o need --measure");
+	return NULL;
 }
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct wave_args *a = state->input;
-
-	switch (key) {
-	case OPT_JSON:
-		a->json = true;
-		return 0;
-	case OPT_CSV:
-		a->csv = true;
-		return 0;
-	case OPT_MEASURE:
-		a->measure = true;
-		return 0;
-	case OPT_ACCEL:
-		if (!str_eq(arg, "auto") && !str_eq(arg, "tcg") && !str_eq(arg, "kvm"))
-			argp_error(state, "--accel %s: must be auto, tcg or kvm", arg);
-		a->o.accel = arg;
-		return 0;
-	case OPT_SECONDS:
-		a->o.seconds = mvm_real(state, "seconds", arg, 0.1, 86400);
-		return 0;
-	case OPT_WINDOW:
-		a->o.window_ms = mvm_real(state, "window", arg, 1, 60000);
-		return 0;
-	case OPT_QEMU:
-		a->o.qemu = arg;
-		return 0;
-	case 'o':
-		a->output = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->profile)
-			argp_error(state, "one profile at a time: '%s' is too many", arg);
-		a->profile = arg;
-		return 0;
-	case ARGP_KEY_END:
-		check_end(state, a);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-const struct argp mvm_wave_argp = {
-	.options = options,
-	.parser = parse_option,
-	.args_doc = "PROFILE",
-	.doc = "Shows the waveform of PROFILE: one period as the guest plays it, its mean, peak and period, and how far it is from what the profile asks for. With --measure one VM plays it, and the CPU "
-	       "time of its process is compared with it."
-	       "\v"
-	       "Examples:\n"
-	       "  mvm wave daynight\n"
-	       "  mvm wave ./mine.profile --csv\n"
-	       "  mvm wave thin-spikes --measure --accel tcg -o spikes.svg\n"
-	       "\n"
-	       "Exit status: 0 done, 2 usage or bad profile, 3 QEMU or gnuplot is missing or the guest never got ready, 5 the host was too busy to measure, 130 interrupted.",
-};
 
 static volatile sig_atomic_t stop;
 
@@ -261,9 +201,7 @@ static void print_json(const struct profile *p, const struct wave *w, const stru
 
 	if (m->count)
 		json_object_set_new(j, "measured", measured_json(m, window_ms));
-	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
-	putchar('\n');
-	json_decref(j);
+	cmd_print_json(j, 8);
 }
 
 static void print_csv(const struct wave_code *c, const struct wave_measured *m)
@@ -321,7 +259,7 @@ static error *measure(struct wave_args *a, const struct profile *p, const struct
 	return e;
 }
 
-int mvm_wave(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct wave_args a = { 0 };
 	_cleanup_(profile_freep) struct profile *p = NULL;
@@ -329,13 +267,14 @@ int mvm_wave(int argc, char **argv)
 	struct guest_image img;
 	struct wave_code c;
 
-	mvm_parse(&mvm_wave_argp, argc, argv, &a);
-	error *e = profile_load(a.profile, &p);
+	cmd_parse(&mvm_wave, argc, argv, &a);
+	error *e = profile_load(a.profile.items[0], &p);
+	strlist_clear(&a.profile);
 	if (e)
-		return mvm_fail(e);
+		return cmd_fail(e);
 	const struct wave *w = p->wave;
 	if (!w)
-		return mvm_fail(err_new(EXIT_BAD_INPUT,
+		return cmd_fail(err_new(EXIT_BAD_INPUT,
 					"%s: has no section [wave], so it has no waveform to show", p->path));
 	e = wave_encode(w, &c);
 	if (!e && a.measure && !(e = image_from_profile(p, &img)))
@@ -354,5 +293,27 @@ int mvm_wave(int argc, char **argv)
 			"the VM waited %.1f %% of the time for a CPU: other work keeps this host busy, so the figures say little about the VM; repeat it on a quiet host",
 			m.waited_pct);
 	wave_measured_clear(&m);
-	return e ? mvm_fail(e) : stop ? EXIT_INTERRUPTED : EXIT_DONE;
+	return e ? cmd_fail(e) : stop ? EXIT_INTERRUPTED : EXIT_DONE;
 }
+
+const struct command mvm_wave = {
+	.name = "wave",
+	.summary = "show the load over time of a profile, and measure what a VM makes of it",
+	.usage = "PROFILE",
+	.doc = "Shows the waveform of PROFILE: one period as the guest plays it, its mean, peak and period, and how far it is from what the profile asks for. With --measure one VM plays it, and the CPU "
+	       "time of its process is compared with it."
+	       "\v"
+	       "Examples:\n"
+	       "  mvm wave daynight\n"
+	       "  mvm wave ./mine.profile --csv\n"
+	       "  mvm wave thin-spikes --measure --accel tcg -o spikes.svg\n"
+	       "\n"
+	       "Exit status: 0 done, 2 usage or bad profile, 3 QEMU or gnuplot is missing or the guest never got ready, 5 the host was too busy to measure, 130 interrupted.",
+	.options = options,
+	.words = AT(profile),
+	.most = 1,
+	.too_many = "one profile at a time: '%s' is too many",
+	.none = "which profile? 'mvm list' shows them",
+	.check = check,
+	.run = run,
+};
