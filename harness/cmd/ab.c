@@ -285,7 +285,6 @@ static int run(int argc, char **argv)
 {
 	struct ab_args a = { 0 };
 	struct ab ab = { .args = &a, .plan = look_plan_start(), .start_ns = clock_ns() };
-	struct sigaction sa = { .sa_handler = on_signal };
 
 	judge_init(&a.judge, argc, argv);
 	cmd_parse(&cmd_ab, argc, argv, &a);
@@ -294,9 +293,7 @@ static int run(int argc, char **argv)
 			  "name both sides: --a SPEC --b SPEC (an empty SPEC is the common options alone)");
 	_cleanup_free_ char *standard = a.out ? NULL : cmd_standard_folder("ab");
 	a.out = a.out ? a.out : standard;
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
+	cmd_on_end(on_signal);
 	error *e = prepare(&ab);
 	if (!e)
 		e = all_rounds(&ab);

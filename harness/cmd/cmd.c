@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,6 +242,15 @@ char *cmd_standard_folder(const char *verb)
 
 	clock_utc_stamp(stamp);
 	return xasprintf("runs/%s-%s", stamp, verb);
+}
+
+void cmd_on_end(void (*handler)(int))
+{
+	struct sigaction sa = { .sa_handler = handler };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
 }
 
 int cmd_fail(error *e)

@@ -72,6 +72,8 @@ error *cmd_load_runs(const struct strlist *dirs, struct run_record ***ret) ERR_M
 void cmd_free_runs(struct run_record **runs, struct strlist *dirs);
 /* Where the runs of a verb go when no folder is named: runs/<time>-<verb>. The caller frees it. */
 char *cmd_standard_folder(const char *verb);
+/* Calls it on every signal that asks to end: interrupt, termination, hang-up. */
+void cmd_on_end(void (*handler)(int));
 /* Prints the error to stderr, frees it, returns its exit status. */
 int cmd_fail(error *e);
 

@@ -128,6 +128,7 @@ static int help_main(int argc, char **argv)
 	const struct command *c = topic ? command_find(topic) : NULL;
 	if (topic && !c)
 		cmd_usage(&cmd_help, "unknown command '%s'", topic);
+	strlist_clear(&a.topic);
 	if (a.verbs) {
 		for (const struct command *const *v = program.commands; *v; v++)
 			puts((*v)->name);

@@ -107,9 +107,7 @@ static int run(int argc, char **argv)
 	_cleanup_free_ char *standard = a.o.out ? NULL : cmd_standard_folder("kernel");
 	a.o.out = a.o.out ? a.o.out : standard;
 	parse_run(&a);
-	sigaction(SIGINT, &(struct sigaction){ .sa_handler = on_signal }, NULL);
-	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_signal }, NULL);
-	sigaction(SIGHUP, &(struct sigaction){ .sa_handler = on_signal }, NULL);
+	cmd_on_end(on_signal);
 	error *e = outer_run(&a.o, &status);
 	if (e) {
 		status = cmd_fail(e);

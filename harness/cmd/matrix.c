@@ -103,15 +103,6 @@ static void on_signal(int sig)
 }
 
 /* Without SA_RESTART: who waits must notice. */
-static void catch_signals(void)
-{
-	struct sigaction sa = { .sa_handler = on_signal };
-
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-}
-
 static error *open_folder(const struct matrix_args *a, const char *dir, struct matrix_spec *file,
 			  struct matrix **ret)
 {
@@ -269,7 +260,7 @@ static int run(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	cmd_parse(&cmd_matrix, argc, argv, &a);
-	catch_signals();
+	cmd_on_end(on_signal);
 	error *e = do_matrix(&a, &status);
 	for (size_t i = 0; i < a.beside_count; i++) {
 		csv_free(a.beside[i].csv);

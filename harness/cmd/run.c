@@ -23,16 +23,6 @@ static void on_signal(int sig)
 	run_interrupted = sig;
 }
 
-static void catch_signals(void)
-{
-	struct sigaction sa = { .sa_handler = on_signal };
-
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
 static void on_status(void *user, const struct run_status *s)
 {
 	progress_status(user, s);
@@ -114,7 +104,8 @@ static int run_main(int argc, char **argv)
 	struct run_observer obs = {
 		.user = &p, .status = on_status, .notice = on_notice, .interval = on_interval
 	};
-	catch_signals();
+	cmd_on_end(on_signal);
+	signal(SIGPIPE, SIG_IGN);
 	e = run_ramp(&o, &obs, &out);
 	progress_clear(&p);
 	if (e && !out.dir) {

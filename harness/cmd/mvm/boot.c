@@ -234,11 +234,8 @@ static error *talk(struct boot *b)
 
 static void catch_signals(void)
 {
-	static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
-	struct sigaction sa = { .sa_handler = on_signal };
-
-	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
-		sigaction(ends[i], &sa, NULL);
+	cmd_on_end(on_signal);
+	sigaction(SIGQUIT, &(struct sigaction){ .sa_handler = on_signal }, NULL);
 	signal(SIGPIPE, SIG_IGN); /* the terminal is put back first */
 }
 

@@ -70,15 +70,6 @@ static void on_signal(int sig)
 	stop = sig;
 }
 
-static void catch_signals(void)
-{
-	struct sigaction sa = { .sa_handler = on_signal };
-
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-}
-
 static void set_up_plot(struct curve_text *t, const char *x_label)
 {
 	struct winsize ws = { 0 };
@@ -249,7 +240,7 @@ static error *measure(struct wave_args *a, const struct profile *p, const struct
 	if (!(a->o.window_ms > 0))
 		a->o.window_ms = 5 * wave_slice_ms(c);
 	a->o.stop = &stop;
-	catch_signals();
+	cmd_on_end(on_signal);
 	e = wave_measure(img, &a->o, m);
 	if (!e && !m->count && !stop)
 		e = err_new(EXIT_BAD_INPUT, "--seconds %g is shorter than one window of %.0f ms",
