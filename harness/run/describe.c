@@ -103,7 +103,7 @@ void describe_environment(struct session *s)
 	json_object_set_new(m, "backend", backend);
 	json_object_set_new(m, "host", host_json(&s->plan.host));
 	json_object_set_new(m, "guest", guest_json(s));
-	json_t *waveform = predict_json(&s->plan, &s->pop);
+	json_t *waveform = wave_load_json(&s->plan, &s->pop);
 	if (waveform)
 		json_object_set_new(m, "waveform", waveform);
 	json_object_set_new(m, "preset", json_string(s->plan.preset ? s->plan.preset->name : "none"));

@@ -157,7 +157,7 @@ error *measure_interval(struct session *s, unsigned interval, struct interval *r
 			from->interval_add(s);
 	}
 	row->extra[EXTRA_DIED] = s->record.out->died;
-	life_row(&s->plan, &s->pop, row);
+	wave_load_row(&s->plan, &s->pop, row);
 	if ((from->interval_sampled && (e = from->interval_sampled(s, interval, row))) ||
 	    (e = ask_population(s, row, row->samples - before)))
 		return e;

@@ -136,7 +136,7 @@ static error *take_events(struct session *s, int timeout_ms)
 		if (ev[i].kind == BACKEND_READY) {
 			s->pop.ready++;
 			s->pop.failures_in_row = 0;
-			life_begin(&s->pop, ev[i].vm);
+			wave_load_begin(&s->pop, ev[i].vm);
 		} else if (ev[i].kind == BACKEND_FAILED) {
 			one = note_failure(s, &ev[i]);
 		} else if (ev[i].kind == BACKEND_HOST_LOST) {

@@ -81,7 +81,7 @@ void record_stop(struct record *r, enum stop_kind kind, const char *metric, cons
 void session_sample(struct session *s, struct sample *ret)
 {
 	s->source.ops->sample(s, ret);
-	ret->v[METRIC_CPU_PREDICTED] = predict_cpu_pct(&s->plan, &s->pop, ret->at_ns, ret->window_s);
+	ret->v[METRIC_CPU_PREDICTED] = wave_load_pct(&s->plan, &s->pop, ret->at_ns, ret->window_s);
 }
 
 bool session_limit_met(struct session *s)
@@ -222,7 +222,7 @@ static error *open_backend(struct session *s)
 	error *e = o->backend->open(&cfg, s->pop.vms, s->pop.vm_slots, &s->pop.backend);
 	if (e)
 		return confine_explain(&s->plan, &s->enclosure, e);
-	life_prepare(&s->plan, &s->pop);
+	wave_load_prepare(&s->plan, &s->pop);
 	return NULL;
 }
 

@@ -126,15 +126,14 @@ error *describe_check_program(const struct population *pop, struct record *rec) 
 /* wave_load.c: percent of the host that the guests' waveforms ask for, over the last window; NAN of guests
  * without.
  */
-double predict_cpu_pct(const struct plan *plan, const struct population *pop, uint64_t at_ns,
-		       double window_s);
+double wave_load_pct(const struct plan *plan, const struct population *pop, uint64_t at_ns, double window_s);
 /* What they used since they were ready against what was asked of them: to be told of each VM that gets ready,
    then for the life_* columns. */
-void life_prepare(const struct plan *plan, struct population *pop);
-void life_begin(struct population *pop, uint32_t id);
-void life_row(const struct plan *plan, const struct population *pop, struct interval *row);
+void wave_load_prepare(const struct plan *plan, struct population *pop);
+void wave_load_begin(struct population *pop, uint32_t id);
+void wave_load_row(const struct plan *plan, const struct population *pop, struct interval *row);
 /* For run.json; NULL of guests without a waveform. */
-json_t *predict_json(const struct plan *plan, const struct population *pop);
+json_t *wave_load_json(const struct plan *plan, const struct population *pop);
 
 /* launch.c: starts VMs until `target` are ready, or the stop is set. Fills the launch columns of *row. */
 error *launch_to(struct session *s, uint32_t target, struct interval *row) ERR_MUST_CHECK;

@@ -31,7 +31,7 @@ static double load_of(const struct plan *plan, const struct population *pop, con
 	return wave_load_between(c, v.seed, to - window_ms, to);
 }
 
-double predict_cpu_pct(const struct plan *plan, const struct population *pop, uint64_t at_ns, double window_s)
+double wave_load_pct(const struct plan *plan, const struct population *pop, uint64_t at_ns, double window_s)
 {
 	struct wave_code c;
 	double sum = 0, cores = (double)plan->host.cores_online;
@@ -51,7 +51,7 @@ double predict_cpu_pct(const struct plan *plan, const struct population *pop, ui
 	return seen ? fmin(sum * pop->ready / seen / cores, 100) : 0;
 }
 
-void life_prepare(const struct plan *plan, struct population *pop)
+void wave_load_prepare(const struct plan *plan, struct population *pop)
 {
 	struct wave_code c;
 
@@ -59,7 +59,7 @@ void life_prepare(const struct plan *plan, struct population *pop)
 		pop->lives = xcalloc(pop->vm_slots, sizeof(*pop->lives));
 }
 
-void life_begin(struct population *pop, uint32_t id)
+void wave_load_begin(struct population *pop, uint32_t id)
 {
 	if (pop->lives)
 		pop->lives[id] =
@@ -77,7 +77,7 @@ static void add_life(const struct plan *plan, const struct population *pop, cons
 		lives_add(l, ms, load_of(plan, pop, c, id, now, ms), used - life->cpu_ns);
 }
 
-void life_row(const struct plan *plan, const struct population *pop, struct interval *row)
+void wave_load_row(const struct plan *plan, const struct population *pop, struct interval *row)
 {
 	struct wave_code c;
 	struct lives l = { 0 };
@@ -94,7 +94,7 @@ void life_row(const struct plan *plan, const struct population *pop, struct inte
 	row->extra[EXTRA_LIFE_OVER] = l.over;
 }
 
-json_t *predict_json(const struct plan *plan, const struct population *pop)
+json_t *wave_load_json(const struct plan *plan, const struct population *pop)
 {
 	struct wave_code c;
 
