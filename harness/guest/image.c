@@ -215,6 +215,22 @@ void guest_data_names(const char *kind, const char *suffix, struct strlist *ret)
 	free(found);
 }
 
+char *guest_data_find(const char *kind, const char *suffix, const char *name, char **ret_known)
+{
+	_cleanup_(strlist_clear) struct strlist names = { 0 };
+	_cleanup_free_ char *file = xasprintf("%s%s", name, suffix);
+
+	*ret_known = NULL;
+	if (strchr(name, '/') || strstr(name, suffix))
+		return xstrdup(name);
+	char *path = fs_find_data(kind, file);
+	if (path)
+		return path;
+	guest_data_names(kind, suffix, &names);
+	*ret_known = names.count ? strlist_join(&names) : NULL;
+	return NULL;
+}
+
 void guest_names(struct strlist *ret)
 {
 	guest_data_names("guests", ".img", ret);

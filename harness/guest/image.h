@@ -54,5 +54,10 @@ void guest_names(struct strlist *ret);
 
 /* Names of the files in a data folder that end in suffix, without it, sorted. For this stage's use. */
 void guest_data_names(const char *kind, const char *suffix, struct strlist *ret);
+/* The path of what is named so: a file by its own path or ending, else one in the data folder. NULL when
+   there is none: *ret_known then has the names that there are, NULL for none. The caller frees both. */
+char *guest_data_find(const char *kind, const char *suffix, const char *name, char **ret_known);
+/* What most kinds say then: the kind, the name, the known names. */
+#define GUEST_DATA_UNKNOWN "unknown %s '%s': known are %s; a file of your own is given by its path"
 
 #endif

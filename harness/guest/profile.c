@@ -157,36 +157,24 @@ error *profile_parse(const char *text, const char *what, struct profile **ret)
 	return e ? e : from_ini(f, ret);
 }
 
-static error *unknown(const char *name)
+static error *unknown(const char *name, const char *known)
 {
-	_cleanup_(strlist_clear) struct strlist names = { 0 };
-
-	guest_data_names("profiles", SUFFIX, &names);
-	if (!names.count)
-		return err_new(
-			EXIT_CANNOT,
-			"profile '%s': no profiles are installed: set MVMSCALE_DATA to the folder that holds profiles/, or give the path of a %s file",
-			name, SUFFIX);
-	_cleanup_free_ char *known = strlist_join(&names);
-	return err_new(EXIT_BAD_INPUT, "unknown profile '%s': known are %s; or give the path of a %s file",
-		       name, known, SUFFIX);
+	return known ? err_new(EXIT_BAD_INPUT,
+			       "unknown profile '%s': known are %s; or give the path of a %s file", name,
+			       known, SUFFIX)
+		     : err_new(EXIT_CANNOT,
+			       "profile '%s': no profiles are installed: set MVMSCALE_DATA to the folder that holds profiles/, or give the path of a %s file",
+			       name, SUFFIX);
 }
 
 error *profile_load(const char *name_or_path, struct profile **ret)
 {
-	size_t len = strlen(name_or_path), n = strlen(SUFFIX);
 	_cleanup_(ini_freep) struct ini_file *f = NULL;
-	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *known = NULL;
+	_cleanup_free_ char *path = guest_data_find("profiles", SUFFIX, name_or_path, &known);
 
-	if (strchr(name_or_path, '/') || (len > n && str_eq(name_or_path + len - n, SUFFIX))) {
-		path = xstrdup(name_or_path);
-	} else {
-		_cleanup_free_ char *file = xasprintf("%s%s", name_or_path, SUFFIX);
-
-		path = fs_find_data("profiles", file);
-	}
 	if (!path)
-		return unknown(name_or_path);
+		return unknown(name_or_path, known);
 	error *e = ini_load(path, &f);
 	return e ? e : from_ini(f, ret);
 }

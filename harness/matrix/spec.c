@@ -237,35 +237,17 @@ void matrix_names(struct strlist *ret)
 	guest_data_names("matrix", SUFFIX, ret);
 }
 
-static error *find_matrix(const char *name, char **ret)
-{
-	size_t n = strlen(name), suffix = strlen(SUFFIX);
-
-	if (strchr(name, '/') || (n > suffix && str_eq(name + n - suffix, SUFFIX))) {
-		*ret = xstrdup(name);
-		return NULL;
-	}
-	_cleanup_free_ char *file = xasprintf("%s%s", name, SUFFIX);
-	*ret = fs_find_data("matrix", file);
-	if (*ret)
-		return NULL;
-	struct strlist names;
-	matrix_names(&names);
-	_cleanup_free_ char *known = names.count ? strlist_join(&names) : xstrdup("(none found)");
-	strlist_clear(&names);
-	return err_new(EXIT_BAD_INPUT,
-		       "unknown matrix '%s': known are %s; a file of your own is given by its path", name,
-		       known);
-}
-
 error *matrix_load(const char *name_or_path, struct matrix_spec **ret)
 {
-	_cleanup_free_ char *path = NULL, *text = NULL;
+	_cleanup_free_ char *known = NULL, *text = NULL;
+	_cleanup_free_ char *path = guest_data_find("matrix", SUFFIX, name_or_path, &known);
 	size_t len = 0;
-	error *e = find_matrix(name_or_path, &path);
+	error *e = path ? fs_read(path, &text, &len)
+			: err_new(EXIT_BAD_INPUT, GUEST_DATA_UNKNOWN, "matrix", name_or_path,
+				  known ?: "(none found)");
 
-	if (e || (e = fs_read(path, &text, &len)))
-		return e ? err_wrap(e, "matrix") : NULL;
+	if (e)
+		return err_wrap(e, "matrix");
 	if (strlen(text) != len)
 		return err_new(EXIT_BAD_INPUT, "matrix: %s: holds NUL bytes, so it is not a text file", path);
 	if ((e = matrix_parse(text, path, ret)))

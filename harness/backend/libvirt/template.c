@@ -122,26 +122,14 @@ error *lv_template_parse(const char *text, const char *path, struct lv_template 
 
 error *lv_template_load(const char *name_or_path, struct lv_template **ret)
 {
-	_cleanup_free_ char *text = NULL, *path = NULL;
+	_cleanup_free_ char *text = NULL, *known = NULL;
+	_cleanup_free_ char *path = guest_data_find("libvirt", ".domain", name_or_path, &known);
 
-	if (strchr(name_or_path, '/') || strstr(name_or_path, ".domain")) {
-		path = xstrdup(name_or_path);
-	} else {
-		_cleanup_free_ char *file = xasprintf("%s.domain", name_or_path);
-
-		path = fs_find_data("libvirt", file);
-	}
-	if (!path) {
-		struct strlist names;
-
-		guest_data_names("libvirt", ".domain", &names);
-		_cleanup_free_ char *known = names.count ? strlist_join(&names) : xstrdup("(none found)");
-		strlist_clear(&names);
+	if (!path)
 		return err_new(
 			EXIT_BAD_INPUT,
 			"there is no template for libvirt driver '%s': known are %s; give one of your own with --template FILE",
-			name_or_path, known);
-	}
+			name_or_path, known ?: "(none found)");
 	error *e = fs_read(path, &text, NULL);
 	return e ? err_wrap(e, "template") : lv_template_parse(text, path, ret);
 }

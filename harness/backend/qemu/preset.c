@@ -7,6 +7,8 @@
 #include "base/ini.h"
 #include "guest/image.h"
 
+#define SUFFIX ".preset"
+
 const char *const accel_names[ACCEL_COUNT] = { [ACCEL_TCG] = "tcg", [ACCEL_KVM] = "kvm" };
 const char *const device_names[DEVICE_COUNT] = { [DEVICE_DISK] = "disk", [DEVICE_NET] = "net" };
 
@@ -38,7 +40,7 @@ error *device_set(const struct strlist *words, const char *what, unsigned *ret)
 
 void preset_names(struct strlist *ret)
 {
-	guest_data_names("presets", ".preset", ret);
+	guest_data_names("presets", SUFFIX, ret);
 }
 
 /* A program with a slash in its name lies where the file says: seen from the file's own folder. */
@@ -121,29 +123,10 @@ struct vm_cost preset_vm_cost(const struct preset_accel *pa)
 				 .commit_kb = (double)pa->commit_kb };
 }
 
-static error *find_preset(const char *name, char **ret_path)
-{
-	if (strchr(name, '/') || strstr(name, ".preset")) {
-		*ret_path = xstrdup(name);
-		return NULL;
-	}
-	_cleanup_free_ char *file = xasprintf("%s.preset", name);
-	*ret_path = fs_find_data("presets", file);
-	if (*ret_path)
-		return NULL;
-	struct strlist names;
-	preset_names(&names);
-	_cleanup_free_ char *known = names.count ? strlist_join(&names) : xstrdup("(none found)");
-	strlist_clear(&names);
-	return err_new(EXIT_BAD_INPUT,
-		       "unknown preset '%s': known are %s; a file of your own is given by its path", name,
-		       known);
-}
-
 static char *preset_name_of(const char *path)
 {
 	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-	const char *dot = strstr(base, ".preset");
+	const char *dot = strstr(base, SUFFIX);
 
 	return dot && dot > base ? xasprintf("%.*s", (int)(dot - base), base) : xstrdup(base);
 }
@@ -195,12 +178,13 @@ error *preset_parse(const char *text, const char *what, struct preset **ret)
 error *preset_load(const char *name_or_path, struct preset **ret)
 {
 	_cleanup_(ini_freep) struct ini_file *f = NULL;
-	_cleanup_free_ char *path = NULL;
-	error *e = find_preset(name_or_path, &path);
+	_cleanup_free_ char *known = NULL;
+	_cleanup_free_ char *path = guest_data_find("presets", SUFFIX, name_or_path, &known);
+	error *e = path ? ini_load(path, &f)
+			: err_new(EXIT_BAD_INPUT, GUEST_DATA_UNKNOWN, "preset", name_or_path,
+				  known ?: "(none found)");
 
-	if (e || (e = ini_load(path, &f)))
-		return err_wrap(e, "preset");
-	return from_ini(f, ret);
+	return e ? err_wrap(e, "preset") : from_ini(f, ret);
 }
 
 void preset_free(struct preset *p)
