@@ -1,39 +1,85 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "backend/libvirt/left.h"
+
+#include <libvirt/virterror.h>
+
 #include "backend/libvirt/libvirt.h"
 #include "backend/libvirt/name.h"
 
-static error *list_one(virDomainPtr dom, const char *host, bool remove, struct strlist *said, uint32_t *count)
-{
-	const char *name = virDomainGetName(dom);
-	char uuid[VIR_UUID_STRING_BUFLEN];
+struct search {
+	virConnectPtr conn;
+	const char *host;
+	bool remove;
+	struct strlist *said;
+	uint32_t count;
+};
 
-	if (!name || virDomainGetUUIDString(dom, uuid) < 0 || lv_name_owner(name, uuid) != LV_GONE)
-		return NULL;
-	(*count)++;
-	if (remove && virDomainDestroy(dom) < 0)
-		return lv_error(EXIT_CANNOT, "domain %s on %s cannot be destroyed", name, host);
-	strlist_addf(said, "%s %s on %s%s", remove ? "destroyed domain" : "domain", name, host,
-		     remove ? "" : ", left behind by a run that is gone");
+static bool is_left(const char *name, const char *uuid)
+{
+	return name && *uuid && lv_name_owner(name, uuid) == LV_GONE;
+}
+
+/* gone: it was to be removed, and was; done says so in a word. */
+static error *tell(struct search *s, const char *what, const char *done, const char *name, bool gone)
+{
+	s->count++;
+	if (s->remove && !gone)
+		return lv_error(EXIT_CANNOT, "%s %s on %s cannot be %s", what, name, s->host, done);
+	strlist_addf(s->said, "%s%s%s %s on %s%s", s->remove ? done : "", s->remove ? " " : "", what, name,
+		     s->host, s->remove ? "" : ", left behind by a run that is gone");
 	return NULL;
+}
+
+static error *search_domains(struct search *s)
+{
+	virDomainPtr *all = NULL;
+	int n = virConnectListAllDomains(s->conn, &all, 0);
+	error *e = NULL;
+
+	if (n < 0)
+		return lv_error(EXIT_CANNOT, "cannot list the domains on %s", s->host);
+	for (int i = 0; i < n; i++) {
+		const char *name = virDomainGetName(all[i]);
+		char uuid[VIR_UUID_STRING_BUFLEN] = "";
+
+		if (virDomainGetUUIDString(all[i], uuid) == 0 && is_left(name, uuid))
+			e = err_first(e, tell(s, "domain", "destroyed", name,
+					      s->remove && virDomainDestroy(all[i]) == 0));
+		virDomainFree(all[i]);
+	}
+	free(all);
+	return e;
+}
+
+static error *search_pools(struct search *s)
+{
+	virStoragePoolPtr *all = NULL;
+	int n = virConnectListAllStoragePools(s->conn, &all, 0);
+	error *e = NULL;
+
+	virResetLastError(); /* a driver without storage has none of ours */
+	for (int i = 0; i < n; i++) {
+		const char *name = virStoragePoolGetName(all[i]);
+		char uuid[VIR_UUID_STRING_BUFLEN] = "";
+
+		if (virStoragePoolGetUUIDString(all[i], uuid) == 0 && is_left(name, uuid))
+			e = err_first(e, tell(s, "storage pool", "removed", name,
+					      s->remove && lv_store_remove_pool(s->conn, all[i])));
+		virStoragePoolFree(all[i]);
+	}
+	free(all);
+	return e;
 }
 
 error *lv_leftovers(virConnectPtr conn, const char *host, bool remove, struct strlist *said,
 		    uint32_t *ret_count)
 {
-	virDomainPtr *all = NULL;
-	int n = virConnectListAllDomains(conn, &all, 0);
-	error *e = NULL;
+	struct search s = { .conn = conn, .host = host, .remove = remove, .said = said };
+	error *e = search_domains(&s);
 
-	*ret_count = 0;
-	if (n < 0)
-		return lv_error(EXIT_CANNOT, "cannot list the domains on %s", host);
-	for (int i = 0; i < n; i++) {
-		e = err_first(e, list_one(all[i], host, remove, said, ret_count));
-		virDomainFree(all[i]);
-	}
-	free(all);
-	return e ? e : lv_store_leftovers(conn, host, remove, said, ret_count);
+	e = e ? e : search_pools(&s);
+	*ret_count = s.count;
+	return e;
 }
 
 error *libvirt_leftovers(const char *uri, bool remove, struct strlist *said)

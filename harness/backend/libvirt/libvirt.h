@@ -128,9 +128,8 @@ void lv_reaper_stop(struct lv *b);
 /* store.c: puts image and firmware where that host's hypervisor can read them. */
 error *lv_store_files(struct lv_host *h) ERR_MUST_CHECK;
 void lv_store_remove(struct lv_host *h);
-/* Storage pools that a harness which is gone left; as lv_leftovers(), but adds to *count. */
-error *lv_store_leftovers(virConnectPtr conn, const char *host, bool remove, struct strlist *said,
-			  uint32_t *count) ERR_MUST_CHECK;
+/* A pool of ours with its files and its folder; true when it is gone. */
+bool lv_store_remove_pool(virConnectPtr conn, virStoragePoolPtr pool);
 
 /* domain.c: one domain from name to ready. */
 error *lv_domain_probe(struct lv_host *h) ERR_MUST_CHECK;

@@ -155,7 +155,8 @@ error *lv_store_files(struct lv_host *h)
 		return NULL;
 	}
 	error *e = make_pool(h);
-	/* a disk is opened for writing, shared or not; so is what libvirt itself is to fill, where it is no root */
+	/* a disk is opened for writing, shared or not; so is what libvirt itself is to fill, where it is no
+	 * root */
 	if (!e)
 		e = send_file(h, "guest.img", "0600", b->image_path, &h->image);
 	if (!e)
@@ -181,7 +182,7 @@ static bool remove_folder(virConnectPtr conn, virStoragePoolPtr pool)
 	return done;
 }
 
-static bool remove_pool(virConnectPtr conn, virStoragePoolPtr pool)
+bool lv_store_remove_pool(virConnectPtr conn, virStoragePoolPtr pool)
 {
 	static const char *const names[] = { "guest.img", "firmware.bin", "mvminit" };
 
@@ -199,38 +200,6 @@ static bool remove_pool(virConnectPtr conn, virStoragePoolPtr pool)
 void lv_store_remove(struct lv_host *h)
 {
 	if (h->pool)
-		remove_pool(h->conn, h->pool);
+		lv_store_remove_pool(h->conn, h->pool);
 	virResetLastError();
-}
-
-static error *leftover(virConnectPtr conn, virStoragePoolPtr pool, const char *host, bool remove,
-		       struct strlist *said, uint32_t *count)
-{
-	const char *name = virStoragePoolGetName(pool);
-	char uuid[VIR_UUID_STRING_BUFLEN];
-
-	if (!name || virStoragePoolGetUUIDString(pool, uuid) < 0 || lv_name_owner(name, uuid) != LV_GONE)
-		return NULL;
-	(*count)++;
-	if (remove && !remove_pool(conn, pool))
-		return lv_error(EXIT_CANNOT, "storage pool %s on %s cannot be removed", name, host);
-	strlist_addf(said, "%s %s on %s%s", remove ? "removed storage pool" : "storage pool", name, host,
-		     remove ? "" : ", left behind by a run that is gone");
-	return NULL;
-}
-
-error *lv_store_leftovers(virConnectPtr conn, const char *host, bool remove, struct strlist *said,
-			  uint32_t *count)
-{
-	virStoragePoolPtr *all = NULL;
-	int n = virConnectListAllStoragePools(conn, &all, 0);
-	error *e = NULL;
-
-	virResetLastError(); /* a driver without storage has none of ours */
-	for (int i = 0; i < n; i++) {
-		e = err_first(e, leftover(conn, all[i], host, remove, said, count));
-		virStoragePoolFree(all[i]);
-	}
-	free(all);
-	return e;
 }
