@@ -13,8 +13,9 @@
 static char *through_real_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
-	_cleanup_free_ char *real = folder ? realpath(folder, NULL) : NULL;
+	_cleanup_free_ char *folder =
+		xasprintf("%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+	_cleanup_free_ char *real = realpath(folder, NULL);
 
 	return real ? xasprintf("%s/%s", real, slash ? slash + 1 : path) : xstrdup(path);
 }

@@ -31,8 +31,7 @@ static error *db_error(const struct history *h, const char *doing)
 	bool foreign = code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
 
 	return err_new(
-		foreign ? EXIT_BAD_INPUT : EXIT_CANNOT, "%s: cannot %s: %s%s", h->path, doing,
-		db_why(h->db),
+		foreign ? EXIT_BAD_INPUT : EXIT_CANNOT, "%s: cannot %s: %s%s", h->path, doing, db_why(h->db),
 		foreign ? ": restore it from a copy, or move it away and add the runs again; --db names another file"
 			: "");
 }

@@ -279,7 +279,7 @@ static char *who_can(const struct strlist *options)
 /* Names the option with all that the backend has no use for in the same way. */
 static error *refuse(const struct option_row *row, const struct backend_ops *b)
 {
-	const struct option_table *from[RUN_TABLES];
+	const struct option_table *from[RUN_TABLES] = { NULL };
 	_cleanup_(strlist_clear) struct strlist names = { 0 };
 	size_t t = 0;
 

@@ -182,6 +182,7 @@ layers() {
 	bad=0 allowed=
 	for stage in $order cmd; do
 		allowed="$allowed $stage"
+		# shellcheck disable=SC2046 # words
 		rooms_of $(find "harness/$stage" -name '*.[ch]') | sort -u >"$T/rooms"
 		while read -r file used; do
 			# what is loaded into QEMU shares one header with the backend
@@ -209,6 +210,7 @@ layers() {
 
 # What reads the record and what touches the machine meet in a run folder, and nowhere else.
 wings() {
+	# shellcheck disable=SC2046 # words
 	rooms_of $(find harness/record harness/model harness/report harness/advise harness/compare -name '*.[ch]') |
 		grep -E ' (host|backend|measure|run)$' >"$T/wings"
 	cat "$T/wings"

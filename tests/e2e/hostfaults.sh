@@ -209,7 +209,7 @@ stop_is() {
 
 # It depends on the moment who is refused: the harness, which forks, or a QEMU, which wants a thread and ends.
 too_few_pids() {
-	printf '#!/bin/sh\necho $$ >%s/cgroup.procs\nexec "$@"\n' "$cgroup" >join
+	printf '#!/bin/sh\necho $$ >%s/cgroup.procs\nexec "$@"\n' "$cgroup" >./join
 	chmod +x join
 	echo 1000 >"$cgroup/pids.max"
 	before=$first_words first_words="$T/join"

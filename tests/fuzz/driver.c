@@ -41,6 +41,7 @@ void fuzz_must(bool good, const char *fmt, ...)
 
 	if (good)
 		return;
+	/* NOLINTBEGIN(bugprone-signal-handler): what follows ends the program */
 	fprintf(stderr, "fuzz_%s: ", fuzz_target.name);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
@@ -48,6 +49,7 @@ void fuzz_must(bool good, const char *fmt, ...)
 	fputs(":\n", stderr);
 	fwrite(input, 1, input_len > FUZZ_INPUT_MAX ? 200 : input_len, stderr);
 	fputc('\n', stderr);
+	/* NOLINTEND(bugprone-signal-handler) */
 	abort();
 }
 
@@ -241,7 +243,8 @@ static unsigned long try_damaged(const struct inputs *all, double seconds)
 	unsigned long tries = 0;
 
 	for (; (double)(clock_ns() - start) < seconds * 1e9; tries++) {
-		size_t from = (size_t)rand() % all->count, len = MIN(all->len[from], (size_t)FUZZ_INPUT_MAX);
+		size_t from = (size_t)rand() % MAX(all->count, 1U),
+		       len = MIN(all->len[from], (size_t)FUZZ_INPUT_MAX);
 		char text[FUZZ_INPUT_MAX + 1];
 
 		copy(text, all->items[from], len);

@@ -88,7 +88,8 @@ static void host(const char *text)
 	free(top);
 	top = NULL;
 	_cleanup_free_ char *unified = cgroup_folder(text, second, NULL, &top);
-	_cleanup_free_ char *chosen = setting_chosen(text), *os = os_release_value(text, "PRETTY_NAME");
+	_cleanup_free_ char *os = os_release_value(text, "PRETTY_NAME");
+	free(setting_chosen(text));
 	_cleanup_free_ char *field = proc_field(text, "model name");
 	fuzz_must(!os || !strchr(os, '\n'), "a value of several lines");
 	free(top);

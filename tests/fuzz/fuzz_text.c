@@ -69,7 +69,7 @@ static void xml(const char *text)
 	_cleanup_free_ char *all = lv_template_fill(t, &v);
 	char *from = strstr(all, "<x a='"), *end = strstr(all, "'/></domain>");
 	fuzz_must(from && end && end[strlen("'/></domain>")] == '\0', "the frame is broken: %s", all);
-	for (const char *c = from + 6; c < end; c++)
+	for (const char *c = from ? from + 6 : end; c && c < end; c++)
 		fuzz_must(!strchr("<'\"", *c), "'%c' in an attribute: %s", *c, all);
 	lv_template_free(t);
 	t = NULL;

@@ -144,7 +144,7 @@ int library_io_uring_queue_init(unsigned entries, void *ring, unsigned ring_flag
 int library_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 int library_sigprocmask(int how, const sigset_t *set, sigset_t *old);
 int library_madvise(void *addr, size_t len, int advice);
-#include "preload/zygote.c"
+#include "preload/zygote.c" /* NOLINT(bugprone-suspicious-include) */
 
 static int next_fd(void)
 {

@@ -122,7 +122,9 @@ static void texts_are_sets(void **state)
 /* Two rows: one measured in two rounds, one that cannot run. */
 static void make_table(struct matrix_table *t)
 {
-	*t = (struct matrix_table){ .name = xstrdup("m_1"), .title = xstrdup("50% & more"), .host = xstrdup("h") };
+	*t = (struct matrix_table){ .name = xstrdup("m_1"),
+				    .title = xstrdup("50% & more"),
+				    .host = xstrdup("h") };
 	t->rows = xcalloc(2, sizeof(*t->rows));
 	t->count = 2;
 	for (size_t i = 0; i < 2; i++)
@@ -165,15 +167,15 @@ static void formats(void **state)
 				       "a_b|c             on  off    32  1234  12.3 ±0.5",
 				       "other: cannot: no such program, sadly\n", NULL });
 	renders(TABLE_MARKDOWN, (const char *const[]){ "| configuration | sleep | KVM |", "| --- | ---: |",
-							"| a\\_b\\|c | on | off | 32 | 1234 | 12.3 ±0.5 |",
-							"- other: cannot: no such program", NULL });
+						       "| a\\_b\\|c | on | off | 32 | 1234 | 12.3 ±0.5 |",
+						       "- other: cannot: no such program", NULL });
 	renders(TABLE_LATEX,
 		(const char *const[]){ "\\begin{tabular}{lrrrr", "\\hline\nconfiguration & sleep", "\\%CPU",
 				       "a\\_b\\textbar{}c & on & off & 32 & 1234 & 12.3 $\\pm$ 0.5",
 				       " \\\\\n", "\\end{tabular}\n", "% other: cannot: no such", NULL });
 	renders(TABLE_CSV, (const char *const[]){
-				    "sleep,kvm,arch_bits,mvms,cpu_pct,ram_pct,swap_pct,size_kb,minutes,",
-				    "\n1,0,32,1234,12.34,,", ",a_b|c,", ",no such program; sadly,", NULL });
+				   "sleep,kvm,arch_bits,mvms,cpu_pct,ram_pct,swap_pct,size_kb,minutes,",
+				   "\n1,0,32,1234,12.34,,", ",a_b|c,", ",no such program; sadly,", NULL });
 	renders(TABLE_JSON,
 		(const char *const[]){ "\"mvms\": 1234.0", "\"ram_pct\": null", "\"cpu_pct_max\": 13.0",
 				       "\"note\": \"no such program, sadly\"", NULL });
@@ -212,10 +214,8 @@ static void csv_can_stand_beside(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(texts_are_sets),
-		cmocka_unit_test(a_row_from_a_record),
-		cmocka_unit_test(rounds_make_a_median),
-		cmocka_unit_test(formats),
+		cmocka_unit_test(texts_are_sets),	cmocka_unit_test(a_row_from_a_record),
+		cmocka_unit_test(rounds_make_a_median), cmocka_unit_test(formats),
 		cmocka_unit_test(csv_can_stand_beside),
 	};
 

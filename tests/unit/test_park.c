@@ -307,7 +307,7 @@ bool kvm_thread_runs_guest(void)
 #define opendir(path) ((void)(path), play_opendir())
 #define readdir(d) ((void)(d), play_readdir())
 #define closedir(d) ((void)(d), play_closedir())
-#include "preload/threads.c"
+#include "preload/threads.c" /* NOLINT(bugprone-suspicious-include) */
 #undef sigsetjmp
 #undef syscall
 #undef nanosleep

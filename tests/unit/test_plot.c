@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/fs.h"
-#include "report/plot.h"
 #include "base/text.h"
+#include "report/plot.h"
 #include "report/plot_text.h"
 
 #define assert_near(a, b, within) assert_true(fabs((a) - (b)) <= (within))
