@@ -120,7 +120,9 @@ error *lv_embed_prepare(struct lv_host *h)
 	_cleanup_free_ char *etc = xasprintf("%s/etc", h->root), *conf = xasprintf("%s/qemu.conf", etc);
 	_cleanup_free_ char *pids = xasprintf("%s/run/qemu", h->root);
 	_cleanup_free_ char *word = xasprintf("guest=%s-", b->prefix);
-	if ((e = settings_note_pidfiles(b->cfg.settings, pids, word)) || (e = fs_mkdirs(etc)))
+	/* libvirt makes its folders when it starts in a process, not when it is opened there once more */
+	if ((e = settings_note_pidfiles(b->cfg.settings, pids, word)) || (e = fs_mkdirs(etc)) ||
+	    (e = fs_mkdirs(pids)))
 		return e;
 	_cleanup_free_ char *text = xasprintf("%s%s", qemu_conf, geteuid() == 0 ? as_root : "");
 	if (access(conf, F_OK) < 0 && (e = fs_write_atomic(conf, text, strlen(text))))
